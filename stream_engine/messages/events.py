@@ -1,0 +1,394 @@
+"""Events: anything that has changed, in the past tense, with the state after it. One tagged union, field `type`.
+
+An event is identified by `(venue, seq, n)`: the input that it belongs to and its place among that input's events.
+`cause` is the `[seq, n]` of the event that set it off (maybe of an earlier input: a cascade cut short goes on at
+the next); no cause means the input itself. Which topic an event goes to is in `topics.py`.
+"""
+
+from enum import Enum
+
+from msgspec import Struct
+
+from stream_engine.messages.inputs import Leg, Level, Side, TimeInForce
+from stream_engine.messages.instrument import Instrument
+from stream_engine.messages.refusals import Reject
+from stream_engine.messages.units import AccountId, ClientId, Count, Lots, Micros, Name, Ppm, Quote, Text, Ticks
+
+Cause = tuple[Count, Count]
+
+
+class CancelReason(Enum):
+    """Why an order left the book, or never rested, without being filled."""
+
+    OWNER = "owner"  # its owner asked
+    IMMEDIATE = "immediate"  # what an immediate order or a market order could not fill
+    SELF_TRADE = "self_trade"  # it would have traded with its own account
+    LIQUIDATION = "liquidation"  # its owner is being liquidated
+    DELEVERAGED = "deleveraged"  # its owner's position on the symbol was deleveraged
+    MARGIN = "margin"  # it filled into a position that its owner could not carry further
+
+
+class FundReason(Enum):
+    """Why the insurance fund's balance changed."""
+
+    SEEDED = "seeded"
+    SURPLUS = "surplus"  # a liquidation order filled better than the bankruptcy price
+    COVER = "cover"  # it filled worse: the fund paid the difference
+    DEBT = "debt"  # an account without a position owed money
+    DUST = "dust"  # what rounding left in a liquidated account
+
+
+class Event(Struct, frozen=True, gc=False, tag=True, tag_field="type", omit_defaults=True):
+    """What every event carries. `ts_us` is the venue's time."""
+
+    venue: Name
+    seq: Count
+    n: Count
+    ts_us: Micros
+    cause: Cause | None
+
+
+# executions: the venue's view, with account ids ------------------------------------------------------------
+
+
+class AccountsOpened(Event, frozen=True):
+    """(account, participant) of each."""
+
+    accounts: tuple[tuple[AccountId, Name], ...]
+
+
+class Deposited(Event, frozen=True):
+    """(account, micro-quote paid in, wallet after) of each."""
+
+    deposits: tuple[tuple[AccountId, Quote, Quote], ...]
+
+
+class Withdrawn(Event, frozen=True):
+    """Money paid out, and the wallet after."""
+
+    account: AccountId
+    quote: Quote
+    wallet: Quote
+
+
+class LeverageSet(Event, frozen=True):
+    """The leverage of an account on a symbol."""
+
+    account: AccountId
+    symbol: Name
+    leverage: Count
+
+
+class PositionsSeeded(Event, frozen=True):
+    """The positions that exist when the run begins."""
+
+    legs: tuple[Leg, ...]
+
+
+class ControlRejected(Event, frozen=True):
+    """A control, leverage or price input that is not allowed. `input` is its type; `detail` says what was found."""
+
+    input: Name
+    reason: Reject
+    detail: Text = ""
+
+
+class OrderAccepted(Event, frozen=True):
+    """An order was taken; `order_id` is the venue's. Its fills follow as `Traded`. `repeated`: the same answer again."""
+
+    account: AccountId
+    client_id: ClientId
+    order_id: Count
+    symbol: Name
+    side: Side
+    size: Lots
+    price: Ticks | None
+    time_in_force: TimeInForce
+    post_only: bool
+    repeated: bool = False
+
+
+class OrderRejected(Event, frozen=True):
+    """An order was refused, and nothing changed. `repeated`: the same answer again."""
+
+    account: AccountId
+    client_id: ClientId
+    symbol: Name
+    reason: Reject
+    repeated: bool = False
+
+
+class OrderCancelled(Event, frozen=True):
+    """`size` lots of an order are no longer to be filled; nothing of it rests."""
+
+    account: AccountId
+    client_id: ClientId
+    order_id: Count
+    symbol: Name
+    size: Lots
+    reason: CancelReason
+
+
+class CancelRejected(Event, frozen=True):
+    """A cancel was refused."""
+
+    account: AccountId
+    client_id: ClientId | None
+    reason: Reject
+
+
+class QuoteAccepted(Event, frozen=True):
+    """What rests of a maker's quote on the symbol after the input: (price, size), best first. Replaces the former one."""
+
+    account: AccountId
+    symbol: Name
+    quote_id: Count
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+
+class QuoteRejected(Event, frozen=True):
+    """A quote was refused; the former one stands."""
+
+    account: AccountId
+    symbol: Name
+    quote_id: Count
+    reason: Reject
+
+
+class QuoteCancelled(Event, frozen=True):
+    """A maker's whole quote on a symbol is gone: `size` lots of it."""
+
+    account: AccountId
+    symbol: Name
+    size: Lots
+    reason: CancelReason
+
+
+class Traded(Event, frozen=True):
+    """One fill, at the maker's price. `left` is the open size after it; fees are paid (+) or received (-).
+
+    liquidation   the taker's order is the venue's, closing `taker`'s position.
+    """
+
+    symbol: Name
+    price: Ticks
+    size: Lots
+    taker: AccountId
+    taker_order_id: Count
+    taker_side: Side
+    taker_left: Lots
+    taker_fee: Quote
+    maker: AccountId
+    maker_order_id: Count
+    maker_left: Lots
+    maker_fee: Quote
+    liquidation: bool = False
+
+
+class OrdersResting(Event, frozen=True):
+    """Each minute: every resting order of a symbol with its owner (account, order id, client id, price, size),
+    bids and asks in the order of their priority. A quote's levels have the client id ""."""
+
+    symbol: Name
+    bids: tuple[tuple[AccountId, Count, str, Ticks, Lots], ...]
+    asks: tuple[tuple[AccountId, Count, str, Ticks, Lots], ...]
+
+
+# market: what everybody sees -------------------------------------------------------------------------------
+
+
+class InstrumentListed(Event, frozen=True):
+    """A perpetual was listed."""
+
+    instrument: Instrument
+
+
+class ClockTicked(Event, frozen=True):
+    """The participants' clock."""
+
+
+class NewsPublished(Event, frozen=True):
+    """The name of a price shock."""
+
+    label: Name
+    headline: Text
+
+
+class BookChanged(Event, frozen=True):
+    """The levels of one symbol that one input changed: (price, size after; 0: gone), best first."""
+
+    symbol: Name
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+
+class TradePrinted(Event, frozen=True):
+    """One fill, without names."""
+
+    symbol: Name
+    price: Ticks
+    size: Lots
+    taker_side: Side
+    liquidation: bool = False
+
+
+class MarkPriceChanged(Event, frozen=True):
+    """Mark and index after an input or a round of a cascade; `last` is the last trade (0: none yet)."""
+
+    symbol: Name
+    mark: Ticks
+    index: Ticks
+    last: Ticks
+
+
+class OpenInterestChanged(Event, frozen=True):
+    """Open interest in lots (of one side), and how many accounts hold either side."""
+
+    symbol: Name
+    open_interest: Lots
+    long_accounts: Count
+    short_accounts: Count
+
+
+# liquidations ----------------------------------------------------------------------------------------------
+
+
+class LiquidationStarted(Event, frozen=True):
+    """A position is taken from an account below maintenance. `size` is signed; the account's figures are at the mark."""
+
+    account: AccountId
+    symbol: Name
+    size: Lots
+    mark: Ticks
+    bankruptcy_price: Ticks
+    equity: Quote
+    maintenance: Quote
+
+
+class LiquidationFilled(Event, frozen=True):
+    """One fill of a liquidation order against the bankruptcy price. `to_fund`: > 0 surplus, < 0 the fund paid."""
+
+    account: AccountId
+    symbol: Name
+    side: Side
+    size: Lots
+    price: Ticks
+    bankruptcy_price: Ticks
+    to_fund: Quote
+
+
+class LiquidationEnded(Event, frozen=True):
+    """Where the lots of a liquidated position went: into the book, into the book at the fund's cost, to deleveraged
+    accounts, to the deficit. `wallet` is the account's after it."""
+
+    account: AccountId
+    symbol: Name
+    book: Lots
+    fund: Lots
+    adl: Lots
+    deficit: Lots
+    bankruptcy_price: Ticks
+    wallet: Quote
+
+
+# fund ------------------------------------------------------------------------------------------------------
+
+
+class FundChanged(Event, frozen=True):
+    """The insurance fund's balance changed; `account` and `symbol` say for whom (none: the venue's operator)."""
+
+    change: Quote
+    balance: Quote
+    reason: FundReason
+    account: AccountId | None = None
+    symbol: Name | None = None
+
+
+class DeficitChanged(Event, frozen=True):
+    """A loss that nobody carried: what the fund and deleveraging left. `total` is never above zero."""
+
+    change: Quote
+    total: Quote
+    account: AccountId
+    symbol: Name | None = None
+
+
+# adl -------------------------------------------------------------------------------------------------------
+
+Queued = tuple[AccountId, Lots, Ppm, Count]
+
+
+class DeleveragingStarted(Event, frozen=True):
+    """`size` lots of a bankrupt position (signed) find neither a book nor a fund and go to the opposite side."""
+
+    account: AccountId
+    symbol: Name
+    size: Lots
+    price: Ticks
+    candidates: Count
+
+
+class PositionDeleveraged(Event, frozen=True):
+    """A position was closed, in part or whole, at the bankruptcy price of another account's.
+
+    size       signed change of the position.      position     what is left of it.
+    rank       1 is the first of the queue.        score_ppm    its score when it was ranked.
+    lights     1 to 5; five: the first fifth of the queue.      realised   micro-quote booked to its wallet.
+    """
+
+    account: AccountId
+    bankrupt: AccountId
+    symbol: Name
+    size: Lots
+    price: Ticks
+    position: Lots
+    rank: Count
+    score_ppm: Ppm
+    lights: Count
+    realised: Quote
+
+
+class AdlQueueRanked(Event, frozen=True):
+    """Each minute: the head of one side's queue, first to be deleveraged first: (account, signed lots, score in ppm,
+    lights). `thresholds_ppm`: the least score with 5, 4, 3 and 2 lights. `positions` is the length of the queue."""
+
+    symbol: Name
+    side: Side
+    positions: Count
+    thresholds_ppm: tuple[Ppm, ...]
+    head: tuple[Queued, ...]
+
+
+AnyEvent = (
+    AccountsOpened
+    | Deposited
+    | Withdrawn
+    | LeverageSet
+    | PositionsSeeded
+    | ControlRejected
+    | OrderAccepted
+    | OrderRejected
+    | OrderCancelled
+    | CancelRejected
+    | QuoteAccepted
+    | QuoteRejected
+    | QuoteCancelled
+    | Traded
+    | OrdersResting
+    | InstrumentListed
+    | ClockTicked
+    | NewsPublished
+    | BookChanged
+    | TradePrinted
+    | MarkPriceChanged
+    | OpenInterestChanged
+    | LiquidationStarted
+    | LiquidationFilled
+    | LiquidationEnded
+    | FundChanged
+    | DeficitChanged
+    | DeleveragingStarted
+    | PositionDeleveraged
+    | AdlQueueRanked
+)

@@ -1,0 +1,36 @@
+"""Refusals: why an input that was understood is not allowed.
+
+One ordered enum: the checks run in this order, the first that fails answers, and refusing changes nothing.
+"""
+
+from enum import Enum
+
+
+class Reject(Enum):
+    """The reason of a refusal, in the order in which the reasons are looked for."""
+
+    TIMESTAMP_IN_FUTURE = "timestamp_in_future"  # more than 1 s past the venue's last clock tick
+    UNKNOWN_ACCOUNT = "unknown_account"
+    UNKNOWN_SYMBOL = "unknown_symbol"
+    ALREADY_EXISTS = "already_exists"  # an account or a symbol opened or listed a second time
+    BAD_INSTRUMENT = "bad_instrument"  # a listing that contradicts itself; `detail` says where
+    TRADING_HAS_BEGUN = "trading_has_begun"  # positions are seeded before the first trade only
+    POSITIONS_DO_NOT_BALANCE = "positions_do_not_balance"  # the seeded lots of a symbol do not sum to zero
+    UNKNOWN_SOURCE = "unknown_source"  # the instrument's index has no such source
+    DUPLICATE_CLIENT_ID = "duplicate_client_id"  # the id stands for an order with other content
+    UNKNOWN_ORDER = "unknown_order"  # nothing rests under that id
+    QUOTE_ID_NOT_NEWER = "quote_id_not_newer"
+    LEVERAGE_OUT_OF_RANGE = "leverage_out_of_range"
+    SIZE_NOT_POSITIVE = "size_not_positive"
+    SIZE_TOO_LARGE = "size_too_large"
+    PRICE_NOT_POSITIVE = "price_not_positive"
+    PRICE_TOO_HIGH = "price_too_high"
+    PRICE_OFF_TICK = "price_off_tick"  # between two steps of the instrument's price grid
+    LEVELS_NOT_SORTED = "levels_not_sorted"  # a quote names a price twice, or a worse level first
+    QUOTE_CROSSES_ITSELF = "quote_crosses_itself"
+    POST_ONLY_MARKET_ORDER = "post_only_market_order"  # or post-only with immediate-or-cancel: it could never rest
+    NO_MARK_PRICE = "no_mark_price"  # nothing can be margined before the first price of the symbol
+    POST_ONLY_WOULD_TAKE = "post_only_would_take"
+    POSITION_TOO_LARGE = "position_too_large"  # position and open orders together would pass max_size
+    INSUFFICIENT_MARGIN = "insufficient_margin"
+    AMOUNT_NOT_POSITIVE = "amount_not_positive"
