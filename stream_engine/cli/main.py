@@ -1,0 +1,150 @@
+"""`liqstorm`: the verbs with their examples, and what becomes of an error.
+
+A verb's module is imported only when it is called, so `--help` answers at once.
+What a user did wrong is one or two sentences on stderr: what, why, what to do. A traceback is our own fault.
+"""
+
+import errno
+import importlib
+import shutil
+import sys
+from typing import NamedTuple, NoReturn
+
+import click
+
+from stream_engine.cli.errors import FAILED, INTERRUPTED, NOBODY_READS, UserError, nearest, silence, why
+
+
+class Verb(NamedTuple):
+    """What `liqstorm --help` says of a verb; its command is `command` in the module of its name."""
+
+    short: str
+    examples: tuple[str, str]
+
+
+VERBS = {
+    "demo": Verb(
+        "The storm of 10 October 2025, live in the terminal, in two and a half minutes.",
+        ("liqstorm demo", "liqstorm demo --speed max"),
+    ),
+    "run": Verb(
+        "Run a scenario and keep everything it says in a run directory.",
+        ("liqstorm run oct10 --seed 7", "liqstorm run oct10 --set makers.stay=true --json"),
+    ),
+    "apply": Verb(
+        "The exchange as a filter: inputs as JSON lines in, events as JSON lines out.",
+        (
+            "liqstorm apply inputs.jsonl --check -o events.jsonl",
+            """echo '{"type":"ClockTick","venue":"X","ts_us":1}' | liqstorm apply""",
+        ),
+    ),
+    "scenario": Verb(
+        "List, show and check scenarios.",
+        ("liqstorm scenario list", "liqstorm scenario show oct10"),
+    ),
+}
+
+
+def examples(*lines: str) -> str:
+    """The end of a help page."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+class Verbs(click.Group):
+    """The verbs, each loaded when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which a newcomer meets them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb's command, with its examples at the end of its help; None for a word that is no verb."""
+        if cmd_name not in VERBS:
+            return None
+        command = importlib.import_module(f"stream_engine.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        command.name = cmd_name
+        command.epilog = examples(*VERBS[cmd_name].examples)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, but an unknown verb is answered with the nearest one."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            raise click.UsageError(f"No verb {args[0]!r}.{nearest(args[0], list(VERBS))}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each verb in a line, and under it two examples; nothing is imported for this."""
+        with formatter.section("Verbs"):
+            for name, verb in VERBS.items():
+                formatter.write_text(f"{name}: {verb.short}")
+                with formatter.indentation():
+                    for example in verb.examples:
+                        formatter.write(f"{'':{formatter.current_indent}}$ {example}\n")
+
+
+@click.group(
+    cls=Verbs,
+    invoke_without_command=True,
+    subcommand_metavar="VERB ...",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="`liqstorm VERB --help` says more. Results go to stdout, progress and complaints to stderr.",
+)
+@click.option("--version", is_flag=True, help="Show the version and exit; with --json, of every library too.")
+@click.option("--json", "as_json", is_flag=True, help="With --version: for machines.")
+@click.pass_context
+def liqstorm(ctx: click.Context, version: bool, as_json: bool) -> None:
+    """A perpetual-futures exchange in a liquidation storm: producers, a deterministic engine, monitors."""
+    if version:
+        from stream_engine.cli.version import versions
+
+        if as_json:
+            import json
+
+            click.echo(json.dumps(versions(), indent=2))
+        else:
+            click.echo(f"liqstorm {versions()['liqstorm']}")
+        ctx.exit()
+    if as_json:
+        raise click.UsageError("--json here goes with --version; a verb takes its own, after its name.", ctx)
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main() -> NoReturn:
+    """The console script."""
+    if sys.flags.optimize:
+        click.echo(
+            "liqstorm: Python was started with -O or PYTHONOPTIMIZE, which removes the checks that guard the"
+            " books. Start it without.",
+            err=True,
+        )
+        sys.exit(FAILED)
+    sys.exit(_status())
+
+
+def _status() -> int:
+    try:
+        width = shutil.get_terminal_size().columns
+        status = liqstorm.main(prog_name="liqstorm", standalone_mode=False, max_content_width=width)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except UserError as error:
+        error.show()
+        return error.status
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("liqstorm: stopped.", err=True)
+        return INTERRUPTED
+    except OSError as error:
+        silence(1)
+        if error.errno == errno.EPIPE:
+            return NOBODY_READS
+        where = error.filename or "its output"
+        click.echo(f"liqstorm: cannot use {where}: {why(error)}. Choose another place, or make room there.", err=True)
+        return FAILED
