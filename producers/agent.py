@@ -1,0 +1,40 @@
+"""Agent: the thinking part of a producer.
+
+Decides   once per clock tick, from the events that have reached it, which inputs to send.
+Holds     no clock, no I/O, no shared randomness: what it draws is keyed by its name and the event, so that the same
+          events give the same inputs, and a what-if keeps the same noise.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from stream_engine.messages.events import AnyEvent
+from stream_engine.messages.inputs import Input
+from stream_engine.messages.topics import Topic
+
+
+class Agent(Protocol):
+    """What a drive needs of a participant.
+
+    name        who it is; participants of one tick are stepped in the order of their names.
+    latency_us  an event reaches it once it is at least this old.
+    topics      the output topics that it listens to.
+    accounts    its own. Of every topic but `market` it is given only what concerns these; account ids are unique
+                over the venues that one agent acts on.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def latency_us(self) -> int: ...
+
+    @property
+    def topics(self) -> frozenset[Topic]: ...
+
+    @property
+    def accounts(self) -> frozenset[int]: ...
+
+    def decide(self, now_us: int, events: Sequence[AnyEvent]) -> Sequence[Input]:
+        """The inputs it sends at this tick, in their order; `events` are those that reached it since the last."""
+        ...

@@ -1,0 +1,91 @@
+"""Log: what carries the records between participants, engine and monitors. Embedded in the process, or Kafka.
+
+A log has topics, a topic has partitions, a partition is a sequence of records with rising offsets (not always without
+gaps: a broker numbers its own marks too). Readers hold their positions themselves.
+
+Holds     records of one partition are read in the order in which they were appended, by everybody, unchanged;
+          a commit is seen whole, records and offsets, or not at all; whoever takes a writer's name anew ends the former.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+TopicPartition = tuple[str, int]
+Positions = Mapping[TopicPartition, int]
+Headers = tuple[tuple[str, bytes], ...]
+
+
+class LogError(Exception):
+    """The log cannot do what was asked; it is as it was before."""
+
+
+class UnknownPartition(LogError):
+    """There is no such topic, or it has fewer partitions."""
+
+
+class OutOfRange(LogError):
+    """A position that is no longer kept, or past the end: someone trimmed, or made the topic anew."""
+
+
+class Fenced(LogError):
+    """Another writer has taken this one's name: stop, and do not try again under it."""
+
+
+class Outgoing(Struct, frozen=True, gc=False):
+    """A record to be appended. `timestamp_us` is event time; a log may keep whole milliseconds of it."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes
+    timestamp_us: int
+    headers: Headers = ()
+
+
+class Record(Struct, frozen=True, gc=False):
+    """A record as it is read."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_us: int
+    key: bytes
+    value: bytes
+    headers: Headers
+
+
+class Writer(Protocol):
+    """Writes under a name that only one can hold."""
+
+    async def commit(self, records: Sequence[Outgoing], group: str, offsets: Positions) -> None:
+        """Append the records and set the group's offsets (the next to be read), all or nothing; may raise Fenced.
+
+        After any other error the outcome may be unknown: read it from the log, under a new writer of the same name.
+        """
+        ...
+
+
+class Log(Protocol):
+    """The transport."""
+
+    async def append(self, records: Sequence[Outgoing]) -> None:
+        """Append records, in their order within each partition; they are kept when this returns."""
+        ...
+
+    async def writer(self, name: str) -> Writer:
+        """Take the name: from now on its former holder is fenced, and what it committed can be read."""
+        ...
+
+    async def read(self, positions: Positions, limit: int) -> dict[TopicPartition, list[Record]]:
+        """At most `limit` committed records of each partition from its position on; nothing new: no entry."""
+        ...
+
+    async def committed(self, group: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The group's offsets, of those partitions that have one."""
+        ...
+
+    async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset that the next committed record of each partition will have, or a later one."""
+        ...
