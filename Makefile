@@ -7,7 +7,7 @@
 
 BIN := .venv/bin
 BUILT := .venv/.built
-CANDIDATES := $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14 python
+CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14 python)
 
 help:
 	@echo "make demo    the storm of 10 October 2025 in two and a half minutes"
@@ -39,7 +39,7 @@ $(BUILT): pyproject.toml constraints.txt
 	    if "$$one" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$one; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then \
-	    echo "liqstorm needs Python 3.11 or newer, and none was found as: $(strip $(CANDIDATES))." >&2; \
+	    echo "liqstorm needs Python 3.11 or newer, and none was found as: $(CANDIDATES)." >&2; \
 	    echo "Install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; \
 	fi; \
 	rm -rf .venv; \
