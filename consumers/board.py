@@ -1,0 +1,70 @@
+"""Board: the monitors of one venue as one, for whoever needs them all (terminal, summary).
+
+Each event goes to the monitors that take its type, depth before market makers, so that each tick is judged on its own
+sample. Findings are kept in their order.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from consumers.adl import Adl
+from consumers.depth import Depth
+from consumers.fund import Fund
+from consumers.liquidations import Liquidations
+from consumers.market_makers import MarketMakers
+from consumers.monitor import Finding
+from consumers.open_interest import OpenInterest
+from consumers.prices import Prices
+from stream_engine.messages import events as e
+from stream_engine.messages.topics import OUTPUT
+
+
+class Board:
+    """A monitor made of monitors."""
+
+    name = "board"
+    topics = frozenset(OUTPUT)
+
+    def __init__(self, venue: str) -> None:
+        self.venue = venue
+        self.prices = Prices(venue)
+        self.depth = Depth(venue)
+        self.market_makers = MarketMakers(venue, self.depth)
+        self.liquidations = Liquidations(venue)
+        self.fund = Fund(venue)
+        self.adl = Adl(venue, self.market_makers)
+        self.open_interest = OpenInterest(venue)
+        self.findings: list[Finding] = []
+        self._takers: dict[type[e.Event], list[Callable[[Any], Iterable[Finding]]]] = {}
+        for monitor in (
+            self.prices,
+            self.depth,
+            self.market_makers,
+            self.liquidations,
+            self.fund,
+            self.adl,
+            self.open_interest,
+        ):
+            for event_type, handler in monitor.handlers.items():
+                self._takers.setdefault(event_type, []).append(handler)
+
+    @property
+    def now_us(self) -> int:
+        """The venue's time at the last tick."""
+        return self.prices.now_us
+
+    @property
+    def symbols(self) -> list[str]:
+        """In the order of their listing."""
+        return list(self.prices.instruments)
+
+    def observe(self, event: e.AnyEvent) -> Iterable[Finding]:
+        """Take one event of the venue."""
+        takers = self._takers.get(type(event))
+        if not takers or event.venue != self.venue:
+            return ()
+        found: list[Finding] = []
+        for take in takers:
+            found.extend(take(event))
+        self.findings.extend(found)
+        return found

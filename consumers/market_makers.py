@@ -1,0 +1,248 @@
+"""Market makers: who quotes, who has thinned out, who is gone, who is back; in which order, and for how long.
+
+Of each maker and symbol, at each clock tick, against its own normal (median of 60 minutes, frozen for as long
+while it does not quote as usual):
+  quoting   it stands on both sides, with its normal depth
+  thin      its two-sided 1 % depth is under 60 % of its normal, for 30 s; quoting again from 70 %, for a minute
+  gone      for 10 s it does not stand on both sides at all; the time out counts from the first of these seconds
+  back      it stands on both sides again, for 30 s; quoting from 70 % of its normal, for a minute
+A state begins when its condition began, not when it had held long enough.
+
+Findings  maker-thin, maker-gone (closed when back), makers-gone: most of a symbol's makers are out at once.
+Holds     observed after `Depth`, whose samples it reads: the board sees to it.
+"""
+
+from collections.abc import Iterable, Iterator
+from enum import Enum
+
+from msgspec import Struct
+
+from consumers.depth import Depth, MakerDepth
+from consumers.episodes import Episode, Held
+from consumers.figures import duration, money, ordinal, share
+from consumers.handlers import Handlers
+from consumers.monitor import Finding, Severity
+from consumers.paths import MINUTE_US, NORMAL_WINDOW_US, SECOND_US, Normal
+from stream_engine.messages import events as e
+from stream_engine.messages.topics import Topic
+
+THIN_PERCENT = 60
+THIN_FOR_US = 30 * SECOND_US
+FULL_PERCENT = 70
+FULL_FOR_US = MINUTE_US
+GONE_FOR_US = 10 * SECOND_US
+BACK_FOR_US = 30 * SECOND_US
+
+
+class Presence(Enum):
+    """What a maker does in a symbol."""
+
+    QUOTING = "quoting"
+    THIN = "thin"
+    GONE = "gone"
+    BACK = "back"
+
+
+class Absence(Struct, gc=False):
+    """One time out: which one to leave it was (1: first); `until_us` is None while it lasts."""
+
+    from_us: int
+    until_us: int | None
+    order: int
+
+
+class Maker:
+    """One maker in one symbol."""
+
+    def __init__(self, name: str, symbol: str) -> None:
+        self.name = name
+        self.symbol = symbol
+        self.state = Presence.QUOTING
+        self.since_us = 0
+        self.thin_from_us: int | None = None  # the first time
+        self.absences: list[Absence] = []
+        self.normal = Normal()
+        self.depth = MakerDepth(0, 0, None)
+        self.thin, self.full, self.gone, self.back = Held(), Held(), Held(), Held()
+        self.episode: Episode | None = None
+
+    def out_us(self, now_us: int) -> int:
+        """Time out, in all."""
+        return sum((absence.until_us or now_us) - absence.from_us for absence in self.absences)
+
+
+class MarketMakers:
+    """Presence of each maker in each symbol of one venue."""
+
+    name = "market_makers"
+    topics = frozenset({Topic.MARKET})
+
+    def __init__(self, venue: str, depth: Depth) -> None:
+        self.venue = venue
+        self.depth = depth
+        self.makers: dict[str, dict[str, Maker]] = {}
+        self.mostly_gone_from_us: dict[str, int] = {}  # the first time, by symbol
+        self._mostly_gone: dict[str, Episode] = {}
+        self.handlers: Handlers = {e.ClockTicked: self._ticked}
+
+    def observe(self, event: e.AnyEvent) -> Iterable[Finding]:
+        """Take one event of the venue."""
+        handler = self.handlers.get(type(event))
+        return handler(event) if handler and event.venue == self.venue else ()
+
+    def of(self, symbol: str) -> list[Maker]:
+        """The makers of a symbol, by name."""
+        return [maker for _, maker in sorted(self.makers.get(symbol, {}).items())]
+
+    def most_without_quotes(self, symbol: str) -> bool:
+        """Whether, at the last tick, more than half of a symbol's makers did not stand on both sides."""
+        sample = self.depth.sample(symbol)
+        if sample is None or not sample.makers:
+            return False
+        without = sum(maker.spread_ppm is None for maker in sample.makers.values())
+        return 2 * without > len(sample.makers)
+
+    def leaving_order(self, symbol: str) -> list[Maker]:
+        """Who left first, second, ...: by the time of the first absence, then by name."""
+        left = [maker for maker in self.of(symbol) if maker.absences]
+        return sorted(left, key=lambda maker: (maker.absences[0].from_us, maker.name))
+
+    def _ticked(self, event: e.ClockTicked) -> Iterable[Finding]:
+        assert self.depth.now_us == event.ts_us, "Depth takes each tick before MarketMakers"
+        found: list[Finding] = []
+        for symbol, book in self.depth.books.items():
+            if book.sample is None:
+                continue
+            makers = self.makers.setdefault(symbol, {})
+            for name in sorted(book.sample.makers):
+                if name not in makers:
+                    makers[name] = Maker(name, symbol)
+                    makers[name].since_us = event.ts_us
+                maker = makers[name]
+                maker.depth = book.sample.makers[name]
+                found.extend(self._judge(maker, event))
+            found.extend(self._judge_all(symbol, event))
+        return found
+
+    def _judge(self, maker: Maker, event: e.ClockTicked) -> Iterator[Finding]:
+        depth = maker.depth
+        two_sided = depth.spread_ppm is not None
+        both = depth.bid + depth.ask
+        if maker.state is Presence.GONE:
+            if maker.back.for_us(two_sided, event) >= BACK_FOR_US:
+                yield self._returns(maker, event)
+            return
+        if maker.gone.for_us(not two_sided, event) >= GONE_FOR_US:
+            yield from self._leaves(maker, event)
+            return
+        settled = maker.state is Presence.QUOTING or event.ts_us - maker.since_us >= NORMAL_WINDOW_US
+        if two_sided and settled:
+            maker.normal.put(event.ts_us, both)
+        normal = maker.normal.value
+        if not normal:
+            return
+        if maker.state is Presence.QUOTING:
+            if maker.thin.for_us(100 * both < THIN_PERCENT * normal, event) >= THIN_FOR_US:
+                yield self._thins(maker, event, both, normal)
+        elif maker.full.for_us(100 * both >= FULL_PERCENT * normal, event) >= FULL_FOR_US:
+            yield from self._quotes_again(maker, event, both, normal)
+
+    def _thins(self, maker: Maker, event: e.ClockTicked, both: int, normal: int) -> Finding:
+        onset_us = maker.thin.began_us
+        episode = self._episode(maker, "maker-thin", Severity.WATCH, maker.thin)
+        self._enter(maker, Presence.THIN, onset_us)
+        maker.episode = episode
+        if maker.thin_from_us is None:
+            maker.thin_from_us = onset_us
+        percent = share(both, normal) or 0.0
+        return episode.opened(
+            event,
+            f"{maker.name} thins out in {maker.symbol}: {money(both)}, {percent:.0f} % of its normal",
+            {"depth": both, "normal": normal},
+        )
+
+    def _leaves(self, maker: Maker, event: e.ClockTicked) -> Iterator[Finding]:
+        onset_us = maker.gone.began_us
+        if maker.episode is not None:
+            yield maker.episode.closed(event, f"{maker.name} in {maker.symbol}: from thin to gone", {})
+        episode = self._episode(maker, "maker-gone", Severity.WARNING, maker.gone)
+        order = 1 + sum(other.state is Presence.GONE for other in self.of(maker.symbol))
+        maker.absences.append(Absence(onset_us, None, order))
+        self._enter(maker, Presence.GONE, onset_us)
+        maker.episode = episode
+        count = len(self.makers[maker.symbol])
+        yield episode.opened(
+            event,
+            f"{maker.name} is gone from {maker.symbol}: {ordinal(order)} of {count} to leave",
+            {"order": order, "makers": count},
+        )
+
+    def _returns(self, maker: Maker, event: e.ClockTicked) -> Finding:
+        onset_us = maker.back.began_us
+        absence = maker.absences[-1]
+        absence.until_us = onset_us
+        episode = maker.episode
+        assert episode is not None, maker.name
+        self._enter(maker, Presence.BACK, onset_us)
+        out_us = onset_us - absence.from_us
+        return episode.closed(
+            event,
+            f"{maker.name} is back in {maker.symbol} after {duration(out_us)}",
+            {"out_us": out_us},
+        )
+
+    def _quotes_again(self, maker: Maker, event: e.ClockTicked, both: int, normal: int) -> Iterator[Finding]:
+        episode = maker.episode
+        self._enter(maker, Presence.QUOTING, maker.full.began_us)
+        if episode is not None:
+            percent = share(both, normal) or 0.0
+            yield episode.closed(
+                event,
+                f"{maker.name} quotes its size in {maker.symbol} again: {percent:.0f} % of its normal",
+                {"depth": both, "normal": normal},
+            )
+
+    def _judge_all(self, symbol: str, event: e.ClockTicked) -> Iterator[Finding]:
+        makers = self.makers[symbol]
+        out = sorted(maker.name for maker in makers.values() if maker.state is Presence.GONE)
+        mostly_gone = 2 * len(out) > len(makers)
+        episode = self._mostly_gone.get(symbol)
+        if mostly_gone and episode is None:
+            self.mostly_gone_from_us.setdefault(symbol, event.ts_us)
+            self._mostly_gone[symbol] = episode = Episode(
+                "makers-gone",
+                Severity.CRITICAL,
+                venue=self.venue,
+                symbol=symbol,
+                since_us=event.ts_us,
+                seq=event.seq,
+            )
+            yield episode.opened(
+                event,
+                f"{len(out)} of {len(makers)} makers are gone from {symbol}: {', '.join(out)}",
+                {"gone": len(out), "makers": len(makers)},
+            )
+        elif not mostly_gone and episode is not None:
+            del self._mostly_gone[symbol]
+            yield episode.closed(
+                event,
+                f"{len(makers) - len(out)} of {len(makers)} makers quote {symbol} again",
+                {"gone": len(out), "makers": len(makers)},
+            )
+
+    def _enter(self, maker: Maker, state: Presence, since_us: int) -> None:
+        maker.state = state
+        maker.since_us = since_us
+        maker.episode = None
+        maker.thin, maker.full, maker.gone, maker.back = Held(), Held(), Held(), Held()
+
+    def _episode(self, maker: Maker, rule: str, severity: Severity, since: Held) -> Episode:
+        return Episode(
+            rule,
+            severity,
+            venue=self.venue,
+            symbol=maker.symbol,
+            since_us=since.began_us,
+            seq=since.seq,
+            subject=maker.name,
+        )
