@@ -20,7 +20,7 @@ from consumers.episodes import Episode, Held
 from consumers.figures import bps, clock, money, share
 from consumers.handlers import Handlers
 from consumers.monitor import Finding, Severity
-from consumers.paths import MINUTE_US, SECOND_US, Moment, Normal, Path
+from consumers.paths import MINUTE_US, SECOND_US, Normal, Path
 from stream_engine.messages import events as e
 from stream_engine.messages.inputs import Level, Side, TimeInForce
 from stream_engine.messages.topics import Topic
@@ -36,7 +36,7 @@ RECOVERED_FOR_US = MINUTE_US
 WIDE_TIMES_TEN = 20
 NARROW_TIMES_TEN = 16
 WIDE_FOR_US = 3 * MINUTE_US
-SPREAD_SMOOTHING = 30  # samples of the moving average
+SMOOTHING = 2 / (30 + 1)  # weight of the newest second in the moving average of the spread
 
 
 class MakerDepth(Struct, gc=False):
@@ -66,11 +66,11 @@ class Sample(Struct, gc=False):
         return self.bid + self.ask
 
 
-class Trough(Struct, frozen=True, gc=False):
-    """The least depth in proportion to what was normal then."""
+class Extreme(Struct, frozen=True, gc=False):
+    """A value far from what was normal then, and when."""
 
     ts_us: int
-    depth: int
+    value: int
     normal: int
 
 
@@ -266,10 +266,10 @@ class _Book:
         self.spread = Path()
         self.normal_depth = Normal()
         self.normal_spread = Normal()
-        self.trough: Trough | None = None
+        self.trough: Extreme | None = None  # the least depth in proportion to its normal
+        self.widest: Extreme | None = None  # the largest smoothed spread in proportion to its normal
         self.one_sided_us = 0
-        self.narrowest: Moment | None = None
-        self._smooth_spread: float | None = None
+        self.smooth_spread: float | None = None
         self._was_us = 0
         self._low, self._recovered, self._wide = Held(), Held(), Held()
         self.low_episode: Episode | None = None
@@ -313,19 +313,22 @@ class _Book:
         self.depth.put(ts_us, both)
         self.normal_depth.put(ts_us, both)
         normal = self.normal_depth.value
-        if normal and (self.trough is None or both * self.trough.normal < self.trough.depth * normal):
-            self.trough = Trough(ts_us, both, normal)
+        if normal and (self.trough is None or both * self.trough.normal < self.trough.value * normal):
+            self.trough = Extreme(ts_us, both, normal)
         if sample.spread_ppm is None:
             self.one_sided_us += ts_us - (self._was_us or ts_us)
         else:
-            self.spread.put(ts_us, sample.spread_ppm)
-            self.normal_spread.put(ts_us, sample.spread_ppm)
-            smooth = self._smooth_spread
-            weight = 2 / (SPREAD_SMOOTHING + 1)
-            self._smooth_spread = (
-                sample.spread_ppm if smooth is None else smooth + weight * (sample.spread_ppm - smooth)
-            )
+            self._follow_spread(ts_us, sample.spread_ppm)
         self._was_us = ts_us
+
+    def _follow_spread(self, ts_us: int, spread_ppm: int) -> None:
+        was = self.smooth_spread
+        self.smooth_spread = smooth = spread_ppm if was is None else was + SMOOTHING * (spread_ppm - was)
+        self.spread.put(ts_us, round(smooth))
+        self.normal_spread.put(ts_us, spread_ppm)
+        normal = self.normal_spread.value
+        if normal and (self.widest is None or smooth * self.widest.normal > self.widest.value * normal):
+            self.widest = Extreme(ts_us, round(smooth), normal)
 
     def judge(self, event: e.ClockTicked) -> Iterator[Finding]:
         """Open and close the episodes of the book."""
@@ -334,7 +337,7 @@ class _Book:
             yield from self._judge_depth(self.sample, event)
 
     def _judge_spread(self, sample: Sample, event: e.ClockTicked) -> Iterator[Finding]:
-        normal, smooth = self.normal_spread.value, self._smooth_spread
+        normal, smooth = self.normal_spread.value, self.smooth_spread
         if not normal or smooth is None:
             return
         times_ten = 10 * smooth / normal
@@ -387,7 +390,7 @@ class _Book:
         trough = self.trough
         if trough is None:
             return ""
-        return f"; its trough was {money(trough.depth)} at {clock(trough.ts_us)}"
+        return f"; its trough was {money(trough.value)} at {clock(trough.ts_us)}"
 
     # one sample --------------------------------------------------------------------------------------------------
 

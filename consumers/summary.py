@@ -1,0 +1,549 @@
+"""Summary: what happened in a run, in decimals, each figure beside the public record.
+
+Told of      one venue, from the state of its monitors (`Board`); of one token, the symbol whose last trade fell most.
+Order        the timeline holds when each thing first happened; what happened at the same time stays in causal order.
+Percentages  of depth and spread: of what was normal before it went; of prices and open interest: of the first value.
+Floats       are for reading; what must add up (the fund's ledger) is checked in micro-quote before it is rounded.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from consumers import public_record as record
+from consumers.board import Board
+from consumers.depth import Extreme
+from consumers.figures import bps, change, clock, duration, money, price, price_text, share, stamp, usd
+from consumers.monitor import Finding, State
+from consumers.paths import SECOND_US, Path
+from consumers.prices import beyond_ppm, fall_ppm
+from stream_engine.messages.events import FundReason
+
+
+class Onset(Struct, frozen=True):
+    """When something first happened: what (a name for programs), the time, where, and in words."""
+
+    what: str
+    at: str
+    symbol: str | None
+    text: str
+    record: str | None = None
+
+
+class MarketSummary(Struct, frozen=True):
+    """One symbol. None: it never came to that."""
+
+    symbol: str
+    depth_normal_usd: float | None
+    depth_trough_usd: float | None
+    depth_trough_percent: float | None
+    depth_trough_at: str | None
+    depth_end_usd: float | None
+    depth_end_percent: float | None
+    spread_normal_bps: float | None
+    spread_widest_bps: float | None
+    spread_widest_at: str | None
+    spread_end_bps: float | None
+    spread_recovered_percent: float | None
+    one_sided_s: int
+    price_first: float | None
+    price_low: float | None
+    price_low_at: str | None
+    price_end: float | None
+    fall_percent: float | None
+    mark_low: float | None
+    mark_fall_percent: float | None
+    index_low: float | None
+    index_low_at: str | None
+    outside_low: float | None
+    outside_fall_percent: float | None
+    beyond_outside_points: float | None
+    open_interest_first_usd: float | None
+    open_interest_end_usd: float | None
+    open_interest_change_percent: float | None
+    open_interest_lowest_percent: float | None
+    long_accounts_percent: float | None
+    liquidated_usd: float
+    deleveraged_usd: float
+
+
+class MakerSummary(Struct, frozen=True):
+    """One maker in one symbol. `order`: 1 left first. None: it never did."""
+
+    maker: str
+    symbol: str
+    state: str
+    normal_usd: float | None
+    thin_at: str | None
+    gone_at: str | None
+    order: int | None
+    back_at: str | None
+    out_s: int
+
+
+class LiquidationSummary(Struct, frozen=True):
+    """Liquidated positions, valued at the mark at which they were taken, and where they went."""
+
+    positions: int
+    accounts: int
+    notional_usd: float
+    long_notional_percent: float | None
+    long_positions_percent: float | None
+    into_book_usd: float
+    at_the_funds_cost_usd: float
+    deleveraged_usd: float
+    deficit_usd: float
+    largest_usd: float
+    peak_minute_at: str | None
+    peak_minute_usd: float
+
+
+class FundSummary(Struct, frozen=True):
+    """Opening + surplus + dust - cover - debt = closing; `adds_up` says whether, to the micro-unit."""
+
+    opening_usd: float
+    surplus_usd: float
+    dust_usd: float
+    cover_usd: float
+    debt_usd: float
+    closing_usd: float
+    adds_up: bool
+    lowest_usd: float
+    lowest_at: str | None
+    lowest_percent: float | None
+    deficit_usd: float
+
+
+class AdlSummary(Struct, frozen=True):
+    """Deleveraged positions, at the price of closing; `absent`: while most of the symbol's makers were out."""
+
+    closings: int
+    positions: int
+    accounts: int
+    notional_usd: float
+    short_percent: float | None
+    absent_percent: float | None
+    top_1_percent_of_accounts_percent: float | None
+    by_lights_usd: dict[str, float]
+
+
+class Beside(Struct, frozen=True):
+    """One figure of the run and what the public record has."""
+
+    figure: str
+    run: str
+    record: str
+    source: str
+    how_sure: str
+
+
+class Summary(Struct, frozen=True):
+    """A run of one venue."""
+
+    title: str
+    venue: str
+    token: str | None
+    from_at: str
+    until_at: str
+    timeline: list[Onset]
+    markets: list[MarketSummary]
+    makers: list[MakerSummary]
+    liquidations: LiquidationSummary
+    fund: FundSummary
+    adl: AdlSummary
+    beside: list[Beside]
+    honesty: str = record.HONESTY
+
+
+def summarize(
+    board: Board, *, title: str = "", outside: Mapping[str, Path] | None = None, token: str | None = None
+) -> Summary:
+    """What the monitors saw. `outside`: the paths of the outside source (`prices.Outside.paths`), if known."""
+    outside = outside or {}
+    token = token or _fell_most(board)
+    markets = [_market(board, symbol, outside) for symbol in board.symbols]
+    liquidations, fund, adl = _liquidations(board), _fund(board), _adl(board)
+    timeline = _timeline(board, token)
+    return Summary(
+        title=title,
+        venue=board.venue,
+        token=token,
+        from_at=stamp(board.prices.started_us),
+        until_at=stamp(board.now_us),
+        timeline=timeline,
+        markets=markets,
+        makers=_makers(board),
+        liquidations=liquidations,
+        fund=fund,
+        adl=adl,
+        beside=_beside(board, token, outside, {market.symbol: market for market in markets}, liquidations, fund, adl),
+    )
+
+
+def as_json(summary: Summary) -> bytes:
+    """The summary as indented JSON with a line end."""
+    return msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"
+
+
+# the parts -------------------------------------------------------------------------------------------------------
+
+
+def _fell_most(board: Board) -> str | None:
+    falls = {symbol: fall_ppm(board.prices.last[symbol]) or 0 for symbol in board.symbols}
+    return min(falls, key=lambda symbol: (-falls[symbol], symbol)) if falls else None
+
+
+def _market(board: Board, symbol: str, outside: Mapping[str, Path]) -> MarketSummary:
+    instrument = board.prices.instruments[symbol]
+    book = board.depth.books[symbol]
+    last, mark, index = board.prices.last[symbol], board.prices.mark[symbol], board.prices.index[symbol]
+    lots = board.open_interest.lots.get(symbol) or Path()
+    notional = board.open_interest.notional.get(symbol) or Path()
+    longs, shorts = board.open_interest.first_accounts.get(symbol, (0, 0))
+    trough, widest = book.trough, book.widest
+    normal = trough.normal if trough else None
+    both = book.sample.both if book.sample else None
+    return MarketSummary(
+        symbol=symbol,
+        depth_normal_usd=None if normal is None else usd(normal),
+        depth_trough_usd=usd(trough.value) if trough else None,
+        depth_trough_percent=share(trough.value, trough.normal) if trough else None,
+        depth_trough_at=stamp(trough.ts_us) if trough else None,
+        depth_end_usd=None if both is None else usd(both),
+        depth_end_percent=None if both is None or normal is None else share(both, normal),
+        spread_normal_bps=bps(widest.normal) if widest else None,
+        spread_widest_bps=bps(widest.value) if widest else None,
+        spread_widest_at=stamp(widest.ts_us) if widest else None,
+        spread_end_bps=bps(book.spread.last.value) if book.spread.last else None,
+        spread_recovered_percent=_recovered(widest, book.spread),
+        one_sided_s=book.one_sided_us // SECOND_US,
+        price_first=price(instrument, last.first.value) if last.first else None,
+        price_low=price(instrument, last.low.value) if last.low else None,
+        price_low_at=stamp(last.low.ts_us) if last.low else None,
+        price_end=price(instrument, last.last.value) if last.last else None,
+        fall_percent=_percent(fall_ppm(last)),
+        mark_low=price(instrument, mark.low.value) if mark.low else None,
+        mark_fall_percent=_percent(fall_ppm(mark)),
+        index_low=price(instrument, index.low.value) if index.low else None,
+        index_low_at=stamp(index.low.ts_us) if index.low else None,
+        outside_low=price(instrument, low.value) if (low := outside.get(symbol, Path()).low) else None,
+        outside_fall_percent=_percent(fall_ppm(outside.get(symbol))),
+        beyond_outside_points=_percent(beyond_ppm(last, symbol, outside)),
+        open_interest_first_usd=usd(notional.first.value) if notional.first else None,
+        open_interest_end_usd=None if (now := board.open_interest.now(symbol)) is None else usd(now),
+        open_interest_change_percent=change(lots.first.value, lots.last.value) if lots.first and lots.last else None,
+        open_interest_lowest_percent=change(lots.first.value, lots.low.value) if lots.first and lots.low else None,
+        long_accounts_percent=share(longs, longs + shorts),
+        liquidated_usd=usd(board.liquidations.of(symbol).notional),
+        deleveraged_usd=usd(board.adl.of(symbol).notional),
+    )
+
+
+def _recovered(widest: Extreme | None, spread: Path) -> float | None:
+    """How much of the way from the widest spread to the normal one it has come back, in percent."""
+    if widest is None or spread.last is None:
+        return None
+    return share(widest.value - spread.last.value, widest.value - widest.normal)
+
+
+def _makers(board: Board) -> list[MakerSummary]:
+    rows: list[MakerSummary] = []
+    for symbol in board.symbols:
+        order = {maker.name: at for at, maker in enumerate(board.market_makers.leaving_order(symbol), 1)}
+        for maker in board.market_makers.of(symbol):
+            first = maker.absences[0] if maker.absences else None
+            back_us = maker.absences[-1].until_us if maker.absences else None
+            rows.append(
+                MakerSummary(
+                    maker=maker.name,
+                    symbol=symbol,
+                    state=maker.state.value,
+                    normal_usd=usd(maker.normal.value) if maker.normal.value is not None else None,
+                    thin_at=_stamp(maker.thin_from_us),
+                    gone_at=stamp(first.from_us) if first else None,
+                    order=order.get(maker.name),
+                    back_at=_stamp(back_us),
+                    out_s=maker.out_us(board.now_us) // SECOND_US,
+                )
+            )
+    return rows
+
+
+def _liquidations(board: Board) -> LiquidationSummary:
+    tally = board.liquidations.all
+    peak = tally.minutes().peak()
+    return LiquidationSummary(
+        positions=tally.positions,
+        accounts=len(tally.accounts),
+        notional_usd=usd(tally.notional),
+        long_notional_percent=share(tally.long_notional, tally.notional),
+        long_positions_percent=share(tally.long_positions, tally.positions),
+        into_book_usd=usd(tally.book),
+        at_the_funds_cost_usd=usd(tally.fund),
+        deleveraged_usd=usd(tally.adl),
+        deficit_usd=usd(tally.deficit),
+        largest_usd=usd(tally.largest.notional) if tally.largest else 0.0,
+        peak_minute_at=stamp(peak.ts_us) if peak else None,
+        peak_minute_usd=usd(peak.value) if peak else 0.0,
+    )
+
+
+def _fund(board: Board) -> FundSummary:
+    fund = board.fund
+    low = fund.balance.low
+    return FundSummary(
+        opening_usd=usd(fund.opening),
+        surplus_usd=usd(fund.by_reason[FundReason.SURPLUS]),
+        dust_usd=usd(fund.by_reason[FundReason.DUST]),
+        cover_usd=usd(-fund.by_reason[FundReason.COVER]),
+        debt_usd=usd(-fund.by_reason[FundReason.DEBT]),
+        closing_usd=usd(fund.closing),
+        adds_up=fund.adds_up,
+        lowest_usd=usd(low.value) if low else 0.0,
+        lowest_at=stamp(low.ts_us) if low else None,
+        lowest_percent=share(low.value, fund.opening) if low else None,
+        deficit_usd=usd(fund.deficit),
+    )
+
+
+def _adl(board: Board) -> AdlSummary:
+    done = board.adl.all
+    return AdlSummary(
+        closings=done.closings,
+        positions=len(done.positions),
+        accounts=len(done.by_account),
+        notional_usd=usd(done.notional),
+        short_percent=share(done.short_notional, done.notional),
+        absent_percent=share(done.absent_notional, done.notional),
+        top_1_percent_of_accounts_percent=share(done.top_percent_notional(), done.notional),
+        by_lights_usd={str(lights): usd(notional) for lights, notional in sorted(done.by_lights.items())},
+    )
+
+
+# the timeline ----------------------------------------------------------------------------------------------------
+
+
+class _Timeline:
+    """What has happened for the first time, sorted by time; at equal times in the order of adding, the causal one."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[int, Onset]] = []
+
+    def add(
+        self, what: str, ts_us: int | None, text: str, symbol: str | None = None, known: record.Figure | None = None
+    ) -> None:
+        """It happened then; None: never."""
+        if ts_us is not None:
+            self._found.append((ts_us, Onset(what, stamp(ts_us), symbol, text, known.value if known else None)))
+
+    def sorted(self) -> list[Onset]:
+        return [onset for _, onset in sorted(self._found, key=lambda pair: pair[0])]
+
+
+def _timeline(board: Board, token: str | None) -> list[Onset]:
+    """First times: of the token where a thing belongs to a symbol, else of the venue."""
+    line = _Timeline()
+    for news in board.prices.news:
+        line.add("news", news.ts_us, news.headline, known=record.NEWS)
+    if token is not None:
+        _add_leaving(line, board, token)
+    opened = _first_opened(board.findings, None)
+    line.add("liquidations", board.liquidations.first_into_book_us, "liquidations into the book")
+    line.add("fund_pays", board.fund.first_cover_us, "the insurance fund pays")
+    line.add("fund_half", opened.get("fund-half"), "the insurance fund below half")
+    line.add("fund_empty", opened.get("fund-empty"), "the insurance fund drained (below 1 %)")
+    line.add("adl", board.adl.first_us, "ADL begins", known=record.ADL_ONSET)
+    if token is not None:
+        _add_trough_and_return(line, board, token)
+    return line.sorted()
+
+
+def _add_leaving(line: _Timeline, board: Board, token: str) -> None:
+    opened = _first_opened(board.findings, token)
+    makers = board.market_makers
+    thin = sorted((maker.thin_from_us, maker.name) for maker in makers.of(token) if maker.thin_from_us is not None)
+    leaving = makers.leaving_order(token)
+    line.add("widen", opened.get("spread-wide"), "spread over twice its normal", token)
+    if thin:
+        line.add("thin", thin[0][0], f"{thin[0][1]} thins out, the first maker", token, record.THINNING)
+    line.add("depth_low", opened.get("depth-low"), "depth under 20 % of its normal", token)
+    if leaving:
+        line.add("gone", leaving[0].absences[0].from_us, f"{leaving[0].name} is gone, the first maker", token)
+    most_gone_us = makers.mostly_gone_from_us.get(token)
+    line.add("most_gone", most_gone_us, "most makers are gone", token, record.FULL_WITHDRAWAL)
+
+
+def _add_trough_and_return(line: _Timeline, board: Board, token: str) -> None:
+    trough, low = board.depth.books[token].trough, board.prices.last[token].low
+    if trough is not None:
+        percent = share(trough.value, trough.normal)
+        text = f"trough of depth: {money(trough.value)}, {percent:g} % of its normal"
+        line.add("trough", trough.ts_us, text, token, record.TROUGH)
+    if low is not None:
+        lowest = price_text(board.prices.instruments[token], low.value)
+        line.add("price_low", low.ts_us, f"lowest trade, {lowest}", token)
+    back = sorted(
+        (absence.until_us, maker.name)
+        for maker in board.market_makers.of(token)
+        for absence in maker.absences
+        if absence.until_us is not None and (trough is None or absence.until_us >= trough.ts_us)
+    )
+    if back:
+        line.add("return", back[0][0], f"{back[0][1]} is back, the first after the trough", token, record.RETURN)
+    recovered = [
+        finding.ts_us
+        for finding in board.findings
+        if finding.rule == "depth-low" and finding.symbol == token and finding.state is State.CLOSE
+    ]
+    if recovered:
+        line.add("recovered", recovered[-1], "depth back over half of its normal", token)
+
+
+def _first_opened(findings: list[Finding], symbol: str | None) -> dict[str, int]:
+    """Onset of the first finding of each rule about a symbol (or about the venue)."""
+    first: dict[str, int] = {}
+    for finding in findings:
+        if finding.symbol == symbol and finding.state is State.OPEN:
+            first.setdefault(finding.rule, finding.values["since_us"])
+    return first
+
+
+# beside the record -----------------------------------------------------------------------------------------------
+
+
+def _beside(
+    board: Board,
+    token: str | None,
+    outside: Mapping[str, Path],
+    markets: Mapping[str, MarketSummary],
+    liquidations: LiquidationSummary,
+    fund: FundSummary,
+    adl: AdlSummary,
+) -> list[Beside]:
+    rows: list[Beside] = []
+
+    def add(figure: str, run: str, known: record.Figure) -> None:
+        rows.append(Beside(figure, run, known.value, known.source, known.how_sure))
+
+    if token is not None:
+        market = markets[token]
+        add(f"{token} depth, normal", usd_text(market.depth_normal_usd), record.DEPTH_NORMAL)
+        add(
+            f"{token} depth, trough",
+            f"{usd_text(market.depth_trough_usd)} ({_signed(market.depth_trough_percent, minus=100)})",
+            record.DEPTH_TROUGH,
+        )
+        add(f"{token} depth, at the end", f"{_percent_text(market.depth_end_percent)} of normal", record.RETURN)
+        add(
+            f"{token} spread, recovered",
+            f"{_percent_text(market.spread_recovered_percent)} "
+            f"(from {_bps_text(market.spread_widest_bps)} to {_bps_text(market.spread_end_bps)})",
+            record.SPREAD_RECOVERY,
+        )
+        add("warning: first thin to most gone", _warning_time(board, token), record.WARNING_TIME)
+    bitcoin = next((symbol for symbol in board.symbols if symbol.startswith("BTC")), None)
+    if bitcoin is not None:
+        add(f"{bitcoin} low", _btc_text(board, bitcoin, outside), record.BTC_LOW)
+    if token is not None:
+        market = markets[token]
+        add(
+            f"{token} fall",
+            f"{_fall_text(market.fall_percent)} (outside {_fall_text(market.outside_fall_percent)}, "
+            f"beyond it {_points_text(market.beyond_outside_points)})",
+            record.TOKEN_FALL,
+        )
+    add("open interest, contracts", _open_interest_text(board), record.OPEN_INTEREST)
+    add("accounts long at the start", _long_accounts_text(board), record.LONG_ACCOUNTS)
+    add("liquidated", usd_text(liquidations.notional_usd), record.LIQUIDATED)
+    add("accounts liquidated", f"{liquidations.accounts:,}", record.LIQUIDATED_ACCOUNTS)
+    add("longs among the liquidated", _percent_text(liquidations.long_notional_percent), record.LONG_SHARE_LIQUIDATED)
+    add("peak minute of liquidations", _peak_text(liquidations), record.PEAK_MINUTE)
+    add(
+        "fund: start, lowest, end",
+        f"{usd_text(fund.opening_usd)}, {usd_text(fund.lowest_usd)}, {usd_text(fund.closing_usd)}",
+        record.FUND_PAID,
+    )
+    add(
+        "ADL",
+        f"{usd_text(adl.notional_usd)}, {adl.closings:,} closings, {adl.accounts:,} accounts",
+        record.ADL_TOTAL,
+    )
+    add("ADL while most makers are out", _percent_text(adl.absent_percent), record.ADL_ABSENCE)
+    top = adl.top_1_percent_of_accounts_percent
+    add("ADL on the top 1 % of accounts", _percent_text(top), record.ADL_CONCENTRATION)
+    return rows
+
+
+def _warning_time(board: Board, token: str) -> str:
+    thin = [maker.thin_from_us for maker in board.market_makers.of(token) if maker.thin_from_us is not None]
+    gone_us = board.market_makers.mostly_gone_from_us.get(token)
+    return duration(gone_us - min(thin)) if thin and gone_us is not None and gone_us >= min(thin) else "none"
+
+
+def _btc_text(board: Board, symbol: str, outside: Mapping[str, Path]) -> str:
+    instrument, index = board.prices.instruments[symbol], board.prices.index[symbol]
+    if index.low is None:
+        return "no price"
+    low = outside.get(symbol, Path()).low
+    beside = f"; outside {price_text(instrument, low.value)}" if low else ""
+    return f"{price_text(instrument, index.low.value)} at {clock(index.low.ts_us)}{beside}"
+
+
+def _open_interest_text(board: Board) -> str:
+    """All symbols together; contracts are added up at each symbol's first mark."""
+    before = after = 0
+    for symbol, notional in board.open_interest.notional.items():
+        lots = board.open_interest.lots[symbol]
+        if notional.first and lots.first and lots.last and lots.first.value:
+            before += notional.first.value
+            after += notional.first.value * lots.last.value // lots.first.value
+    return f"{_signed(share(after, before), minus=100)} of {money(before)}"
+
+
+def _long_accounts_text(board: Board) -> str:
+    longs = sum(held[0] for held in board.open_interest.first_accounts.values())
+    shorts = sum(held[1] for held in board.open_interest.first_accounts.values())
+    return _percent_text(share(longs, longs + shorts))
+
+
+def _peak_text(liquidations: LiquidationSummary) -> str:
+    if liquidations.peak_minute_at is None:
+        return "none"
+    minute = liquidations.peak_minute_at[11:16]
+    return f"{minute}, {usd_text(liquidations.peak_minute_usd)} of {usd_text(liquidations.notional_usd)}"
+
+
+# words -----------------------------------------------------------------------------------------------------------
+
+
+def _stamp(ts_us: int | None) -> str | None:
+    return None if ts_us is None else stamp(ts_us)
+
+
+def _percent(ppm: int | None) -> float | None:
+    return None if ppm is None else round(ppm / 10_000, 2)
+
+
+def usd_text(dollars: float | None) -> str:
+    return "-" if dollars is None else money(round(dollars * 1_000_000))
+
+
+def _percent_text(percent: float | None) -> str:
+    return "-" if percent is None else f"{percent:.1f} %"
+
+
+def _signed(percent: float | None, minus: int) -> str:
+    return "-" if percent is None else f"{percent - minus:+.1f} %"
+
+
+def _fall_text(percent: float | None) -> str:
+    return "unknown" if percent is None else f"{-percent:.1f} %"
+
+
+def _points_text(points: float | None) -> str:
+    return "unknown" if points is None else f"{-points:+.1f} points"
+
+
+def _bps_text(value: float | None) -> str:
+    return "-" if value is None else f"{value:g} bps"

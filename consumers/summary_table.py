@@ -1,0 +1,79 @@
+"""The summary as a table for a terminal, of any width from 80 columns up."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from consumers.figures import duration
+from consumers.paths import SECOND_US
+from consumers.summary import FundSummary, Summary, usd_text
+
+
+def table(summary: Summary) -> RenderableType:
+    """Order of onset, makers, fund, and the run beside the public record."""
+    parts: list[RenderableType] = [
+        Text(f"{summary.title or summary.venue}   {summary.from_at} to {summary.until_at}", style="bold"),
+        Text(),
+        _timeline_table(summary),
+        Text(),
+    ]
+    if summary.makers and summary.token:
+        parts += [_makers_table(summary), Text()]
+    parts += [_fund_text(summary.fund), Text(), _beside_table(summary), Text(), Text(summary.honesty, style="dim")]
+    return Group(*parts)
+
+
+def _timeline_table(summary: Summary) -> Table:
+    grid = Table(title="Order of onset (UTC)", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    grid.add_column("at", no_wrap=True)
+    grid.add_column("what")
+    grid.add_column("where", no_wrap=True)
+    grid.add_column("public record")
+    for onset in summary.timeline:
+        grid.add_row(onset.at[11:19], onset.text, onset.symbol or "", onset.record or "")
+    if not summary.timeline:
+        grid.add_row("", "nothing happened", "", "")
+    return grid
+
+
+def _makers_table(summary: Summary) -> Table:
+    grid = Table(title=f"Makers in {summary.token}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for heading in ("maker", "thin from", "gone from", "order", "back", "out for", "at the end"):
+        grid.add_column(heading, no_wrap=True, justify="right" if heading in ("order", "out for") else "left")
+    for maker in summary.makers:
+        if maker.symbol == summary.token:
+            grid.add_row(
+                maker.maker,
+                maker.thin_at[11:19] if maker.thin_at else "-",
+                maker.gone_at[11:19] if maker.gone_at else "-",
+                str(maker.order or "-"),
+                maker.back_at[11:19] if maker.back_at else "-",
+                duration(maker.out_s * SECOND_US) if maker.gone_at else "-",
+                maker.state,
+            )
+    return grid
+
+
+def _fund_text(fund: FundSummary) -> Text:
+    terms = (
+        ("opening", fund.opening_usd),
+        ("+ surplus", fund.surplus_usd),
+        ("+ dust", fund.dust_usd),
+        ("- cover", fund.cover_usd),
+        ("- debt", fund.debt_usd),
+        ("= closing", fund.closing_usd),
+    )
+    line = " ".join(f"{term} {usd_text(dollars)}" for term, dollars in terms)
+    verdict = "adds up to the micro-unit" if fund.adds_up else "DOES NOT ADD UP"
+    deficit = f"; deficit {usd_text(fund.deficit_usd)}"
+    return Text.assemble(("Insurance fund  ", "italic"), line, f" ({verdict}){deficit}")
+
+
+def _beside_table(summary: Summary) -> Table:
+    grid = Table(title="This run beside the public record", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for heading in ("figure", "this run", "public record"):
+        grid.add_column(heading)
+    grid.add_column("sure", no_wrap=True)
+    for row in summary.beside:
+        grid.add_row(row.figure, row.run, row.record, row.how_sure)
+    return grid
