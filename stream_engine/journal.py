@@ -23,12 +23,19 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
+from stream_engine.messages.topics import MAX_INPUT_BYTES
+
 # Raised with every change of the core after which the same inputs may give other events.
 CORE_VERSION = 1
 
 MAX_RECORD_BYTES = 512 * 1024
 KEPT_OF_OVERSIZE = 64 * 1024
 _SEAL = len(',"sha256":""}') + 64
+_MAX_VALUE = max(MAX_INPUT_BYTES.values())
+# The most that these take beside the values: what stands round all, a reason and a run; a run; a venue's name and seq.
+_ENTRY_BYTES = 4_096
+_RUN_BYTES = 64
+_VENUE_BYTES = 512
 
 
 class JournalError(Exception):
@@ -75,21 +82,54 @@ _decoder = msgspec.json.Decoder(Batch)
 _oversize = msgspec.json.Decoder(tuple[Literal["oversize"], int, str, str])
 
 
-def as_it_is(value: bytes) -> Raw | None:
-    """The value of an input for the journal, where it may stand there unchanged."""
-    if value.isascii() and value[0] == 0x7B and value[-1] == 0x7D and b"\n" not in value and b"\r" not in value:
-        return Raw(value)
-    return None
+class Draft:
+    """A record of the journal in the making: what one cycle takes."""
 
+    def __init__(self) -> None:
+        self.seq: dict[str, int] = {}
+        self.runs: list[Run] = []
+        self.dead: list[tuple[int, str]] = []
+        self.taken = 0
+        self._values: list[Raw] = []
+        self._topic = ""
+        self._next = -1
+        self._bytes = 0
 
-def as_base64(value: bytes) -> Raw:
-    """Any value for the journal."""
-    return Raw(b'"' + b64encode(value) + b'"')
+    def has_room(self, value: bytes) -> bool:
+        """Whether the record stays within its limit with one more value, whatever becomes of it."""
+        stored = len(value) * 4 // 3 if len(value) <= _MAX_VALUE else KEPT_OF_OVERSIZE * 2
+        return self._bytes + len(self.seq) * _VENUE_BYTES + stored + _ENTRY_BYTES <= MAX_RECORD_BYTES
 
+    def add(self, topic: str, offset: int, value: bytes, is_input: bool = True) -> None:
+        """The next value taken. Only what is known to be JSON may stand as it is."""
+        stored = value
+        if not (is_input and value.isascii() and value[0] == 0x7B and value[-1] == 0x7D and _in_one_line(value)):
+            stored = b'"' + b64encode(value) + b'"'
+        self._add(topic, offset, stored)
 
-def as_oversize(value: Oversize) -> Raw:
-    """What is kept of an oversize value for the journal."""
-    return Raw(_encoder.encode(("oversize", value.length, value.sha256, b64encode(value.head).decode())))
+    def add_dead(self, topic: str, offset: int, value: bytes, is_input: bool, why: str) -> None:
+        """The next value taken, which goes to the dead letters."""
+        self.dead.append((self.taken, why))
+        self._bytes += 6 * len(why) + 16
+        self.add(topic, offset, value, is_input)
+
+    def add_oversize(self, topic: str, offset: int, value: Oversize, why: str) -> None:
+        """The next value taken, which goes to the dead letters for its length."""
+        self.dead.append((self.taken, why))
+        self._bytes += 6 * len(why) + 16
+        stored = ("oversize", value.length, value.sha256, b64encode(value.head).decode())
+        self._add(topic, offset, _encoder.encode(stored))
+
+    def _add(self, topic: str, offset: int, stored: bytes) -> None:
+        if offset != self._next or topic != self._topic:
+            self._values = []
+            self._topic = topic
+            self.runs.append(Run(topic, offset, self._values))
+            self._bytes += _RUN_BYTES
+        self._values.append(Raw(stored))
+        self._next = offset + 1
+        self._bytes += len(stored) + 1
+        self.taken += 1
 
 
 def cut(value: bytes) -> Oversize:
@@ -104,8 +144,9 @@ class Chain:
         self.length = 0
         self._sha256 = ""
 
-    def seal(self, batch: Batch) -> bytes:
+    def seal(self, draft: Draft) -> bytes:
         """The next record."""
+        batch = Batch(self.length, CORE_VERSION, draft.seq, draft.runs, draft.dead)
         body = _encoder.encode(batch)[:-1]
         self._advance(body)
         record = body + b',"sha256":"' + self._sha256.encode() + b'"}'
@@ -134,6 +175,10 @@ def read(records: Iterable[bytes]) -> Iterator[Batch]:
     chain = Chain()
     for record in records:
         yield chain.open(record)
+
+
+def _in_one_line(value: bytes) -> bool:
+    return b"\n" not in value and b"\r" not in value
 
 
 def _value(stored: bytes) -> Value:

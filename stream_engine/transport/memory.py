@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from stream_engine.messages.topics import Topic
 from stream_engine.transport.protocol import (
     Fenced,
-    OutOfRange,
     Outgoing,
+    OutOfRange,
     Positions,
     Record,
     TopicPartition,

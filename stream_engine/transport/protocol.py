@@ -4,13 +4,16 @@ A log has topics, a topic has partitions, a partition is a sequence of records w
 gaps: a broker numbers its own marks too). Readers hold their positions themselves.
 
 Holds     records of one partition are read in the order in which they were appended, by everybody, unchanged;
-          a commit is seen whole, records and offsets, or not at all; whoever takes a writer's name anew ends the former.
+          a commit is seen whole, records and offsets, or not at all;
+          whoever takes a writer's name anew ends the former writer.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
+
+from stream_engine.messages.topics import Topic
 
 TopicPartition = tuple[str, int]
 Positions = Mapping[TopicPartition, int]
@@ -54,6 +57,11 @@ class Record(Struct, frozen=True, gc=False):
     key: bytes
     value: bytes
     headers: Headers
+
+
+def headers(topic: Topic, run_id: str) -> Headers:
+    """The headers of every record: what its value is, and of which run."""
+    return (("schema", f"{topic.value}/1".encode()), ("run_id", run_id.encode()))
 
 
 class Writer(Protocol):

@@ -1,0 +1,116 @@
+"""Recorder: a run as files: every topic as JSON lines, one record per line, and the hash of its event log.
+
+A file is `<topic>.jsonl`, or `<topic>.<partition>.jsonl` where there are several partitions; its lines are the values
+in the order of their offsets. A value that is not one line of JSON, and every dead letter, stands as
+{"headers": {...}, "value": "..."}, with "base64" for "value" where it is no text.
+
+Holds     the hash of the event log is what `sha256sum <the event files by name, in the order below> | sha256sum` gives;
+          how the records were read together does not change it.
+"""
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import msgspec
+
+from stream_engine.messages.topics import OUTPUT, Topic
+from stream_engine.transport.protocol import Record, TopicPartition
+
+_json = msgspec.json.Decoder(msgspec.Raw)
+
+
+class Recorder:
+    """Writes records to the files of a run; what was written is kept, however the run ends."""
+
+    def __init__(self, directory: Path, partitions: int = 1, prefix: str = "") -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._tapes: dict[TopicPartition, _Tape] = {
+            (prefix + topic.value, number): _Tape(directory / _file_name(topic, number, partitions))
+            for topic in Topic
+            for number in range(partitions)
+        }
+        self._event_log = [
+            self._tapes[prefix + topic.value, number] for topic in OUTPUT for number in range(partitions)
+        ]
+        self._dead_letters = prefix + Topic.DEADLETTERS.value
+
+    def write(self, records: Iterable[Record]) -> None:
+        """Append records, and leave them with the operating system: no later crash of ours takes them back."""
+        lines: dict[TopicPartition, list[bytes]] = {}
+        for record in records:
+            value = record.value
+            if record.topic == self._dead_letters or not _is_one_line_of_json(value):
+                value = _wrapped(record)
+            lines.setdefault((record.topic, record.partition), []).append(value)
+        for at, values in lines.items():
+            self._tapes[at].write(values)
+
+    def event_log_sha256(self) -> str:
+        """The hash of everything that the engines have published so far."""
+        listed = "".join(f"{tape.sha256.hexdigest()}  {tape.path.name}\n" for tape in self._event_log)
+        return hashlib.sha256(listed.encode()).hexdigest()
+
+    def counts(self) -> dict[str, int]:
+        """Records written, by topic (without the prefix)."""
+        counts = dict.fromkeys((topic.value for topic in Topic), 0)
+        for tape in self._tapes.values():
+            counts[tape.path.name.partition(".")[0]] += tape.records
+        return counts
+
+    def close(self) -> None:
+        """Close the files."""
+        for tape in self._tapes.values():
+            tape.file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Tape:
+    """One file of a recording and the hash of what is in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file: BinaryIO = path.open("wb")
+        self.sha256 = hashlib.sha256()
+        self.records = 0
+
+    def write(self, values: list[bytes]) -> None:
+        block = b"\n".join(values) + b"\n"
+        self.sha256.update(block)
+        self.file.write(block)
+        self.file.flush()
+        self.records += len(values)
+
+
+def _file_name(topic: Topic, partition: int, partitions: int) -> str:
+    return f"{topic.value}.jsonl" if partitions == 1 else f"{topic.value}.{partition}.jsonl"
+
+
+def _is_one_line_of_json(value: bytes) -> bool:
+    if b"\n" in value or b"\r" in value:
+        return False
+    try:
+        if not value.isascii():
+            value.decode()
+        _json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _wrapped(record: Record) -> bytes:
+    headers = {name: value.decode(errors="replace") for name, value in record.headers}
+    try:
+        return msgspec.json.encode({"headers": headers, "value": record.value.decode()})
+    except UnicodeDecodeError:
+        return msgspec.json.encode({"headers": headers, "base64": b64encode(record.value).decode()})
