@@ -1,1 +1,1 @@
-"""The one vocabulary of all topics: units, instrument, inputs, events, refusals, topics, codec. Imports msgspec only."""
+"""The vocabulary of all topics: units, instrument, inputs, events, refusals, topics, codec. Imports msgspec only."""

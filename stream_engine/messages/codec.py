@@ -14,8 +14,8 @@ class NotAMessage(ValueError):
 
 
 _encoder = msgspec.json.Encoder()
-_inputs = msgspec.json.Decoder(AnyInput)
-_events = msgspec.json.Decoder(AnyEvent)
+_inputs: msgspec.json.Decoder[AnyInput] = msgspec.json.Decoder(AnyInput)
+_events: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 
 def encode(message: Input | Event) -> bytes:

@@ -25,7 +25,6 @@ class CancelReason(Enum):
     SELF_TRADE = "self_trade"  # it would have traded with its own account
     LIQUIDATION = "liquidation"  # its owner is being liquidated
     DELEVERAGED = "deleveraged"  # its owner's position on the symbol was deleveraged
-    MARGIN = "margin"  # it filled into a position that its owner could not carry further
 
 
 class FundReason(Enum):
@@ -94,7 +93,7 @@ class ControlRejected(Event, frozen=True):
 
 
 class OrderAccepted(Event, frozen=True):
-    """An order was taken; `order_id` is the venue's. Its fills follow as `Traded`. `repeated`: the same answer again."""
+    """An order was taken; `order_id` is the venue's. Fills follow as `Traded`. `repeated`: the same answer again."""
 
     account: AccountId
     client_id: ClientId
@@ -138,7 +137,7 @@ class CancelRejected(Event, frozen=True):
 
 
 class QuoteAccepted(Event, frozen=True):
-    """What rests of a maker's quote on the symbol after the input: (price, size), best first. Replaces the former one."""
+    """What rests of a maker's quote on the symbol after the input: (price, size), best first; all that it quotes."""
 
     account: AccountId
     symbol: Name
@@ -188,9 +187,11 @@ class Traded(Event, frozen=True):
 
 class OrdersResting(Event, frozen=True):
     """Each minute: every resting order of a symbol with its owner (account, order id, client id, price, size),
-    bids and asks in the order of their priority. A quote's levels have the client id ""."""
+    bids and asks in the order of their priority. A quote's levels have the client id "". A long book comes in parts."""
 
     symbol: Name
+    part: Count
+    parts: Count
     bids: tuple[tuple[AccountId, Count, str, Ticks, Lots], ...]
     asks: tuple[tuple[AccountId, Count, str, Ticks, Lots], ...]
 
@@ -255,7 +256,7 @@ class OpenInterestChanged(Event, frozen=True):
 
 
 class LiquidationStarted(Event, frozen=True):
-    """A position is taken from an account below maintenance. `size` is signed; the account's figures are at the mark."""
+    """A position is taken from an account below maintenance. `size` is signed; equity and maintenance at the mark."""
 
     account: AccountId
     symbol: Name

@@ -176,7 +176,7 @@ class Withdraw(Input, frozen=True):
 
 
 class Leg(Struct, frozen=True, gc=False, array_like=True):
-    """One seeded position: signed lots at an entry price in ticks, carried at a leverage (0: the instrument's default)."""
+    """One seeded position: signed lots, entry price in ticks, leverage (0: the instrument's default)."""
 
     account: AccountId
     symbol: Name

@@ -4,7 +4,7 @@ One lot gains `tick_value` micro-quote per tick, an integer of 1 or more, so PnL
 The listing travels on `control` and again on `market`, so whoever reads the topics can convert.
 """
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from msgspec import Struct
 
@@ -60,6 +60,15 @@ class Instrument(Struct, frozen=True, gc=False, kw_only=True):
     mark: Name = "median"
     basis_every_us: Micros = 5_000_000
     basis_window_us: Micros = 150_000_000
+
+
+def tick_value_of(instrument: Instrument) -> int | None:
+    """tick_size * lot_size in micro-quote; None where they are no decimals above 0 or their product is not whole."""
+    try:
+        value = Decimal(instrument.tick_size) * Decimal(instrument.lot_size) * MILLION
+    except InvalidOperation:
+        return None
+    return int(value) if value.is_finite() and value > 0 and value == value.to_integral_value() else None
 
 
 def price_of(instrument: Instrument, ticks: int) -> Decimal:

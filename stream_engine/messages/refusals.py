@@ -11,13 +11,13 @@ class Reject(Enum):
 
     TIMESTAMP_IN_FUTURE = "timestamp_in_future"  # more than 1 s past the venue's last clock tick
     UNKNOWN_ACCOUNT = "unknown_account"
+    DUPLICATE_CLIENT_ID = "duplicate_client_id"  # the id stands for an order with other content
     UNKNOWN_SYMBOL = "unknown_symbol"
     ALREADY_EXISTS = "already_exists"  # an account or a symbol opened or listed a second time
     BAD_INSTRUMENT = "bad_instrument"  # a listing that contradicts itself; `detail` says where
     TRADING_HAS_BEGUN = "trading_has_begun"  # positions are seeded before the first trade only
     POSITIONS_DO_NOT_BALANCE = "positions_do_not_balance"  # the seeded lots of a symbol do not sum to zero
     UNKNOWN_SOURCE = "unknown_source"  # the instrument's index has no such source
-    DUPLICATE_CLIENT_ID = "duplicate_client_id"  # the id stands for an order with other content
     UNKNOWN_ORDER = "unknown_order"  # nothing rests under that id
     QUOTE_ID_NOT_NEWER = "quote_id_not_newer"
     LEVERAGE_OUT_OF_RANGE = "leverage_out_of_range"
@@ -34,3 +34,4 @@ class Reject(Enum):
     POSITION_TOO_LARGE = "position_too_large"  # position and open orders together would pass max_size
     INSUFFICIENT_MARGIN = "insufficient_margin"
     AMOUNT_NOT_POSITIVE = "amount_not_positive"
+    AMOUNT_TOO_LARGE = "amount_too_large"  # a balance would pass 2^53 micro-quote

@@ -1,0 +1,96 @@
+"""Accounts: who owns what, in cross margin.
+
+Equity = wallet + sum of unrealised PnL at the marks. An account carries all its positions with one wallet; an
+isolated position would be an account of its own here, with its margin as the wallet.
+"""
+
+from msgspec import Struct
+
+from stream_engine.core.margin import initial_margin, maintenance_margin, worst_size
+from stream_engine.core.market import Market
+from stream_engine.core.order_book import Order
+from stream_engine.core.position import Position
+from stream_engine.messages.events import Cause, OrderAccepted, OrderRejected
+from stream_engine.messages.inputs import Place
+
+
+class Answer(Struct, gc=False):
+    """What an order was answered, kept for as long as a repeat may come."""
+
+    place: Place
+    event: OrderAccepted | OrderRejected
+
+
+class Account(Struct, gc=False):
+    """An account: its wallet in micro-quote, its positions and orders, and its standing in the margin watch.
+
+    positions   by symbol, flat ones included while their orders or leverage matter.
+    orders      resting orders by client id (quote levels are with the position).
+    answers     by client id.
+    slack       see margin_watch.       changed   the event that last changed it.
+    """
+
+    number: int
+    participant: str
+    wallet: int = 0
+    positions: dict[str, Position] = {}
+    orders: dict[str, Order] = {}
+    answers: dict[str, Answer] = {}
+    slack: int = 0
+    changed: Cause | None = None
+
+
+class Standing(Struct, gc=False):
+    """An account's figures at the marks, in micro-quote."""
+
+    equity: int
+    maintenance: int
+
+
+def standing(account: Account, markets: dict[str, Market]) -> Standing:
+    """Equity and maintenance margin over all positions."""
+    equity = account.wallet
+    maintenance = 0
+    for symbol, position in account.positions.items():
+        if position.size:
+            market = markets[symbol]
+            value = position.size * market.mark * market.tick_value
+            equity += value - position.cost
+            maintenance += maintenance_margin(abs(value), market.table)
+    return Standing(equity, maintenance)
+
+
+def is_liquidatable(account: Account, markets: dict[str, Market]) -> bool:
+    """Equity below maintenance, strictly; an account without positions: a debt."""
+    figures = standing(account, markets)
+    return figures.equity < figures.maintenance
+
+
+def equity_of(account: Account, markets: dict[str, Market]) -> int:
+    """Wallet and unrealised PnL at the marks, in micro-quote."""
+    equity = account.wallet
+    for symbol, position in account.positions.items():
+        if position.size:
+            market = markets[symbol]
+            equity += position.size * market.mark * market.tick_value - position.cost
+    return equity
+
+
+def initial_required(account: Account, markets: dict[str, Market], besides: str = "") -> int:
+    """Initial margin of positions and open orders, in micro-quote, on all symbols but `besides`."""
+    required = 0
+    for symbol, position in account.positions.items():
+        if symbol != besides:
+            required += initial_of(position, markets[symbol])
+    return required
+
+
+def initial_of(position: Position, market: Market) -> int:
+    """Initial margin of the largest position that the open orders can lead to."""
+    lots = worst_size(position.size, position.buying, position.selling)
+    return initial_margin(lots * market.mark * market.tick_value, position.initial_ppm) if lots else 0
+
+
+def is_flat(account: Account) -> bool:
+    """No position is open."""
+    return not any(position.size for position in account.positions.values())

@@ -1,0 +1,249 @@
+"""Control: what the operator sets up. Listings, accounts, money in and out, leverage, seeded positions, the fund.
+
+Bulk inputs are taken or refused as a whole.
+"""
+
+from stream_engine.core.accounts import Account, equity_of, initial_of, initial_required
+from stream_engine.core.index_price import IndexPrice
+from stream_engine.core.margin import TierTableError, initial_margin, initial_rate, maintenance_table, worst_size
+from stream_engine.core.mark_price import Basis
+from stream_engine.core.market import Market, hold
+from stream_engine.core.order_book import OrderBook
+from stream_engine.core.position import fill
+from stream_engine.core.venue import Venue, position_of
+from stream_engine.messages.events import (
+    AccountsOpened,
+    ControlRejected,
+    Deposited,
+    FundReason,
+    InstrumentListed,
+    LeverageSet,
+    PositionsSeeded,
+    Withdrawn,
+)
+from stream_engine.messages.inputs import (
+    Deposit,
+    Input,
+    Leg,
+    ListInstrument,
+    OpenAccounts,
+    SeedFund,
+    SeedPositions,
+    SetLeverage,
+    SetRules,
+    Withdraw,
+)
+from stream_engine.messages.instrument import Instrument, tick_value_of
+from stream_engine.messages.refusals import Reject
+from stream_engine.messages.units import MILLION, WIRE_MAX
+
+
+def refuse(venue: Venue, received: Input, reason: Reject, detail: str = "") -> None:
+    """Say why an input of the operator, of an account's settings or of a price source is not allowed."""
+    venue.out.emit(ControlRejected, None, type(received).__name__, reason, detail)
+
+
+def set_rules(venue: Venue, received: SetRules) -> None:
+    """Take the venue's own settings."""
+    if received.checks_per_input < 1:
+        refuse(venue, received, Reject.AMOUNT_NOT_POSITIVE, f"checks_per_input: {received.checks_per_input}")
+        return
+    venue.rules = received
+
+
+def list_instrument(venue: Venue, received: ListInstrument) -> None:
+    """List a perpetual."""
+    instrument = received.instrument
+    if instrument.symbol in venue.markets:
+        refuse(venue, received, Reject.ALREADY_EXISTS, instrument.symbol)
+        return
+    complaint = _complaint(instrument)
+    if complaint is not None:
+        refuse(venue, received, Reject.BAD_INSTRUMENT, f"{instrument.symbol}: {complaint}")
+        return
+    venue.markets[instrument.symbol] = Market(
+        instrument,
+        maintenance_table(instrument.tiers),
+        instrument.tick_value,
+        OrderBook(),
+        IndexPrice(instrument.sources, instrument.stale_after_us),
+        Basis(instrument.basis_every_us, instrument.basis_window_us),
+    )
+    venue.watch.list_symbol(instrument.symbol)
+    venue.out.emit(InstrumentListed, None, instrument)
+
+
+def open_accounts(venue: Venue, received: OpenAccounts) -> None:
+    """Open accounts, empty."""
+    numbers = [number for number, _ in received.accounts]
+    known = [number for number in numbers if number in venue.accounts]
+    if known or len(set(numbers)) < len(numbers):
+        twice = known or [number for number in numbers if numbers.count(number) > 1]
+        refuse(venue, received, Reject.ALREADY_EXISTS, f"account {twice[0]}")
+        return
+    for number, participant in received.accounts:
+        venue.accounts[number] = Account(number, participant)
+    venue.out.emit(AccountsOpened, None, received.accounts)
+
+
+def deposit(venue: Venue, received: Deposit) -> None:
+    """Pay money into accounts."""
+    coming: dict[int, int] = {}
+    for number, quote in received.deposits:
+        account = venue.accounts.get(number)
+        if account is None:
+            refuse(venue, received, Reject.UNKNOWN_ACCOUNT, f"account {number}")
+            return
+        coming[number] = coming.get(number, 0) + quote
+        if quote <= 0:
+            refuse(venue, received, Reject.AMOUNT_NOT_POSITIVE, f"account {number}: {quote}")
+            return
+        if account.wallet + coming[number] > WIRE_MAX:
+            refuse(venue, received, Reject.AMOUNT_TOO_LARGE, f"account {number}: {quote}")
+            return
+    done = []
+    for number, quote in received.deposits:
+        account = venue.accounts[number]
+        account.wallet += quote
+        venue.paid_in += quote
+        venue.touch(account, "")
+        done.append((number, quote, account.wallet))
+    venue.out.emit(Deposited, None, tuple(done))
+
+
+def withdraw(venue: Venue, received: Withdraw) -> None:
+    """Pay money out: no more than the wallet holds, and equity must still cover initial margin."""
+    account = venue.accounts.get(received.account)
+    if account is None:
+        refuse(venue, received, Reject.UNKNOWN_ACCOUNT, f"account {received.account}")
+        return
+    free = equity_of(account, venue.markets) - initial_required(account, venue.markets)
+    if min(free, account.wallet) < received.quote:
+        refuse(venue, received, Reject.INSUFFICIENT_MARGIN, f"account {account.number}: free margin {free}")
+        return
+    if received.quote <= 0:
+        refuse(venue, received, Reject.AMOUNT_NOT_POSITIVE, f"account {account.number}: {received.quote}")
+        return
+    account.wallet -= received.quote
+    venue.paid_out += received.quote
+    venue.touch(account, "")
+    venue.out.emit(Withdrawn, None, account.number, received.quote, account.wallet)
+
+
+def set_leverage(venue: Venue, received: SetLeverage) -> None:
+    """Change the initial margin rate of an account on a symbol."""
+    account = venue.accounts.get(received.account)
+    market = venue.markets.get(received.symbol)
+    where = f"account {received.account}, {received.symbol}"
+    if account is None or market is None:
+        refuse(venue, received, Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_SYMBOL, where)
+        return
+    if not 1 <= received.leverage <= market.instrument.max_leverage:
+        detail = f"{where}: 1 to {market.instrument.max_leverage}, found {received.leverage}"
+        refuse(venue, received, Reject.LEVERAGE_OUT_OF_RANGE, detail)
+        return
+    position = account.positions.get(received.symbol)
+    rate = initial_rate(received.leverage)
+    if position is not None and rate > position.initial_ppm:
+        lots = worst_size(position.size, position.buying, position.selling)
+        more = initial_margin(lots * market.mark * market.tick_value, rate) - initial_of(position, market)
+        required = initial_required(account, venue.markets) + more
+        if lots and equity_of(account, venue.markets) < required:
+            refuse(venue, received, Reject.INSUFFICIENT_MARGIN, where)
+            return
+    position = position_of(account, market)
+    position.initial_ppm, position.leverage = rate, received.leverage
+    venue.out.emit(LeverageSet, None, account.number, received.symbol, received.leverage)
+
+
+def seed_positions(venue: Venue, received: SeedPositions) -> None:
+    """Put the positions in that exist when the run begins."""
+    refusal = _seed_refusal(venue, received.legs)
+    if refusal is not None:
+        refuse(venue, received, *refusal)
+        return
+    for leg in received.legs:
+        account, market = venue.accounts[leg.account], venue.markets[leg.symbol]
+        position = position_of(account, market)
+        if leg.leverage:
+            position.initial_ppm, position.leverage = initial_rate(leg.leverage), leg.leverage
+        fill(position, leg.size, leg.entry, market.tick_value)
+        venue.carried -= position.cost
+        hold(market, position, 0)
+        venue.touch(account, leg.symbol)
+    venue.out.emit(PositionsSeeded, None, received.legs)
+
+
+def seed_fund(venue: Venue, received: SeedFund) -> None:
+    """Pay money into the insurance fund."""
+    if received.quote <= 0:
+        refuse(venue, received, Reject.AMOUNT_NOT_POSITIVE, f"fund: {received.quote}")
+    elif venue.fund.balance + received.quote > WIRE_MAX:
+        refuse(venue, received, Reject.AMOUNT_TOO_LARGE, f"fund: {received.quote}")
+    else:
+        venue.paid_in += received.quote
+        venue.fund.change(venue.out, None, received.quote, FundReason.SEEDED, None, None)
+
+
+def _seed_refusal(venue: Venue, legs: tuple[Leg, ...]) -> tuple[Reject, str] | None:
+    sums: dict[str, int] = {}
+    seen: set[tuple[int, str]] = set()
+    for leg in legs:
+        where = f"account {leg.account}, {leg.symbol}"
+        if leg.account not in venue.accounts:
+            return Reject.UNKNOWN_ACCOUNT, where
+        market = venue.markets.get(leg.symbol)
+        if market is None:
+            return Reject.UNKNOWN_SYMBOL, where
+        held = venue.accounts[leg.account].positions.get(leg.symbol)
+        if (leg.account, leg.symbol) in seen or (held is not None and held.size):
+            return Reject.ALREADY_EXISTS, where
+        if leg.leverage and not 1 <= leg.leverage <= market.instrument.max_leverage:
+            return Reject.LEVERAGE_OUT_OF_RANGE, f"{where}: leverage {leg.leverage}"
+        if leg.size == 0:
+            return Reject.SIZE_NOT_POSITIVE, where
+        if abs(leg.size) > market.instrument.max_size:
+            return Reject.SIZE_TOO_LARGE, f"{where}: size {leg.size}"
+        if not 0 < leg.entry <= market.instrument.max_price:
+            return Reject.PRICE_NOT_POSITIVE if leg.entry <= 0 else Reject.PRICE_TOO_HIGH, f"{where}: entry {leg.entry}"
+        seen.add((leg.account, leg.symbol))
+        sums[leg.symbol] = sums.get(leg.symbol, 0) + leg.size
+    if venue.traded:
+        return Reject.TRADING_HAS_BEGUN, ""
+    uneven = [f"{symbol}: {total} lots" for symbol, total in sums.items() if total]
+    return (Reject.POSITIONS_DO_NOT_BALANCE, "; ".join(uneven)) if uneven else None
+
+
+def _complaint(instrument: Instrument) -> str | None:
+    expected = tick_value_of(instrument)
+    if expected is None or expected < 1:
+        return (
+            f"tick_size {instrument.tick_size} * lot_size {instrument.lot_size} must be a whole number of micro-quote, "
+            "1 or more"
+        )
+    if instrument.tick_value != expected:
+        return f"tick_value: expected {expected}, found {instrument.tick_value}"
+    positive = ("price_step", "max_price", "max_size", "max_leverage", "default_leverage", "stale_after_us")
+    for field in (*positive, "basis_every_us", "basis_window_us"):
+        if getattr(instrument, field) < 1:
+            return f"{field}: expected 1 or more, found {getattr(instrument, field)}"
+    if instrument.max_price * instrument.max_size * instrument.tick_value > WIRE_MAX:
+        return "max_price * max_size * tick_value: expected less than 2^53 micro-quote"
+    if instrument.default_leverage > instrument.max_leverage:
+        return f"default_leverage: expected at most {instrument.max_leverage}, found {instrument.default_leverage}"
+    if instrument.maker_fee_ppm + instrument.taker_fee_ppm < 0 or instrument.taker_fee_ppm < 0:
+        return "fees: expected a taker fee of 0 or more that covers the maker's rebate"
+    if max(instrument.maker_fee_ppm, instrument.taker_fee_ppm) >= MILLION or instrument.market_bound_ppm < 0:
+        return "fees below 1,000,000 ppm and market_bound_ppm of 0 or more expected"
+    if instrument.mark not in ("median", "index"):
+        return f'mark: expected "median" or "index", found "{instrument.mark}"'
+    names = [source.name for source in instrument.sources]
+    if len(set(names)) < len(names) or not any(source.weight for source in instrument.sources):
+        return "sources: expected each once, and a weight above 0"
+    try:
+        table = maintenance_table(instrument.tiers)
+    except TierTableError as error:
+        return str(error)
+    if table.rates[0] > initial_rate(instrument.max_leverage):
+        return "tiers: the first rate is above the initial margin at max_leverage"
+    return None

@@ -1,0 +1,232 @@
+"""Exchange: the state machine of one venue, `apply(input) -> events`.
+
+It orders the mechanisms and contains none. For every input:
+1  the venue's time moves (only a clock tick moves it freely; what is stamped over 1 s past the last is refused)
+2  the input does what it does: control, order_entry, quotes, or prices that make index and mark anew (pricing)
+3  the cascade: while somebody may be below maintenance (margin_watch), rounds of
+   a  all accounts with a crossed watch are checked exactly, at most `checks_per_input` of them per input
+   b  those below maintenance are liquidated in the order of their ids, each checked once more at its turn
+   c  the marks of symbols that traded are made anew
+   What the bound leaves goes on at the venue's next input.
+4  the changed levels of each book are published.
+
+It knows no offsets, topics, clock or bytes, and never raises for what a participant did wrong.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from stream_engine.core import control, order_entry, quotes
+from stream_engine.core.accounts import is_liquidatable
+from stream_engine.core.liquidation import liquidate
+from stream_engine.core.order_entry import price_refusal
+from stream_engine.core.pricing import reprice
+from stream_engine.core.reports import report_adl_queue, report_open_interest, report_resting_orders
+from stream_engine.core.venue import Venue
+from stream_engine.messages.events import (
+    AnyEvent,
+    BookChanged,
+    CancelRejected,
+    ClockTicked,
+    NewsPublished,
+    OrderRejected,
+    QuoteRejected,
+)
+from stream_engine.messages.inputs import (
+    AnyInput,
+    Cancel,
+    CancelAll,
+    ClockTick,
+    Deposit,
+    IndexPrices,
+    ListInstrument,
+    MapVenue,
+    MassQuote,
+    OpenAccounts,
+    Place,
+    PriceShock,
+    QuoteCancel,
+    SeedFund,
+    SeedPositions,
+    SetLeverage,
+    SetRules,
+    Withdraw,
+)
+from stream_engine.messages.instrument import OWN_TRADES
+from stream_engine.messages.refusals import Reject
+
+AHEAD_ALLOWED_US = 1_000_000
+MINUTE_US = 60_000_000
+
+
+class Exchange:
+    """One venue. `state` is everything it knows; the same inputs always give the same events."""
+
+    __slots__ = ("_mechanisms", "state")
+
+    def __init__(self, venue: str) -> None:
+        self.state = Venue(venue)
+        self._mechanisms: dict[type, Callable[[Any], None]] = {
+            Place: self._with_state(order_entry.place),
+            Cancel: self._with_state(order_entry.cancel),
+            CancelAll: self._with_state(order_entry.cancel_all),
+            MassQuote: self._with_state(quotes.mass_quote),
+            QuoteCancel: self._with_state(order_entry.quote_cancel),
+            IndexPrices: self._set_prices,
+            PriceShock: self._shock,
+            ClockTick: self._tick,
+            MapVenue: _nothing,
+            SetRules: self._with_state(control.set_rules),
+            ListInstrument: self._with_state(control.list_instrument),
+            OpenAccounts: self._with_state(control.open_accounts),
+            Deposit: self._with_state(control.deposit),
+            Withdraw: self._with_state(control.withdraw),
+            SetLeverage: self._with_state(control.set_leverage),
+            SeedPositions: self._with_state(control.seed_positions),
+            SeedFund: self._with_state(control.seed_fund),
+        }
+
+    @property
+    def venue(self) -> str:
+        """The venue's name."""
+        return self.state.name
+
+    @property
+    def seq(self) -> int:
+        """The number that the next input gets."""
+        return self.state.out.seq + 1
+
+    def apply(self, received: AnyInput) -> list[AnyEvent]:
+        """Take one input; returns what changed, in order."""
+        state = self.state
+        assert received.venue == state.name, received.venue
+        ticked_us = state.ticked_us
+        late = ticked_us is not None and received.ts_us > ticked_us + AHEAD_ALLOWED_US
+        if late and type(received) is not ClockTick:
+            state.out.begin(state.now_us)
+            self._refuse_timestamp(received)
+        else:
+            if received.ts_us > state.now_us:
+                state.now_us = received.ts_us
+            state.out.begin(state.now_us)
+            self._mechanisms[type(received)](received)
+        if state.dirty:
+            state.watch_touched()
+        if state.watch.owed or state.watch.indebted:
+            self._cascade()
+        if state.booked:
+            self._publish_books()
+        return state.out.events
+
+    def _cascade(self) -> None:
+        state = self.state
+        budget = state.rules.checks_per_input
+        while budget:
+            crossed = state.watch.crossed(budget)
+            if not crossed:
+                return
+            budget -= len(crossed)
+            doomed = []
+            for number in crossed:
+                if is_liquidatable(state.accounts[number], state.markets):
+                    doomed.append(number)
+                else:
+                    state.watch.split(state.accounts[number])
+            for number in doomed:
+                account = state.accounts[number]
+                if is_liquidatable(account, state.markets):
+                    liquidate(state, account)
+                else:
+                    state.watch.split(account)
+            state.watch_touched()
+            for market in state.markets.values():
+                if market.printed is not None:
+                    reprice(state, market, market.printed)
+                    market.printed = None
+            state.watch_touched()
+
+    def _tick(self, received: ClockTick) -> None:
+        state = self.state
+        is_new_minute = state.ticked_us is None or received.ts_us // MINUTE_US > state.ticked_us // MINUTE_US
+        state.ticked_us = max(received.ts_us, state.ticked_us or 0)
+        state.forget_answers()
+        state.out.emit(ClockTicked, None)
+        for market in state.markets.values():
+            if market.index:
+                market.basis.sample(state.now_us, market.book.doubled_mid(), market.index)
+            reprice(state, market, None)
+            market.printed = None
+        for market in state.markets.values():
+            report_open_interest(state, market)
+            if is_new_minute:
+                report_resting_orders(state, market)
+                if market.mark:
+                    report_adl_queue(state, market, 1)
+                    report_adl_queue(state, market, -1)
+
+    def _shock(self, received: PriceShock) -> None:
+        if self._prices_taken(received):
+            self.state.out.emit(NewsPublished, None, received.label, received.headline)
+            self._see(received)
+
+    def _set_prices(self, received: IndexPrices) -> None:
+        if self._prices_taken(received):
+            self._see(received)
+
+    def _see(self, received: IndexPrices | PriceShock) -> None:
+        state = self.state
+        for symbol, price in received.prices:
+            state.markets[symbol].index_price.see(received.source, price, state.now_us)
+        for symbol, _ in received.prices:
+            market = state.markets[symbol]
+            reprice(state, market, None)
+            market.printed = None
+
+    def _prices_taken(self, received: IndexPrices | PriceShock) -> bool:
+        for symbol, price in received.prices:
+            market = self.state.markets.get(symbol)
+            if market is None:
+                reason: Reject | None = Reject.UNKNOWN_SYMBOL
+            elif received.source == OWN_TRADES or received.source not in market.index_price.sightings:
+                reason = Reject.UNKNOWN_SOURCE
+            else:
+                reason = price_refusal(market, price)
+                if reason is Reject.PRICE_OFF_TICK:  # the grid is for orders
+                    reason = None
+            if reason is not None:
+                control.refuse(self.state, received, reason, f"{received.source}, {symbol}: {price}")
+                return False
+        return True
+
+    def _refuse_timestamp(self, received: AnyInput) -> None:
+        emit = self.state.out.emit
+        reason = Reject.TIMESTAMP_IN_FUTURE
+        match received:
+            case Place():
+                emit(OrderRejected, None, received.account, received.client_id, received.symbol, reason)
+            case Cancel():
+                emit(CancelRejected, None, received.account, received.client_id, reason)
+            case CancelAll() | QuoteCancel():
+                emit(CancelRejected, None, received.account, None, reason)
+            case MassQuote():
+                emit(QuoteRejected, None, received.account, received.symbol, received.quote_id, reason)
+            case _:
+                ahead_us = received.ts_us - (self.state.ticked_us or 0)
+                control.refuse(self.state, received, reason, f"{ahead_us} us past the last clock tick")
+
+    def _publish_books(self) -> None:
+        state = self.state
+        for symbol in state.booked:
+            book = state.markets[symbol].book
+            bids, asks = book.bids.take_changed(), book.asks.take_changed()
+            if bids or asks:
+                state.out.emit(BookChanged, None, symbol, bids, asks)
+        state.booked = {}
+
+    def _with_state(self, mechanism: Callable[[Venue, Any], None]) -> Callable[[Any], None]:
+        state = self.state
+        return lambda received: mechanism(state, received)
+
+
+def _nothing(received: AnyInput) -> None:
+    """The map of the venues is the engine's business; here it only counts as an input."""

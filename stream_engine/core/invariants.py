@@ -1,0 +1,77 @@
+"""Invariants: what must hold after every input, looked at from scratch. Tests call `check` after each."""
+
+from collections.abc import Iterator
+
+from stream_engine.core.accounts import Account
+from stream_engine.core.exchange import Exchange
+from stream_engine.core.order_book import Order, orders_of
+from stream_engine.core.venue import Venue
+
+
+def check(exchange: Exchange) -> None:
+    """Raises AssertionError where the exchange contradicts itself; by full scans, so it is slow."""
+    state = exchange.state
+    _money_is_conserved(state)
+    _longs_equal_shorts(state)
+    _books_equal_their_orders(state)
+    state.fund.check()
+    assert state.rules.checks_per_input > 0
+    state.watch.check()
+
+
+def _money_is_conserved(state: Venue) -> None:
+    held = sum(
+        account.wallet - sum(position.cost for position in account.positions.values())
+        for account in state.accounts.values()
+    )
+    total = held + state.fund.balance + state.fees + state.fund.deficit
+    expected = state.paid_in - state.paid_out + state.carried
+    assert total == expected, f"money: {total - expected} micro-quote too much"
+
+
+def _longs_equal_shorts(state: Venue) -> None:
+    for symbol, market in state.markets.items():
+        held = {
+            number: account.positions[symbol]
+            for number, account in state.accounts.items()
+            if symbol in account.positions and account.positions[symbol].size
+        }
+        assert sum(position.size for position in held.values()) == 0, symbol
+        longs = {number for number, position in held.items() if position.size > 0}
+        assert longs == set(market.longs) and set(held) - longs == set(market.shorts), symbol
+        assert market.open_interest == sum(position.size for position in held.values() if position.size > 0), symbol
+        for account in state.accounts.values():
+            position = account.positions.get(symbol)
+            assert position is None or position.size or not position.cost, (account.number, symbol)
+
+
+def _books_equal_their_orders(state: Venue) -> None:
+    resting: dict[int, Order] = {}
+    for market in state.markets.values():
+        market.book.check()
+        for side in (market.book.bids, market.book.asks):
+            for level in side.best_first():
+                for order in orders_of(level):
+                    resting[order.order_id] = order
+    owned: dict[int, Order] = {}
+    for account in state.accounts.values():
+        open_lots: dict[tuple[str, int], int] = {}
+        for order in _orders_of_account(account):
+            assert order.account == account.number, order.order_id
+            owned[order.order_id] = order
+            where = (order.symbol, order.sign)
+            open_lots[where] = open_lots.get(where, 0) + order.size
+        for symbol, position in account.positions.items():
+            known = (position.buying, position.selling)
+            assert known == (open_lots.pop((symbol, 1), 0), open_lots.pop((symbol, -1), 0)), (account.number, symbol)
+        assert not open_lots, account.number
+    assert set(resting) == set(owned), set(resting) ^ set(owned)
+
+
+def _orders_of_account(account: Account) -> Iterator[Order]:
+    for client_id, order in account.orders.items():
+        assert order.client_id == client_id, client_id
+        yield order
+    for position in account.positions.values():
+        if position.quote is not None:
+            yield from (order for order in position.quote.bids + position.quote.asks if order.level is not None)

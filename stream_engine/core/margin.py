@@ -1,0 +1,113 @@
+"""Margin: what a position must carry, and the prices at which it no longer can.
+
+Initial       notional * 10^6 / leverage; opening anything must leave equity at or above the sum of these.
+Maintenance   MM = ceil(max_k(N * r_k - c_k) / 10^6) over the tiers k, c_{k+1} = c_k + bound_k * (r_{k+1} - r_k).
+Liquidatable  equity < maintenance, strictly, both at the mark.
+Rounding      margin required goes up, margin counted goes down. The bankruptcy price is rounded away from debt:
+              closing there may leave dust, never a loss.
+"""
+
+from itertools import pairwise
+
+from msgspec import Struct
+
+from stream_engine.core.arithmetic import div_ceil, div_floor
+from stream_engine.messages.instrument import Tier
+from stream_engine.messages.units import MILLION
+
+
+class TierTableError(ValueError):
+    """A maintenance table that is not convex and continuous."""
+
+
+class MaintenanceTable(Struct, frozen=True):
+    """The rates in ppm and the deductions, in micro-quote * 10^6, tier by tier."""
+
+    rates: tuple[int, ...]
+    deductions: tuple[int, ...]
+
+
+def maintenance_table(tiers: tuple[Tier, ...]) -> MaintenanceTable:
+    """The table with its deductions; they follow from the bounds, so that margin has no step where a tier begins."""
+    if not tiers:
+        raise TierTableError("tiers: expected at least one")
+    deductions = [0]
+    for number, (lower, upper) in enumerate(pairwise(tiers)):
+        least = tiers[number - 1].bound if number else 0
+        if lower.bound <= least:
+            raise TierTableError(f"tiers[{number}]: expected a bound above {least}, found {lower.bound}")
+        if upper.rate_ppm <= lower.rate_ppm:
+            raise TierTableError(f"tiers[{number + 1}]: expected a rate above {lower.rate_ppm}, found {upper.rate_ppm}")
+        deductions.append(deductions[-1] + lower.bound * (upper.rate_ppm - lower.rate_ppm))
+    if tiers[-1].bound != 0:
+        raise TierTableError(f"tiers[{len(tiers) - 1}]: the last bound is 0 (no end), found {tiers[-1].bound}")
+    if not tiers[0].rate_ppm > 0 or not tiers[-1].rate_ppm < MILLION:
+        raise TierTableError("tiers: expected rates above 0 and below 1,000,000 ppm")
+    return MaintenanceTable(tuple(tier.rate_ppm for tier in tiers), tuple(deductions))
+
+
+def maintenance_margin(notional: int, table: MaintenanceTable) -> int:
+    """Maintenance margin of a notional, in micro-quote, rounded up."""
+    worst = 0
+    for rate, deduction in zip(table.rates, table.deductions, strict=True):
+        margin = notional * rate - deduction
+        if margin < worst:
+            break
+        worst = margin
+    return div_ceil(worst, MILLION)
+
+
+def initial_rate(leverage: int) -> int:
+    """Initial margin rate in ppm at a leverage, rounded up."""
+    return div_ceil(MILLION, leverage)
+
+
+def initial_margin(notional: int, rate_ppm: int) -> int:
+    """Initial margin of a notional, in micro-quote, rounded up."""
+    return div_ceil(notional * rate_ppm, MILLION)
+
+
+def worst_size(size: int, buying: int, selling: int) -> int:
+    """Largest position, in lots without sign, that the open orders can lead to."""
+    return max(size + buying, selling - size, size, -size)
+
+
+def long_falls_below(floor: int, cost: int, per_tick: int, table: MaintenanceTable) -> int:
+    """The highest mark in ticks at which a long's unrealised PnL less maintenance is below `floor`, exactly.
+
+    f(M) = per_tick * M - cost - MM(M) < floor, solved tier by tier; per_tick = lots * tick_value.
+    With floor = -wallet it is the price at which a position that stands alone is liquidated.
+    """
+    target = MILLION * (cost + floor) - 1
+    highest = (target - table.deductions[0]) // (per_tick * (MILLION - table.rates[0]))
+    for rate, deduction in zip(table.rates[1:], table.deductions[1:], strict=True):
+        price = (target - deduction) // (per_tick * (MILLION - rate))
+        if price < highest:
+            break
+        highest = price
+    return highest
+
+
+def short_falls_below(floor: int, cost: int, per_tick: int, table: MaintenanceTable) -> int:
+    """The lowest mark in ticks at which a short's unrealised PnL less maintenance is below `floor`, exactly."""
+    target = -MILLION * (cost + floor)
+    lowest = (target + table.deductions[0]) // (per_tick * (MILLION + table.rates[0])) + 1
+    for rate, deduction in zip(table.rates[1:], table.deductions[1:], strict=True):
+        price = (target + deduction) // (per_tick * (MILLION + rate)) + 1
+        if price > lowest:
+            break
+        lowest = price
+    return lowest
+
+
+def bankruptcy_price(size: int, mark: int, equity: int, weight: int, weights: int, tick_value: int) -> int:
+    """Price in ticks at which closing the position uses up its share of the account's equity.
+
+    BK = M - s * (A * MM_i / MM_total) / (|q| * tick_value): dYdX v4's maintenance-weighted allocation; with one
+    position the weights cancel. Closing every position of an account at these, in any order, leaves nothing.
+    `weight` and `weights` are MM_i and MM_total.
+    """
+    per_tick = abs(size) * tick_value * weights
+    if size > 0:
+        return div_ceil(mark * per_tick - equity * weight, per_tick)
+    return div_floor(mark * per_tick + equity * weight, per_tick)

@@ -1,0 +1,224 @@
+"""Margin watch: who is liquidatable, without a scan.
+
+Every position stands in an index under the mark price at which its share of the account's cushion is used up. No
+account can be liquidatable before one of its watch prices is crossed, so only those are looked at, and exactly.
+
+Floor     f(M) = unrealised PnL - maintenance at the mark M. Each position has a floor T. Standing alone:
+          T = -wallet, and the watch is the exact liquidation price. With others: T_i = f_i - floor(X w_i / sum w),
+          X = wallet + sum f, w = maintenance margin. The watch is the first mark at which f < T.
+Holds     slack = wallet + sum T >= 0, and f is monotone in M: while no watch is crossed every f_i >= T_i, so
+          X >= slack >= 0. (`check` proves it by a full scan.)
+Upkeep    a change of wallet goes into the slack. A fill keeps T and makes that one watch anew, while f >= T and
+          slack >= 0; otherwise the cushion is split anew. Nearer: push. Farther: the old entry stays, and is put
+          right when it is popped, even where the true one is crossed too.
+Index     per symbol and side a heap of one integer per entry, key << 32 | account: a smaller key is crossed first
+          (shorts: the watch price, longs: minus it). The position knows its true key (`watch`) and the key under
+          which it stands in the heap (`standing`).
+"""
+
+from heapq import heapify, heappop, heappush
+
+from stream_engine.core.accounts import Account
+from stream_engine.core.arithmetic import div_floor
+from stream_engine.core.margin import long_falls_below, maintenance_margin, short_falls_below
+from stream_engine.core.market import Market
+from stream_engine.core.position import Position
+
+ACCOUNT_BITS = 32
+ACCOUNT_MASK = (1 << ACCOUNT_BITS) - 1
+GARBAGE_ALLOWED = 1_024
+
+
+class MarginWatch:
+    """The index of one venue. `owed`: symbols on which somebody may have been crossed since they were looked at."""
+
+    __slots__ = ("_longs", "_shorts", "accounts", "indebted", "markets", "owed")
+
+    def __init__(self, accounts: dict[int, Account], markets: dict[str, Market]) -> None:
+        self.accounts = accounts
+        self.markets = markets
+        self._longs: dict[str, list[int]] = {}
+        self._shorts: dict[str, list[int]] = {}
+        self.owed: dict[str, None] = {}
+        self.indebted: dict[int, None] = {}
+
+    def list_symbol(self, symbol: str) -> None:
+        """Begin to watch a symbol."""
+        self._longs[symbol] = []
+        self._shorts[symbol] = []
+
+    def mark_moved(self, symbol: str) -> None:
+        """A mark was set: is the nearest watch of either side crossed?"""
+        mark = self.markets[symbol].mark
+        longs, shorts = self._longs[symbol], self._shorts[symbol]
+        if (longs and longs[0] <= _crossed_long(mark)) or (shorts and shorts[0] <= _crossed_short(mark)):
+            self.owed[symbol] = None
+
+    def account_changed(self, account: Account, symbols: tuple[str, ...] = ()) -> None:
+        """The wallet, or the positions on `symbols`, changed: put floors and watches right."""
+        live = [position for position in account.positions.values() if position.size]
+        if not live:
+            account.slack = 0
+            if account.wallet < 0:
+                self.indebted[account.number] = None
+            return
+        if any(not self.markets[position.symbol].mark for position in live):
+            return
+        if len(live) == 1:
+            self._watch(live[0], -account.wallet)
+            account.slack = 0
+            return
+        slack = account.wallet
+        for position in live:
+            floor = position.floor
+            if floor is None or (position.symbol in symbols and self._cushion(position) < floor):
+                self.split(account)
+                return
+            slack += floor
+        account.slack = slack
+        if slack < 0:
+            self.split(account)
+            return
+        for position in live:
+            if position.symbol in symbols:
+                assert position.floor is not None
+                self._watch(position, position.floor)
+
+    def split(self, account: Account) -> None:
+        """Give every position of an account its share of the cushion anew. Below zero every share is crossed."""
+        live = [position for position in account.positions.values() if position.size]
+        cushions = [self._cushion(position) for position in live]
+        weights = [self._maintenance(position) for position in live]
+        total = sum(weights)
+        if len(live) == 1 or total == 0:
+            weights, total = [1] * len(live), len(live)
+        cushion = account.wallet + sum(cushions)
+        slack = account.wallet
+        for position, share, weight in zip(live, cushions, weights, strict=True):
+            floor = share - div_floor(cushion * weight, total)
+            slack += floor
+            self._watch(position, floor)
+        account.slack = slack
+
+    def forget(self, position: Position) -> None:
+        """The position is closed or has changed sides: what stands in the heap for it is stale."""
+        position.floor = position.watch = position.standing = None
+
+    def crossed(self, most: int) -> list[int]:
+        """Up to `most` accounts with a crossed watch or a debt, by account; their entries are taken out.
+
+        Whoever calls checks each exactly, and liquidates it or has its cushion split anew. What is left stays owed.
+        """
+        found: dict[int, None] = {}
+        while self.indebted and len(found) < most:
+            number = next(iter(self.indebted))
+            del self.indebted[number]
+            found[number] = None
+        for symbol in tuple(self.owed):
+            market = self.markets[symbol]
+            done = self._pop(self._longs[symbol], market.longs, _crossed_long(market.mark), found, most)
+            done = self._pop(self._shorts[symbol], market.shorts, _crossed_short(market.mark), found, most) and done
+            if not done:
+                break
+            del self.owed[symbol]
+        return sorted(found)
+
+    def check(self) -> None:
+        """Asserts, by a full scan, that nobody is below maintenance of whom the watch does not know."""
+        standing = {
+            symbol: {ACCOUNT_MASK & entry: set[int]() for entry in self._longs[symbol] + self._shorts[symbol]}
+            for symbol in self.markets
+        }
+        for symbol in self.markets:
+            for entry in self._longs[symbol] + self._shorts[symbol]:
+                standing[symbol][entry & ACCOUNT_MASK].add(entry >> ACCOUNT_BITS)
+        for account in self.accounts.values():
+            live = [position for position in account.positions.values() if position.size]
+            if any(not self.markets[position.symbol].mark for position in live):
+                continue
+            if not live:
+                assert account.wallet >= 0 or account.number in self.indebted, account.number
+                continue
+            slack = account.wallet + sum(position.floor or 0 for position in live)
+            assert slack == account.slack and slack >= 0, (account.number, slack, account.slack)
+            cushion = account.wallet + sum(self._cushion(position) for position in live)
+            known = False
+            for position in live:
+                where = (account.number, position.symbol)
+                assert position.floor is not None and position.watch is not None, where
+                assert position.standing is not None and position.standing <= position.watch, where
+                assert position.standing in standing[position.symbol][account.number], where
+                mark = self.markets[position.symbol].mark
+                is_crossed = position.watch <= (-mark if position.size > 0 else mark)
+                assert is_crossed == (self._cushion(position) < position.floor), where
+                known = known or (is_crossed and position.symbol in self.owed)
+            assert cushion >= 0 or known, (account.number, cushion)
+
+    def _pop(
+        self, heap: list[int], holders: dict[int, Position], limit: int, found: dict[int, None], most: int
+    ) -> bool:
+        while heap and heap[0] <= limit:
+            number = heap[0] & ACCOUNT_MASK
+            key = heap[0] >> ACCOUNT_BITS
+            position = holders.get(number)
+            if position is None or position.standing != key:
+                heappop(heap)
+            elif position.watch != key:
+                heappop(heap)
+                assert position.watch is not None
+                heappush(heap, position.watch << ACCOUNT_BITS | number)
+                position.standing = position.watch
+            elif len(found) >= most and number not in found:
+                return False
+            else:
+                heappop(heap)
+                position.standing = None
+                found[number] = None
+        return True
+
+    def _watch(self, position: Position, floor: int) -> None:
+        market = self.markets[position.symbol]
+        position.floor = floor
+        if position.size > 0:
+            per_tick = position.size * market.tick_value
+            key = -long_falls_below(floor, position.cost, per_tick, market.table)
+            heap, mark_key = self._longs[position.symbol], -market.mark
+        else:
+            per_tick = -position.size * market.tick_value
+            key = short_falls_below(floor, position.cost, per_tick, market.table)
+            heap, mark_key = self._shorts[position.symbol], market.mark
+        position.watch = key
+        if position.standing is None or key < position.standing:
+            position.standing = key
+            heappush(heap, key << ACCOUNT_BITS | position.account)
+            if len(heap) > GARBAGE_ALLOWED + 2 * (len(market.longs) + len(market.shorts)):
+                self._compact(position.symbol)
+        if key <= mark_key:
+            self.owed[position.symbol] = None
+
+    def _compact(self, symbol: str) -> None:
+        market = self.markets[symbol]
+        for heap, holders in ((self._longs[symbol], market.longs), (self._shorts[symbol], market.shorts)):
+            heap[:] = [
+                position.standing << ACCOUNT_BITS | number
+                for number, position in holders.items()
+                if position.standing is not None
+            ]
+            heapify(heap)
+
+    def _cushion(self, position: Position) -> int:
+        market = self.markets[position.symbol]
+        value = position.size * market.mark * market.tick_value
+        return value - position.cost - maintenance_margin(abs(value), market.table)
+
+    def _maintenance(self, position: Position) -> int:
+        market = self.markets[position.symbol]
+        return maintenance_margin(abs(position.size) * market.mark * market.tick_value, market.table)
+
+
+def _crossed_long(mark: int) -> int:
+    return -mark << ACCOUNT_BITS | ACCOUNT_MASK
+
+
+def _crossed_short(mark: int) -> int:
+    return mark << ACCOUNT_BITS | ACCOUNT_MASK

@@ -1,0 +1,56 @@
+"""Market: what the venue keeps for one listed symbol.
+
+Holds     open_interest = sum of the longs = sum of the shorts; `longs` and `shorts` name every account with a
+          position, by account.
+"""
+
+from msgspec import Struct
+
+from stream_engine.core.index_price import IndexPrice
+from stream_engine.core.margin import MaintenanceTable
+from stream_engine.core.mark_price import Basis
+from stream_engine.core.order_book import OrderBook
+from stream_engine.core.position import Position
+from stream_engine.messages.events import Cause
+from stream_engine.messages.instrument import Instrument
+
+
+class Market(Struct, gc=False):
+    """One symbol: its book, its prices in ticks (0: none yet), and who holds it.
+
+    moved          the event that set the mark.       printed   the event of the last trade.
+    reported       what the last OpenInterestChanged said.
+    """
+
+    instrument: Instrument
+    table: MaintenanceTable
+    tick_value: int
+    book: OrderBook
+    index_price: IndexPrice
+    basis: Basis
+    mark: int = 0
+    index: int = 0
+    last: int = 0
+    moved: Cause | None = None
+    printed: Cause | None = None
+    longs: dict[int, Position] = {}
+    shorts: dict[int, Position] = {}
+    open_interest: int = 0
+    reported: tuple[int, int, int] = (0, 0, 0)
+
+
+def hold(market: Market, position: Position, before: int) -> None:
+    """Keep the registries and the open interest right after a position changed from `before` lots."""
+    after = position.size
+    market.open_interest += max(after, 0) - max(before, 0)
+    if (before > 0) != (after > 0):
+        _enter(market.longs, position, after > 0)
+    if (before < 0) != (after < 0):
+        _enter(market.shorts, position, after < 0)
+
+
+def _enter(holders: dict[int, Position], position: Position, holds: bool) -> None:
+    if holds:
+        holders[position.account] = position
+    else:
+        del holders[position.account]

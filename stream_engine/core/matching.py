@@ -1,0 +1,165 @@
+"""Matching: a taker meets the best resting orders, and both sides are settled.
+
+Price     the maker's, always. First the better price, then who came first.
+Own       an order never trades with its own account: the resting one is cancelled, the taker goes on.
+Settled   each fill moves cost and realised PnL of both accounts and their fees; see `position.fill`.
+Rounding  fees paid go up, rebates go down.
+Bound     every step fills the taker or takes a resting order away.
+"""
+
+from stream_engine.core.accounts import Account
+from stream_engine.core.arithmetic import div_ceil
+from stream_engine.core.market import Market, hold
+from stream_engine.core.order_book import Order
+from stream_engine.core.position import fill
+from stream_engine.core.venue import Venue, position_of
+from stream_engine.messages.events import CancelReason, Cause, OrderCancelled, QuoteAccepted, Traded, TradePrinted
+from stream_engine.messages.inputs import Level, Side
+from stream_engine.messages.units import MILLION
+
+
+def side_of(sign: int) -> Side:
+    """BUY for +1, SELL for -1."""
+    return Side.BUY if sign > 0 else Side.SELL
+
+
+def match(
+    venue: Venue,
+    market: Market,
+    taker: Account,
+    order_id: int,
+    sign: int,
+    size: int,
+    limit_key: int,
+    cause: Cause | None,
+) -> int:
+    """Fill up to `size` lots of a taker, no worse than the limit; returns the lots left."""
+    resting = market.book.opposite(sign)
+    left = size
+    while left and resting.best_key <= limit_key:
+        if not cancel_own(venue, market, taker, resting.first(), cause):
+            left -= trade_with_best(venue, market, taker, order_id, sign, left, left, cause)[0]
+    return left
+
+
+def cancel_own(venue: Venue, market: Market, taker: Account, resting: Order, cause: Cause | None) -> bool:
+    """Cancel the resting order if it is the taker's own; says whether it was."""
+    if resting.account != taker.number:
+        return False
+    take_off_book(venue, market, taker, resting)
+    if resting.client_id:
+        finish(venue, taker, resting.client_id)
+        left = resting.size
+        venue.out.emit(
+            OrderCancelled, cause, taker.number, resting.client_id, resting.order_id, resting.symbol, left,
+            CancelReason.SELF_TRADE,
+        )  # fmt: skip
+    else:
+        emit_quote(venue, market, taker, cause)
+    return True
+
+
+def trade_with_best(
+    venue: Venue,
+    market: Market,
+    taker: Account,
+    order_id: int,
+    sign: int,
+    most: int,
+    left: int,
+    cause: Cause | None,
+    liquidation: bool = False,
+) -> tuple[int, int, Cause]:
+    """One fill of at most `most` lots with the first order of the other side, of a taker with `left` lots open.
+
+    Returns lots, price in ticks and the trade's event. A liquidation pays no fee: its surplus is the fund's.
+    """
+    resting = market.book.opposite(sign)
+    order = resting.first()
+    price = order.price
+    lots = min(most, order.size)
+    maker = venue.accounts[order.account]
+    instrument = market.instrument
+    value = lots * price * market.tick_value
+    maker_fee = div_ceil(value * instrument.maker_fee_ppm, MILLION)
+    taker_fee = 0 if liquidation else div_ceil(value * instrument.taker_fee_ppm, MILLION)
+    venue.fees += maker_fee + taker_fee
+    resting.fill(order, lots)
+    venue.booked[instrument.symbol] = None
+    settle(venue, market, maker, -sign * lots, price, maker_fee)
+    settle(venue, market, taker, sign * lots, price, taker_fee)
+    position = maker.positions[instrument.symbol]
+    if sign > 0:
+        position.selling -= lots
+    else:
+        position.buying -= lots
+    if order.client_id and not order.size:
+        finish(venue, maker, order.client_id)
+    venue.traded = True
+    market.last = price
+    market.index_price.see_own(price, venue.now_us)
+    traded = venue.out.emit(
+        Traded, cause, instrument.symbol, price, lots, taker.number, order_id, side_of(sign), left - lots, taker_fee,
+        maker.number, order.order_id, order.size, maker_fee, liquidation,
+    )  # fmt: skip
+    venue.out.emit(TradePrinted, traded, instrument.symbol, price, lots, side_of(sign), liquidation)
+    market.printed = maker.changed = taker.changed = traded
+    return lots, price, traded
+
+
+def settle(venue: Venue, market: Market, account: Account, lots: int, price: int, fee: int) -> int:
+    """Book one fill of signed lots, and a fee in micro-quote, to an account; returns the realised PnL."""
+    position = position_of(account, market)
+    before = position.size
+    realised = fill(position, lots, price, market.tick_value)
+    account.wallet += realised - fee
+    after = position.size
+    if before == 0 or after == 0 or (before > 0) != (after > 0):
+        venue.watch.forget(position)
+    hold(market, position, before)
+    venue.touch(account, position.symbol)
+    return realised
+
+
+def rest(venue: Venue, market: Market, account: Account, order: Order) -> None:
+    """Put what is left of an order into the book."""
+    market.book.side(order.sign).rest(order)
+    venue.booked[order.symbol] = None
+    position = position_of(account, market)
+    if order.sign > 0:
+        position.buying += order.size
+    else:
+        position.selling += order.size
+
+
+def take_off_book(venue: Venue, market: Market, account: Account, order: Order) -> None:
+    """Take a resting order out of the book; its open lots stand in it still."""
+    market.book.side(order.sign).remove(order)
+    venue.booked[order.symbol] = None
+    position = account.positions[order.symbol]
+    if order.sign > 0:
+        position.buying -= order.size
+    else:
+        position.selling -= order.size
+
+
+def finish(venue: Venue, account: Account, client_id: str) -> None:
+    """An order is done: it no longer rests, and its answer is kept for a while yet."""
+    account.orders.pop(client_id, None)
+    venue.finished.append((venue.now_us, account.number, client_id))
+
+
+def emit_quote(venue: Venue, market: Market, account: Account, cause: Cause | None) -> None:
+    """Say what rests of a maker's quote."""
+    quote = account.positions[market.instrument.symbol].quote
+    assert quote is not None, account.number
+    quote.bids = [order for order in quote.bids if order.level is not None]
+    quote.asks = [order for order in quote.asks if order.level is not None]
+    venue.out.emit(
+        QuoteAccepted, cause, account.number, market.instrument.symbol, quote.quote_id, _levels(quote.bids),
+        _levels(quote.asks),
+    )  # fmt: skip
+
+
+def _levels(orders: list[Order]) -> tuple[Level, ...]:
+    return tuple([(order.price, order.size) for order in orders])

@@ -1,0 +1,223 @@
+"""Order book: price-time priority on sorted containers.
+
+Each side keeps its levels in a dict by price and its prices in a sorted list, best first; the orders of a level
+are linked, so that a cancel is O(1). A price is looked at through its *key* (asks: the price, bids: minus the
+price), so that on either side a smaller key is a better price.
+
+Holds     a level's size is the sum of its orders; no level is empty; the best key is the first of the sorted
+          list; no order rests at a price that crosses the other side (`check`).
+Cost      rest and remove O(1) at a level that stays, O(log n) where a level comes or goes; best price O(1).
+"""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+from sortedcontainers import SortedList
+
+NOTHING = 1 << 62  # the best key of an empty side: no limit reaches it
+
+
+class Order(Struct, gc=False):
+    """A resting order. `sign` is +1 to buy and -1 to sell, `size` the open lots; a quote's level has no client id.
+
+    The links are cleared when it leaves the book, so that no cycle stays behind for a collector that does not look.
+    """
+
+    order_id: int
+    account: int
+    client_id: str
+    symbol: str
+    sign: int
+    price: int
+    size: int
+    level: "Level | None" = None
+    before: "Order | None" = None
+    after: "Order | None" = None
+
+
+class Level(Struct, gc=False):
+    """All orders at one price, first come first."""
+
+    price: int
+    size: int
+    first: Order | None
+    last: Order | None
+
+
+class BookSide:
+    """The bids (sign +1) or the asks (sign -1)."""
+
+    __slots__ = ("best_key", "changed", "keys", "levels", "sign")
+
+    def __init__(self, sign: int) -> None:
+        self.sign = sign
+        self.levels: dict[int, Level] = {}
+        self.keys: SortedList[int] = SortedList()
+        self.best_key = NOTHING
+        self.changed: dict[int, None] = {}
+
+    def key(self, price: int) -> int:
+        """Smaller is better."""
+        return -price if self.sign > 0 else price
+
+    @property
+    def best(self) -> int | None:
+        """The best price, or None where nothing rests."""
+        return None if self.best_key == NOTHING else -self.sign * self.best_key
+
+    def rest(self, order: Order) -> None:
+        """Put an order behind the others of its price."""
+        price = order.price
+        self.changed[price] = None
+        level = self.levels.get(price)
+        if level is None:
+            level = self.levels[price] = Level(price, order.size, order, order)
+            key = -price if self.sign > 0 else price
+            self.keys.add(key)
+            if key < self.best_key:
+                self.best_key = key
+        else:
+            last = level.last
+            assert last is not None
+            order.before = last
+            last.after = order
+            level.last = order
+            level.size += order.size
+        order.level = level
+
+    def remove(self, order: Order) -> None:
+        """Take an order out, wherever it stands in its level."""
+        level = order.level
+        assert level is not None, order.order_id
+        self.changed[order.price] = None
+        before, after = order.before, order.after
+        if before is None:
+            level.first = after
+        else:
+            before.after = after
+        if after is None:
+            level.last = before
+        else:
+            after.before = before
+        order.level = order.before = order.after = None
+        level.size -= order.size
+        if level.first is None:
+            self._drop(level.price)
+
+    def fill(self, order: Order, size: int) -> None:
+        """Take `size` lots off a resting order; a filled one leaves the book."""
+        if size == order.size:
+            self.remove(order)
+            order.size = 0
+            return
+        level = order.level
+        assert level is not None and size < order.size, order.order_id
+        order.size -= size
+        level.size -= size
+        self.changed[order.price] = None
+
+    def shrink(self, order: Order, size: int) -> None:
+        """Lower an order to `size` open lots; it keeps its place."""
+        self.fill(order, order.size - size)
+
+    def first(self) -> Order:
+        """The order that is filled next; the side is not empty."""
+        order = self.levels[-self.sign * self.best_key].first
+        assert order is not None
+        return order
+
+    def best_first(self) -> Iterator[Level]:
+        """The levels, best first."""
+        for key in self.keys:
+            yield self.levels[-self.sign * key]
+
+    def sweep(self, limit_key: int, size: int, account: int) -> tuple[int, int]:
+        """What a taker of up to `size` lots would get up to the limit: (lots, sum of price * lots).
+
+        Its own resting orders are passed over: matching cancels them.
+        """
+        taken = value = 0
+        for level in self.best_first():
+            if self.key(level.price) > limit_key:
+                break
+            order = level.first
+            while order is not None:
+                if order.account != account:
+                    lots = min(order.size, size - taken)
+                    taken += lots
+                    value += lots * level.price
+                    if taken == size:
+                        return taken, value
+                order = order.after
+        return taken, value
+
+    def take_changed(self) -> tuple[tuple[int, int], ...]:
+        """(price, size now) of every level that changed since the last call, best first."""
+        changed = self.changed
+        if not changed:
+            return ()
+        levels = self.levels
+        prices = sorted(changed, reverse=self.sign > 0)
+        self.changed = {}
+        return tuple((price, levels[price].size if price in levels else 0) for price in prices)
+
+    def check(self) -> None:
+        """Asserts what the head of this file says of one side."""
+        assert list(self.keys) == sorted(self.key(price) for price in self.levels)
+        assert self.best_key == (self.keys[0] if self.keys else NOTHING)
+        for price, level in self.levels.items():
+            orders = list(orders_of(level))
+            assert orders, price
+            assert level.price == price and level.size == sum(order.size for order in orders)
+            assert all(order.size > 0 and order.price == price and order.sign == self.sign for order in orders)
+            assert all(order.level is level for order in orders) and level.last is orders[-1]
+
+    def _drop(self, price: int) -> None:
+        del self.levels[price]
+        key = -price if self.sign > 0 else price
+        self.keys.remove(key)
+        if key == self.best_key:
+            self.best_key = self.keys[0] if self.keys else NOTHING
+
+
+def orders_of(level: Level) -> Iterator[Order]:
+    """The orders of a level, first come first."""
+    order = level.first
+    while order is not None:
+        yield order
+        order = order.after
+
+
+class OrderBook:
+    """Both sides of one symbol's book."""
+
+    __slots__ = ("asks", "bids")
+
+    def __init__(self) -> None:
+        self.bids = BookSide(1)
+        self.asks = BookSide(-1)
+
+    def side(self, sign: int) -> BookSide:
+        """The side on which an order of this sign rests."""
+        return self.bids if sign > 0 else self.asks
+
+    def opposite(self, sign: int) -> BookSide:
+        """The side that an order of this sign takes from."""
+        return self.asks if sign > 0 else self.bids
+
+    def crosses(self, sign: int, price: int) -> bool:
+        """Whether an order of this sign and price would take."""
+        return self.asks.best_key <= price if sign > 0 else self.bids.best_key <= -price
+
+    def doubled_mid(self) -> int | None:
+        """Twice the mid price, which stays an integer; None while a side is empty."""
+        if self.bids.best_key == NOTHING or self.asks.best_key == NOTHING:
+            return None
+        return self.asks.best_key - self.bids.best_key
+
+    def check(self) -> None:
+        """Asserts what the head of this file says."""
+        self.bids.check()
+        self.asks.check()
+        if self.doubled_mid() is not None:
+            assert -self.bids.best_key < self.asks.best_key, "the book is crossed"

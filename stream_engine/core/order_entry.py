@@ -1,0 +1,256 @@
+"""Order entry: what an order is refused for, what it takes, what rests of it, and how it is cancelled.
+
+Refused   in the order of the `Reject` enum; refusing changes nothing. Nothing may be opened without margin:
+          after the order equity must cover the initial margin of all positions and open orders, with what the
+          order would lose at once (against the mark, at its fills; at its limit for what rests) and its fee.
+          An order that only reduces needs no more than not to leave a debt.
+Market    an order without a price is an IOC limited at the mark, give or take the instrument's bound.
+Repeats   a client id seen before, with the same content, is answered as it was; with other content it is refused.
+"""
+
+from stream_engine.core.accounts import Account, Answer, equity_of, initial_required
+from stream_engine.core.arithmetic import div_ceil, div_floor
+from stream_engine.core.margin import initial_margin, worst_size
+from stream_engine.core.market import Market
+from stream_engine.core.matching import finish, match, rest, take_off_book
+from stream_engine.core.order_book import Order
+from stream_engine.core.position import Position
+from stream_engine.core.venue import Venue, position_of
+from stream_engine.messages.events import (
+    CancelReason,
+    CancelRejected,
+    Cause,
+    OrderAccepted,
+    OrderCancelled,
+    OrderRejected,
+    QuoteCancelled,
+)
+from stream_engine.messages.inputs import Cancel, CancelAll, Place, QuoteCancel, Side, TimeInForce
+from stream_engine.messages.refusals import Reject
+from stream_engine.messages.units import MILLION
+
+
+def place(venue: Venue, order: Place) -> None:
+    """Take an order, or say why not."""
+    account = venue.accounts.get(order.account)
+    if account is None:
+        _reject(venue, order, Reject.UNKNOWN_ACCOUNT)
+        return
+    earlier = account.answers.get(order.client_id)
+    if earlier is not None:
+        _answer_again(venue, order, earlier)
+        return
+    market = venue.markets.get(order.symbol)
+    reason = Reject.UNKNOWN_SYMBOL if market is None else _refusal(account, market, order, venue)
+    if market is None or reason is not None:
+        assert reason is not None
+        _reject(venue, order, reason)
+        _remember(venue, account, order)
+        finish(venue, account, order.client_id)
+        return
+    sign = 1 if order.side is Side.BUY else -1
+    order_id = venue.next_order_id()
+    accepted = venue.out.emit(
+        OrderAccepted, None, account.number, order.client_id, order_id, order.symbol, order.side, order.size,
+        order.price, order.time_in_force, order.post_only,
+    )  # fmt: skip
+    _remember(venue, account, order)
+    limit = order_limit(market, sign, order.price)
+    limit_key = limit if sign > 0 else -limit
+    left = order.size
+    if market.book.opposite(sign).best_key <= limit_key:
+        left = match(venue, market, account, order_id, sign, order.size, limit_key, accepted)
+    if not left:
+        finish(venue, account, order.client_id)
+    elif order.price is None or order.time_in_force is TimeInForce.IOC:
+        venue.out.emit(
+            OrderCancelled, accepted, account.number, order.client_id, order_id, order.symbol, left,
+            CancelReason.IMMEDIATE,
+        )  # fmt: skip
+        finish(venue, account, order.client_id)
+    else:
+        resting = Order(order_id, account.number, order.client_id, order.symbol, sign, limit, left)
+        account.orders[order.client_id] = resting
+        rest(venue, market, account, resting)
+
+
+def cancel(venue: Venue, received: Cancel) -> None:
+    """Cancel one resting order at its owner's wish."""
+    account = venue.accounts.get(received.account)
+    if account is None:
+        venue.out.emit(CancelRejected, None, received.account, received.client_id, Reject.UNKNOWN_ACCOUNT)
+        return
+    order = account.orders.get(received.client_id)
+    if order is None:
+        venue.out.emit(CancelRejected, None, received.account, received.client_id, Reject.UNKNOWN_ORDER)
+        return
+    cancel_order(venue, account, order, CancelReason.OWNER, None)
+
+
+def cancel_all(venue: Venue, received: CancelAll) -> None:
+    """Cancel everything that rests for an account, orders and quotes."""
+    account = _account_and_symbol(venue, received)
+    if account is not None:
+        gone = cancel_quotes(venue, account, received.symbol, CancelReason.OWNER, None)
+        gone += cancel_orders(venue, account, received.symbol, CancelReason.OWNER, None)
+        if not gone:
+            venue.out.emit(CancelRejected, None, account.number, None, Reject.UNKNOWN_ORDER)
+
+
+def quote_cancel(venue: Venue, received: QuoteCancel) -> None:
+    """Take a maker's quotes away at its wish."""
+    account = _account_and_symbol(venue, received)
+    if account is not None and not cancel_quotes(venue, account, received.symbol, CancelReason.OWNER, None):
+        venue.out.emit(CancelRejected, None, account.number, None, Reject.UNKNOWN_ORDER)
+
+
+def cancel_order(venue: Venue, account: Account, order: Order, reason: CancelReason, cause: Cause | None) -> None:
+    """Take an order out of the book and say so."""
+    take_off_book(venue, venue.markets[order.symbol], account, order)
+    venue.out.emit(
+        OrderCancelled, cause, account.number, order.client_id, order.order_id, order.symbol, order.size, reason
+    )
+    finish(venue, account, order.client_id)
+
+
+def cancel_orders(venue: Venue, account: Account, symbol: str | None, reason: CancelReason, cause: Cause | None) -> int:
+    """Cancel an account's resting orders on a symbol (or all); returns how many there were."""
+    orders = [order for order in account.orders.values() if symbol is None or order.symbol == symbol]
+    for order in orders:
+        cancel_order(venue, account, order, reason, cause)
+    return len(orders)
+
+
+def cancel_quotes(venue: Venue, account: Account, symbol: str | None, reason: CancelReason, cause: Cause | None) -> int:
+    """Take an account's quotes away on a symbol (or all); returns on how many symbols one stood."""
+    gone = 0
+    for position in account.positions.values():
+        quote = position.quote
+        if quote is None or (symbol is not None and position.symbol != symbol):
+            continue
+        levels = [order for order in quote.bids + quote.asks if order.level is not None]
+        for order in levels:
+            take_off_book(venue, venue.markets[position.symbol], account, order)
+        quote.bids, quote.asks = [], []
+        if levels:
+            gone += 1
+            size = sum(order.size for order in levels)
+            venue.out.emit(QuoteCancelled, cause, account.number, position.symbol, size, reason)
+    return gone
+
+
+def order_limit(market: Market, sign: int, price: int | None) -> int:
+    """The worst price in ticks at which an order may fill; a market order's is bounded, rounded towards the mark."""
+    if price is not None:
+        return price
+    reach = div_floor(market.mark * market.instrument.market_bound_ppm, MILLION)
+    return max(1, market.mark + sign * reach)
+
+
+def price_refusal(market: Market, price: int) -> Reject | None:
+    """Why a price cannot be an order's, if it cannot."""
+    instrument = market.instrument
+    if price <= 0:
+        return Reject.PRICE_NOT_POSITIVE
+    if price > instrument.max_price:
+        return Reject.PRICE_TOO_HIGH
+    if price % instrument.price_step:
+        return Reject.PRICE_OFF_TICK
+    return None
+
+
+def exposure_refusal(
+    venue: Venue, account: Account, market: Market, size: int, buying: int, selling: int, loss: int
+) -> Reject | None:
+    """Whether the account may come to this position and these open lots on the symbol, losing `loss` at once."""
+    position = account.positions.get(market.instrument.symbol)
+    before = worst_size(position.size, position.buying, position.selling) if position is not None else 0
+    worst = worst_size(size, buying, selling)
+    if worst <= before:
+        return Reject.INSUFFICIENT_MARGIN if loss > 0 and equity_of(account, venue.markets) < loss else None
+    if worst > market.instrument.max_size:
+        return Reject.POSITION_TOO_LARGE
+    rate = position_of(account, market).initial_ppm if position is None else position.initial_ppm
+    required = initial_margin(worst * market.mark * market.tick_value, rate)
+    required += initial_required(account, venue.markets, market.instrument.symbol)
+    if equity_of(account, venue.markets) - loss < required:
+        return Reject.INSUFFICIENT_MARGIN
+    return None
+
+
+def _refusal(account: Account, market: Market, order: Place, venue: Venue) -> Reject | None:
+    if order.size <= 0:
+        return Reject.SIZE_NOT_POSITIVE
+    if order.size > market.instrument.max_size:
+        return Reject.SIZE_TOO_LARGE
+    immediate = order.price is None or order.time_in_force is TimeInForce.IOC
+    if order.price is not None:
+        reason = price_refusal(market, order.price)
+        if reason is not None:
+            return reason
+    if order.post_only and immediate:
+        return Reject.POST_ONLY_MARKET_ORDER
+    if not market.mark:
+        return Reject.NO_MARK_PRICE
+    sign = 1 if order.side is Side.BUY else -1
+    limit = order_limit(market, sign, order.price)
+    crosses = market.book.crosses(sign, limit)
+    if order.post_only and crosses:
+        return Reject.POST_ONLY_WOULD_TAKE
+    taken, loss = 0, 0
+    if crosses:
+        limit_key = limit if sign > 0 else -limit
+        taken, value = market.book.opposite(sign).sweep(limit_key, order.size, account.number)
+        fee = div_ceil(value * market.tick_value * max(0, market.instrument.taker_fee_ppm), MILLION)
+        loss = max(0, sign * (value - taken * market.mark)) * market.tick_value + fee
+    resting = 0 if immediate else order.size - taken
+    loss += max(0, sign * (limit - market.mark)) * resting * market.tick_value
+    position = account.positions.get(order.symbol, _NOTHING_HELD)
+    size = position.size + sign * taken
+    buying = position.buying + (resting if sign > 0 else 0)
+    selling = position.selling + (resting if sign < 0 else 0)
+    return exposure_refusal(venue, account, market, size, buying, selling, loss)
+
+
+_NOTHING_HELD = Position(0, "", 0, 0)
+
+
+def _reject(venue: Venue, order: Place, reason: Reject) -> None:
+    venue.out.emit(OrderRejected, None, order.account, order.client_id, order.symbol, reason)
+
+
+def _remember(venue: Venue, account: Account, order: Place) -> None:
+    event = venue.out.events[-1]
+    assert isinstance(event, OrderAccepted | OrderRejected)
+    account.answers[order.client_id] = Answer(order, event)
+
+
+def _answer_again(venue: Venue, order: Place, earlier: Answer) -> None:
+    if _content(order) != _content(earlier.place):
+        _reject(venue, order, Reject.DUPLICATE_CLIENT_ID)
+        return
+    event = earlier.event
+    if isinstance(event, OrderRejected):
+        venue.out.emit(OrderRejected, None, event.account, event.client_id, event.symbol, event.reason, True)
+    else:
+        venue.out.emit(
+            OrderAccepted, None, event.account, event.client_id, event.order_id, event.symbol, event.side, event.size,
+            event.price, event.time_in_force, event.post_only, True,
+        )  # fmt: skip
+
+
+def _content(order: Place) -> tuple[str, Side, int, int | None, TimeInForce, bool]:
+    return order.symbol, order.side, order.size, order.price, order.time_in_force, order.post_only
+
+
+def _account_and_symbol(venue: Venue, received: CancelAll | QuoteCancel) -> Account | None:
+    account = venue.accounts.get(received.account)
+    reason = None
+    if account is None:
+        reason = Reject.UNKNOWN_ACCOUNT
+    elif received.symbol is not None and received.symbol not in venue.markets:
+        reason = Reject.UNKNOWN_SYMBOL
+    if reason is not None:
+        venue.out.emit(CancelRejected, None, received.account, None, reason)
+        return None
+    return account

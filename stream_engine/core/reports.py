@@ -1,0 +1,54 @@
+"""Reports: what the venue says of itself with the clock, so that a late reader can start there.
+
+Each tick    open interest and the number of accounts on either side, where they changed.
+Each minute  every resting order with its owner, and the head of each side's ADL queue with its lights.
+"""
+
+from stream_engine.core.adl import lights, queue, score_ppm, thresholds_ppm
+from stream_engine.core.market import Market
+from stream_engine.core.matching import side_of
+from stream_engine.core.order_book import BookSide, orders_of
+from stream_engine.core.venue import Venue
+from stream_engine.messages.events import AdlQueueRanked, OpenInterestChanged, OrdersResting
+
+ORDERS_PER_EVENT = 4_000
+QUEUE_HEAD = 20
+
+Resting = tuple[int, int, str, int, int]
+
+
+def report_open_interest(venue: Venue, market: Market) -> None:
+    """Open interest, if it changed since the last time."""
+    now = (market.open_interest, len(market.longs), len(market.shorts))
+    if now != market.reported:
+        market.reported = now
+        venue.out.emit(OpenInterestChanged, None, market.instrument.symbol, *now)
+
+
+def report_resting_orders(venue: Venue, market: Market) -> None:
+    """All resting orders of a symbol, in parts."""
+    bids, asks = _resting(market.book.bids), _resting(market.book.asks)
+    parts = max(1, -(-max(len(bids), len(asks)) // ORDERS_PER_EVENT))
+    for part in range(parts):
+        cut = slice(part * ORDERS_PER_EVENT, (part + 1) * ORDERS_PER_EVENT)
+        venue.out.emit(OrdersResting, None, market.instrument.symbol, part, parts, bids[cut], asks[cut])
+
+
+def report_adl_queue(venue: Venue, market: Market, sign: int) -> None:
+    """Who would be deleveraged first on one side."""
+    ranked = queue(market, sign, venue.accounts, venue.markets)
+    head = tuple(
+        (candidate.account, candidate.position.size, score_ppm(candidate), lights(rank, len(ranked)))
+        for rank, candidate in enumerate(ranked[:QUEUE_HEAD], 1)
+    )
+    venue.out.emit(
+        AdlQueueRanked, None, market.instrument.symbol, side_of(sign), len(ranked), thresholds_ppm(ranked), head
+    )
+
+
+def _resting(side: BookSide) -> tuple[Resting, ...]:
+    return tuple(
+        (order.account, order.order_id, order.client_id, order.price, order.size)
+        for level in side.best_first()
+        for order in orders_of(level)
+    )

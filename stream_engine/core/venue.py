@@ -1,0 +1,104 @@
+"""Venue: the state that the mechanisms share.
+
+Money     sum of (wallet - cost) + fund + fees + deficit (<= 0) = paid_in - paid_out + carried, to the micro-unit,
+          after every input. `carried` is minus the cost of the seeded positions, which were traded before the run.
+"""
+
+from collections import deque
+
+from stream_engine.core.accounts import Account
+from stream_engine.core.emitter import Emitter
+from stream_engine.core.insurance_fund import InsuranceFund
+from stream_engine.core.margin import initial_rate
+from stream_engine.core.margin_watch import MarginWatch
+from stream_engine.core.market import Market
+from stream_engine.core.position import Position
+from stream_engine.messages.inputs import SetRules
+
+ANSWERS_KEPT_US = 600_000_000  # a client order id may be sent again for ten minutes after its order is done
+
+
+class Venue:
+    """Accounts, markets, fund and ledger of one venue, and what the input being applied has touched.
+
+    now_us     the venue's time.     ticked_us   its last clock tick; None before the first.
+    finished   (time, account, client id) of orders that are done, oldest first.
+    dirty      accounts changed by this input, with the symbols on which their positions changed.
+    booked     symbols whose book this input changed.
+    """
+
+    __slots__ = (
+        "accounts",
+        "booked",
+        "carried",
+        "dirty",
+        "fees",
+        "finished",
+        "fund",
+        "last_order_id",
+        "markets",
+        "name",
+        "now_us",
+        "out",
+        "paid_in",
+        "paid_out",
+        "rules",
+        "ticked_us",
+        "traded",
+        "watch",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.out = Emitter(name)
+        self.rules = SetRules(name, 0)
+        self.accounts: dict[int, Account] = {}
+        self.markets: dict[str, Market] = {}
+        self.fund = InsuranceFund()
+        self.watch = MarginWatch(self.accounts, self.markets)
+        self.fees = self.paid_in = self.paid_out = self.carried = 0
+        self.now_us = 0
+        self.ticked_us: int | None = None
+        self.last_order_id = 0
+        self.traded = False
+        self.finished: deque[tuple[int, int, str]] = deque()
+        self.dirty: dict[int, tuple[str, ...]] = {}
+        self.booked: dict[str, None] = {}
+
+    def next_order_id(self) -> int:
+        """The venue's own number for an order, from 1."""
+        self.last_order_id += 1
+        return self.last_order_id
+
+    def touch(self, account: Account, symbol: str) -> None:
+        """Remember that an account's position on a symbol, or its wallet, changed."""
+        symbols = self.dirty.get(account.number)
+        if symbols is None:
+            self.dirty[account.number] = (symbol,)
+        elif symbol not in symbols:
+            self.dirty[account.number] = (*symbols, symbol)
+
+    def watch_touched(self) -> None:
+        """Put the margin watch right for every account that was touched."""
+        if self.dirty:
+            for number, symbols in self.dirty.items():
+                self.watch.account_changed(self.accounts[number], symbols)
+            self.dirty = {}
+
+    def forget_answers(self) -> None:
+        """Let go of what orders were answered that have been done for longer than a repeat may take."""
+        finished = self.finished
+        while finished and finished[0][0] <= self.now_us - ANSWERS_KEPT_US:
+            _, number, client_id = finished.popleft()
+            del self.accounts[number].answers[client_id]
+
+
+def position_of(account: Account, market: Market) -> Position:
+    """The account's stake in the symbol; made, flat and at the default leverage, where it has none."""
+    instrument = market.instrument
+    position = account.positions.get(instrument.symbol)
+    if position is None:
+        leverage = instrument.default_leverage
+        position = Position(account.number, instrument.symbol, initial_rate(leverage), leverage)
+        account.positions[instrument.symbol] = position
+    return position
