@@ -1,0 +1,183 @@
+"""The outside market: a spot path that is given, the news on it, and the feed that carries it to the venue.
+
+Given     Knots of the path (at most one a minute), what a piece of news moves at once, how restless the price is
+          between two knots, and when the feed stands still. Nothing here answers to what the venue does.
+Order     1 the straight line between two knots  2 all deviations from the first price times `scale`
+          3 noise round it, keyed by second and symbol, that reverts within `reversion_s`.
+Holds     Every time is shifted by `shift_s`, and so are the bounds of the run: nothing else in a scenario is a date.
+          The path up to a moment does not depend on what comes after it.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from math import exp
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from producers.noise import Noise
+from stream_engine.messages.events import AnyEvent
+from stream_engine.messages.inputs import IndexPrices, Input, PriceShock
+from stream_engine.messages.topics import Topic
+
+SECOND_US = 1_000_000
+
+Positive = Annotated[float, Meta(gt=0)]
+
+
+class Knot(Struct, frozen=True, forbid_unknown_fields=True):
+    """The outside price of every symbol at a moment, in USDT. `noise`: volatility in multiples of the normal one."""
+
+    at: datetime
+    prices: dict[str, Positive]
+    noise: Annotated[float, Meta(ge=0)] = 1.0
+
+
+class News(Struct, frozen=True, forbid_unknown_fields=True):
+    """A labelled piece of news, and what it moves at once (percent). The knot at its time has the prices after it."""
+
+    at: datetime
+    label: str
+    headline: str
+    moves_pct: dict[str, float] = {}
+
+
+class FeedFault(Struct, frozen=True, forbid_unknown_fields=True):
+    """From `start` until before `end` the outside feed delivers nothing."""
+
+    start: datetime
+    end: datetime
+
+
+class Outside(Struct, frozen=True, forbid_unknown_fields=True):
+    """All that is given from outside."""
+
+    knots: list[Knot]
+    source: str = "spot"
+    shift_s: int = 0
+    scale: Annotated[float, Meta(ge=0)] = 1.0
+    reversion_s: Positive = 120.0
+    common_share: Annotated[float, Meta(ge=0, le=1)] = 0.8
+    news: list[News] = []
+    faults: list[FeedFault] = []
+
+
+def micros(moment: datetime, shift_s: int) -> int:
+    """A moment of the scenario as event time, shifted."""
+    return round(moment.timestamp()) * SECOND_US + shift_s * SECOND_US
+
+
+class OutsidePath:
+    """The outside prices of a run, second by second, and what somebody on the feed sees of them."""
+
+    def __init__(
+        self, outside: Outside, volatility_bp: Mapping[str, float], start_us: int, end_us: int, noise: Noise
+    ) -> None:
+        self.symbols = tuple(volatility_bp)
+        self.start_us = start_us
+        self.steps = (end_us - start_us) // SECOND_US + 1
+        self._prices = _path(outside, volatility_bp, start_us, self.steps, noise)
+        self._faults = [
+            (_step(fault.start, outside, start_us), _step(fault.end, outside, start_us)) for fault in outside.faults
+        ]
+
+    def prices(self, now_us: int) -> dict[str, float]:
+        """The true outside price of every symbol, in USDT."""
+        step = self._clamped((now_us - self.start_us) // SECOND_US)
+        return {symbol: self._prices[symbol][step] for symbol in self.symbols}
+
+    def delivers(self, now_us: int) -> bool:
+        """Whether the feed is alive."""
+        step = (now_us - self.start_us) // SECOND_US
+        return not any(start <= step < end for start, end in self._faults)
+
+    def seen(self, symbol: str, now_us: int, lag_s: int) -> tuple[float, int]:
+        """Price and its age in seconds on a line that is `lag_s` behind the feed, and silent while the feed is."""
+        now = (now_us - self.start_us) // SECOND_US
+        step = now - lag_s
+        for start, end in self._faults:
+            if start <= step < end:
+                step = start - 1
+        return self._prices[symbol][self._clamped(step)], now - step
+
+    def _clamped(self, step: int) -> int:
+        return min(max(step, 0), self.steps - 1)
+
+
+class ShockProducer:
+    """Publishes the outside prices every tick, and the news when there is some."""
+
+    latency_us = 0
+    topics: frozenset[Topic] = frozenset()
+    accounts: frozenset[int] = frozenset()
+
+    def __init__(self, venue: str, outside: Outside, path: OutsidePath, tick_sizes: Mapping[str, float]) -> None:
+        self.name = "outside"
+        self._venue = venue
+        self._source = outside.source
+        self._path = path
+        self._tick_sizes = dict(tick_sizes)
+        self._news = sorted(
+            ((micros(news.at, outside.shift_s), news) for news in outside.news), key=lambda due: due[0]
+        )
+        self._published = 0
+
+    def decide(self, now_us: int, events: Sequence[AnyEvent]) -> list[Input]:
+        """The prices of now, under the name of any news that is due; nothing while the feed stands still."""
+        sent: list[Input] = []
+        prices = tuple(
+            (symbol, max(1, round(price / self._tick_sizes[symbol])))
+            for symbol, price in self._path.prices(now_us).items()
+        )
+        delivers = self._path.delivers(now_us)
+        while self._published < len(self._news) and self._news[self._published][0] <= now_us:
+            news = self._news[self._published][1]
+            self._published += 1
+            sent.append(
+                PriceShock(self._venue, now_us, news.label, news.headline, self._source, prices if delivers else ())
+            )
+        if delivers:
+            sent.append(IndexPrices(self._venue, now_us, self._source, prices))
+        return sent
+
+
+def _path(
+    outside: Outside, volatility_bp: Mapping[str, float], start_us: int, steps: int, noise: Noise
+) -> dict[str, list[float]]:
+    knot_steps = [_step(knot.at, outside, start_us) for knot in outside.knots]
+    news_moves = {_step(news.at, outside, start_us): news.moves_pct for news in outside.news}
+    restless = [_between(knot_steps, [knot.noise for knot in outside.knots], step, {}) for step in range(steps)]
+    keep = 1.0 - 1.0 / outside.reversion_s
+    own_share = (1.0 - outside.common_share**2) ** 0.5
+    common = [noise.normal(step) for step in range(steps)]
+    prices: dict[str, list[float]] = {}
+    for number, (symbol, normal_bp) in enumerate(volatility_bp.items(), start=1):
+        knots = [knot.prices[symbol] for knot in outside.knots]
+        jumps = {at: moves.get(symbol, 0.0) / 100.0 for at, moves in news_moves.items()}
+        line: list[float] = []
+        away = 0.0
+        for step in range(steps):
+            # A smaller shock is a calmer one too: the extra volatility belongs to it.
+            sigma = normal_bp * 1e-4 * max(0.0, 1.0 + outside.scale * (restless[step] - 1.0))
+            away = keep * away + sigma * (outside.common_share * common[step] + own_share * noise.normal(step, number))
+            given = _between(knot_steps, knots, step, jumps)
+            line.append((knots[0] + outside.scale * (given - knots[0])) * exp(away))
+        prices[symbol] = line
+    return prices
+
+
+def _between(steps: list[int], values: list[float], step: int, jumps: Mapping[int, float]) -> float:
+    """The straight line through the knots; at a jump the value after it, the line before leads to the one before."""
+    right = bisect_right(steps, step)
+    if right == 0:
+        return values[0]
+    if right == len(steps):
+        return values[-1]
+    start, end = steps[right - 1], steps[right]
+    before = values[right] / (1.0 + jumps.get(end, 0.0))
+    return values[right - 1] + (before - values[right - 1]) * (step - start) / (end - start)
+
+
+def _step(moment: datetime, outside: Outside, start_us: int) -> int:
+    return (micros(moment, outside.shift_s) - start_us) // SECOND_US
