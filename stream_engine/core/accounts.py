@@ -76,13 +76,17 @@ def equity_of(account: Account, markets: dict[str, Market]) -> int:
     return equity
 
 
-def initial_required(account: Account, markets: dict[str, Market], besides: str = "") -> int:
-    """Initial margin of positions and open orders, in micro-quote, on all symbols but `besides`."""
-    required = 0
+def free_margin(account: Account, markets: dict[str, Market], besides: str | None = None) -> int:
+    """Equity less the initial margin of positions and open orders (not those on `besides`), in micro-quote."""
+    free = account.wallet
     for symbol, position in account.positions.items():
+        market = markets[symbol]
+        size = position.size
+        if size:
+            free += size * market.mark * market.tick_value - position.cost
         if symbol != besides:
-            required += initial_of(position, markets[symbol])
-    return required
+            free -= initial_of(position, market)
+    return free
 
 
 def initial_of(position: Position, market: Market) -> int:

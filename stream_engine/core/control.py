@@ -3,7 +3,7 @@
 Bulk inputs are taken or refused as a whole.
 """
 
-from stream_engine.core.accounts import Account, equity_of, initial_of, initial_required
+from stream_engine.core.accounts import Account, free_margin, initial_of
 from stream_engine.core.index_price import IndexPrice
 from stream_engine.core.margin import TierTableError, initial_margin, initial_rate, maintenance_table, worst_size
 from stream_engine.core.mark_price import Basis
@@ -117,7 +117,7 @@ def withdraw(venue: Venue, received: Withdraw) -> None:
     if account is None:
         refuse(venue, received, Reject.UNKNOWN_ACCOUNT, f"account {received.account}")
         return
-    free = equity_of(account, venue.markets) - initial_required(account, venue.markets)
+    free = free_margin(account, venue.markets)
     if min(free, account.wallet) < received.quote:
         refuse(venue, received, Reject.INSUFFICIENT_MARGIN, f"account {account.number}: free margin {free}")
         return
@@ -147,8 +147,7 @@ def set_leverage(venue: Venue, received: SetLeverage) -> None:
     if position is not None and rate > position.initial_ppm:
         lots = worst_size(position.size, position.buying, position.selling)
         more = initial_margin(lots * market.mark * market.tick_value, rate) - initial_of(position, market)
-        required = initial_required(account, venue.markets) + more
-        if lots and equity_of(account, venue.markets) < required:
+        if lots and free_margin(account, venue.markets) < more:
             refuse(venue, received, Reject.INSUFFICIENT_MARGIN, where)
             return
     position = position_of(account, market)

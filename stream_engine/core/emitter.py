@@ -4,11 +4,11 @@ Holds     an event's `n` is its place among its input's events, from 0, without 
 """
 
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec
+from typing import TypeVarTuple
 
 from stream_engine.messages.events import AnyEvent, Cause
 
-P = ParamSpec("P")
+Fields = TypeVarTuple("Fields")
 
 
 class Emitter:
@@ -30,13 +30,12 @@ class Emitter:
 
     def emit(
         self,
-        kind: Callable[Concatenate[str, int, int, int, Cause | None, P], AnyEvent],
+        kind: Callable[[str, int, int, int, Cause | None, *Fields], AnyEvent],
         cause: Cause | None,
-        *fields: P.args,
-        **named: P.kwargs,
+        *fields: *Fields,
     ) -> Cause:
         """Append an event of a kind, set off by `cause`; returns its own identity, for what it sets off in turn."""
         events = self.events
         n = len(events)
-        events.append(kind(self.venue, self.seq, n, self.now_us, cause, *fields, **named))
+        events.append(kind(self.venue, self.seq, n, self.now_us, cause, *fields))
         return self.seq, n

@@ -14,6 +14,7 @@ It knows no offsets, topics, clock or bytes, and never raises for what a partici
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from stream_engine.core import control, order_entry, quotes
@@ -224,8 +225,7 @@ class Exchange:
         state.booked = {}
 
     def _with_state(self, mechanism: Callable[[Venue, Any], None]) -> Callable[[Any], None]:
-        state = self.state
-        return lambda received: mechanism(state, received)
+        return partial(mechanism, self.state)
 
 
 def _nothing(received: AnyInput) -> None:

@@ -69,7 +69,7 @@ def initial_margin(notional: int, rate_ppm: int) -> int:
 
 def worst_size(size: int, buying: int, selling: int) -> int:
     """Largest position, in lots without sign, that the open orders can lead to."""
-    return max(size + buying, selling - size, size, -size)
+    return max(size + buying, selling - size)
 
 
 def long_falls_below(floor: int, cost: int, per_tick: int, table: MaintenanceTable) -> int:

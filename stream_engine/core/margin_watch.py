@@ -62,8 +62,9 @@ class MarginWatch:
             if account.wallet < 0:
                 self.indebted[account.number] = None
             return
-        if any(not self.markets[position.symbol].mark for position in live):
-            return
+        for position in live:
+            if not self.markets[position.symbol].mark:
+                return
         if len(live) == 1:
             self._watch(live[0], -account.wallet)
             account.slack = 0
@@ -99,10 +100,6 @@ class MarginWatch:
             slack += floor
             self._watch(position, floor)
         account.slack = slack
-
-    def forget(self, position: Position) -> None:
-        """The position is closed or has changed sides: what stands in the heap for it is stale."""
-        position.floor = position.watch = position.standing = None
 
     def crossed(self, most: int) -> list[int]:
         """Up to `most` accounts with a crossed watch or a debt, by account; their entries are taken out.
@@ -214,6 +211,11 @@ class MarginWatch:
     def _maintenance(self, position: Position) -> int:
         market = self.markets[position.symbol]
         return maintenance_margin(abs(position.size) * market.mark * market.tick_value, market.table)
+
+
+def forget(position: Position) -> None:
+    """The position is new, closed or has changed sides: what stands in the heap for it is stale."""
+    position.floor = position.watch = position.standing = None
 
 
 def _crossed_long(mark: int) -> int:

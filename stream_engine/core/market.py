@@ -42,7 +42,10 @@ class Market(Struct, gc=False):
 def hold(market: Market, position: Position, before: int) -> None:
     """Keep the registries and the open interest right after a position changed from `before` lots."""
     after = position.size
-    market.open_interest += max(after, 0) - max(before, 0)
+    if before > 0:
+        market.open_interest -= before
+    if after > 0:
+        market.open_interest += after
     if (before > 0) != (after > 0):
         _enter(market.longs, position, after > 0)
     if (before < 0) != (after < 0):

@@ -9,6 +9,7 @@ Bound     every step fills the taker or takes a resting order away.
 
 from stream_engine.core.accounts import Account
 from stream_engine.core.arithmetic import div_ceil
+from stream_engine.core.margin_watch import forget
 from stream_engine.core.market import Market, hold
 from stream_engine.core.order_book import Order
 from stream_engine.core.position import fill
@@ -17,10 +18,12 @@ from stream_engine.messages.events import CancelReason, Cause, OrderCancelled, Q
 from stream_engine.messages.inputs import Level, Side
 from stream_engine.messages.units import MILLION
 
+BUY, SELL = Side.BUY, Side.SELL  # looked up once: they are asked for with every fill
+
 
 def side_of(sign: int) -> Side:
     """BUY for +1, SELL for -1."""
-    return Side.BUY if sign > 0 else Side.SELL
+    return BUY if sign > 0 else SELL
 
 
 def match(
@@ -113,10 +116,9 @@ def settle(venue: Venue, market: Market, account: Account, lots: int, price: int
     before = position.size
     realised = fill(position, lots, price, market.tick_value)
     account.wallet += realised - fee
-    after = position.size
-    if before == 0 or after == 0 or (before > 0) != (after > 0):
-        venue.watch.forget(position)
     hold(market, position, before)
+    if (before > 0) != (position.size > 0) or not before:
+        forget(position)
     venue.touch(account, position.symbol)
     return realised
 

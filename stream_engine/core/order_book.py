@@ -157,9 +157,9 @@ class BookSide:
         if not changed:
             return ()
         levels = self.levels
-        prices = sorted(changed, reverse=self.sign > 0)
+        prices = sorted(changed, reverse=self.sign > 0) if len(changed) > 1 else changed
         self.changed = {}
-        return tuple((price, levels[price].size if price in levels else 0) for price in prices)
+        return tuple([(price, levels[price].size if price in levels else 0) for price in prices])
 
     def check(self) -> None:
         """Asserts what the head of this file says of one side."""

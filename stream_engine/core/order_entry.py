@@ -8,7 +8,7 @@ Market    an order without a price is an IOC limited at the mark, give or take t
 Repeats   a client id seen before, with the same content, is answered as it was; with other content it is refused.
 """
 
-from stream_engine.core.accounts import Account, Answer, equity_of, initial_required
+from stream_engine.core.accounts import Account, Answer, equity_of, free_margin
 from stream_engine.core.arithmetic import div_ceil, div_floor
 from stream_engine.core.margin import initial_margin, worst_size
 from stream_engine.core.market import Market
@@ -29,6 +29,8 @@ from stream_engine.messages.inputs import Cancel, CancelAll, Place, QuoteCancel,
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.units import MILLION
 
+BUY, IOC = Side.BUY, TimeInForce.IOC  # looked up once: they are asked for with every order
+
 
 def place(venue: Venue, order: Place) -> None:
     """Take an order, or say why not."""
@@ -48,7 +50,7 @@ def place(venue: Venue, order: Place) -> None:
         _remember(venue, account, order)
         finish(venue, account, order.client_id)
         return
-    sign = 1 if order.side is Side.BUY else -1
+    sign = 1 if order.side is BUY else -1
     order_id = venue.next_order_id()
     accepted = venue.out.emit(
         OrderAccepted, None, account.number, order.client_id, order_id, order.symbol, order.side, order.size,
@@ -62,7 +64,7 @@ def place(venue: Venue, order: Place) -> None:
         left = match(venue, market, account, order_id, sign, order.size, limit_key, accepted)
     if not left:
         finish(venue, account, order.client_id)
-    elif order.price is None or order.time_in_force is TimeInForce.IOC:
+    elif order.price is None or order.time_in_force is IOC:
         venue.out.emit(
             OrderCancelled, accepted, account.number, order.client_id, order_id, order.symbol, left,
             CancelReason.IMMEDIATE,
@@ -163,7 +165,8 @@ def exposure_refusal(
     venue: Venue, account: Account, market: Market, size: int, buying: int, selling: int, loss: int
 ) -> Reject | None:
     """Whether the account may come to this position and these open lots on the symbol, losing `loss` at once."""
-    position = account.positions.get(market.instrument.symbol)
+    symbol = market.instrument.symbol
+    position = account.positions.get(symbol)
     before = worst_size(position.size, position.buying, position.selling) if position is not None else 0
     worst = worst_size(size, buying, selling)
     if worst <= before:
@@ -172,8 +175,7 @@ def exposure_refusal(
         return Reject.POSITION_TOO_LARGE
     rate = position_of(account, market).initial_ppm if position is None else position.initial_ppm
     required = initial_margin(worst * market.mark * market.tick_value, rate)
-    required += initial_required(account, venue.markets, market.instrument.symbol)
-    if equity_of(account, venue.markets) - loss < required:
+    if free_margin(account, venue.markets, besides=symbol) - loss < required:
         return Reject.INSUFFICIENT_MARGIN
     return None
 
@@ -183,7 +185,7 @@ def _refusal(account: Account, market: Market, order: Place, venue: Venue) -> Re
         return Reject.SIZE_NOT_POSITIVE
     if order.size > market.instrument.max_size:
         return Reject.SIZE_TOO_LARGE
-    immediate = order.price is None or order.time_in_force is TimeInForce.IOC
+    immediate = order.price is None or order.time_in_force is IOC
     if order.price is not None:
         reason = price_refusal(market, order.price)
         if reason is not None:
@@ -192,7 +194,7 @@ def _refusal(account: Account, market: Market, order: Place, venue: Venue) -> Re
         return Reject.POST_ONLY_MARKET_ORDER
     if not market.mark:
         return Reject.NO_MARK_PRICE
-    sign = 1 if order.side is Side.BUY else -1
+    sign = 1 if order.side is BUY else -1
     limit = order_limit(market, sign, order.price)
     crosses = market.book.crosses(sign, limit)
     if order.post_only and crosses:
