@@ -111,9 +111,9 @@ class Adl:
         )
         self._waves[symbol] = wave = Wave(episode, event)
         wave.add(event, notional)
-        meanwhile = "most makers are out" if absent else "most makers still quote"
+        meanwhile = "most makers out" if absent else "most makers quote"
         side = "short" if event.size > 0 else "long"
-        text = f"{symbol}: ADL begins, a {side} of {money(notional)} with {event.lights} of 5 lights; {meanwhile}"
+        text = f"{symbol}: ADL begins: a {side} of {money(notional)}, {event.lights} of 5 lights, {meanwhile}"
         return (wave.opened(event, text),)
 
     def _ticked(self, event: e.ClockTicked) -> Iterable[Finding]:

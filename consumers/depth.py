@@ -159,9 +159,8 @@ class Depth:
         book = self.books.get(event.symbol)
         if book is None:
             return ()
-        for order_id in [order_id for order_id, order in self._orders.items() if order.symbol == event.symbol]:
-            self._left(order_id, 0)
-        book.quotes.clear()
+        if event.part == 0:
+            self._forget(book)
         for side, rows in ((Side.BUY, event.bids), (Side.SELL, event.asks)):
             for account, order_id, client_id, price, size in rows:
                 if client_id:
@@ -172,6 +171,12 @@ class Depth:
                 quote = book.quotes.setdefault(account, _Quote(maker, [], []))
                 (quote.bids if side is Side.BUY else quote.asks).append((price, size))
         return ()
+
+    def _forget(self, book: "_Book") -> None:
+        for order_id in [order_id for order_id, order in self._orders.items() if order.symbol == book.symbol]:
+            self._left(order_id, 0)
+        book.quotes.clear()
+        book.changed = True
 
     def _rest(self, order_id: int, order: "_Order") -> None:
         if book := self.books.get(order.symbol):
