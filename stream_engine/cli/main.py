@@ -8,7 +8,7 @@ import errno
 import importlib
 import shutil
 import sys
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import click
 
@@ -74,6 +74,14 @@ class Verbs(click.Group):
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             raise click.UsageError(f"No verb {args[0]!r}.{nearest(args[0], list(VERBS))}", ctx)
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the verb; ends quietly when whoever read its output has gone, as a filter should."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            silence(1)
+            ctx.exit(NOBODY_READS)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Each verb in a line, and under it two examples; nothing is imported for this."""

@@ -1,0 +1,38 @@
+"""`liqstorm demo`: the storm of 10 October 2025 as a show, then its summary and where to go from there."""
+
+import sys
+
+import click
+
+from stream_engine.cli.run import SEED, Speed, leave
+
+SCENARIO = "oct10"
+# 19:45 to 22:15 UTC in two and a half minutes.
+SPEED = 60.0
+
+
+@click.command()
+@click.option("--seed", default=SEED, show_default=True, help="Another seed: the same day with other people.")
+@click.option("--speed", type=Speed(), metavar="X|max", help="Event seconds per wall second.  [default: 60]")
+@click.pass_context
+def command(ctx: click.Context, seed: int, speed: float | None) -> None:
+    """The storm of 10 October 2025 in two and a half minutes: a live view, the summary, and three next commands.
+
+    Where the output is no terminal, it runs as fast as it can and prints the summary alone.
+    """
+    from stream_engine.cli import session, show
+
+    live = sys.stdout is not None and sys.stdout.isatty()
+    if live and ctx.get_parameter_source("speed") is click.core.ParameterSource.DEFAULT:
+        speed = SPEED
+    result = session.run(SCENARIO, seed, (), None, speed, None, show.View() if live else show.progress())
+    show.summary(result)
+    console = show.stdout()
+    console.print("\nNext:")
+    for line, why in (
+        (f"liqstorm run {SCENARIO} --set makers.stay=true", "had the makers stayed?"),
+        (f"liqstorm run {SCENARIO} --seed {seed + 1}", "the same day with other people"),
+        (f"head -n 3 {result.directory / 'adl.jsonl'}", "the topics, as your own systems would read them"),
+    ):
+        console.print(f"  {line:<60} {why}", markup=False, soft_wrap=True)
+    leave(ctx, result)

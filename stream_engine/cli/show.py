@@ -1,0 +1,173 @@
+"""What a person sees: progress on stderr while a run goes, the live view of the demo, and the summary after it.
+
+Terminal    a bar and the markers of the run.      No terminal   a line of JSON every five seconds, and at each marker.
+"""
+
+import json
+import os
+import time
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from consumers.board import Board
+from consumers.figures import clock as utc
+from consumers.markers import Marker, Markers
+from consumers.summary_table import table
+from consumers.terminal import SEVERITY_STYLE, TerminalView
+from stream_engine import drive
+from stream_engine.cli.session import Result, Show
+
+PIPE_WIDTH = 120
+FRAMES_PER_SECOND = 10
+LINE_EVERY_S = 5
+
+
+class Nothing:
+    """Shows nothing."""
+
+    def begin(self, board: Board, clock: drive.Clock, title: str, speed: float | None) -> None:
+        """Nothing to prepare."""
+
+    def tick(self, now_us: int) -> None:
+        """Nothing to show."""
+
+    def end(self) -> None:
+        """Nothing to put away."""
+
+
+class Lines:
+    """Progress for a log file."""
+
+    def begin(self, board: Board, clock: drive.Clock, title: str, speed: float | None) -> None:
+        """Starts the wall clock."""
+        self._story = _Story(board)
+        self._clock = clock
+        self._began_s = self._said_s = time.monotonic()
+
+    def tick(self, now_us: int) -> None:
+        """Says what is new, or what is due."""
+        for marker in self._story.new():
+            click.echo(json.dumps({"at": utc(marker.ts_us), "marker": marker.text}), err=True)
+        now_s = time.monotonic()
+        if now_s - self._said_s >= LINE_EVERY_S:
+            self._said_s = now_s
+            done_us, left_us = now_us - self._clock.start_us, self._clock.end_us - now_us
+            speed = done_us / 1e6 / (now_s - self._began_s)
+            percent = round(100 * done_us / (done_us + left_us), 1)
+            said = {"at": utc(now_us), "percent": percent, "speed": round(speed), "eta_s": round(left_us / 1e6 / speed)}
+            click.echo(json.dumps(said), err=True)
+
+    def end(self) -> None:
+        """Nothing to put away."""
+
+
+class Bar:
+    """Progress for a terminal: a bar at the bottom, and the markers of the run above it."""
+
+    def begin(self, board: Board, clock: drive.Clock, title: str, speed: float | None) -> None:
+        """Shows the empty bar."""
+        self._story = _Story(board)
+        self._frames = _Frames()
+        self._start_us = clock.start_us
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:3.0f} % {task.fields[speed]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            expand=True,
+            transient=True,
+            auto_refresh=False,
+        )
+        self._began_s = time.monotonic()
+        self._task = self._bar.add_task(title, total=clock.end_us - clock.start_us, speed="")
+        self._bar.start()
+
+    def tick(self, now_us: int) -> None:
+        """Moves the bar, ten times a second at most."""
+        for marker in self._story.new():
+            self._bar.console.print(Text(marker.line, style=SEVERITY_STYLE[marker.severity]))
+        if self._frames.due():
+            done_us = now_us - self._start_us
+            speed = f"{done_us / 1e6 / max(1e-6, time.monotonic() - self._began_s):.0f}x"
+            self._bar.update(self._task, completed=done_us, description=f"{utc(now_us)} UTC", speed=speed, refresh=True)
+
+    def end(self) -> None:
+        """Takes the bar away."""
+        if hasattr(self, "_bar"):
+            self._bar.stop()
+
+
+class View:
+    """The live view of the monitors on the whole terminal; when it is over, its markers stay."""
+
+    def begin(self, board: Board, clock: drive.Clock, title: str, speed: float | None) -> None:
+        """Takes the screen."""
+        self._frames = _Frames()
+        self._view = TerminalView(board, title=title, start_us=clock.start_us, end_us=clock.end_us, speed=speed)
+        self._live = Live(console=Console(), screen=True, auto_refresh=False, get_renderable=self._view.render)
+        self._live.start()
+
+    def tick(self, now_us: int) -> None:
+        """Draws a frame, ten times a second at most."""
+        if self._frames.due():
+            self._live.refresh()
+
+    def end(self) -> None:
+        """Gives the screen back."""
+        if hasattr(self, "_live"):
+            self._live.stop()
+
+
+def progress() -> Show:
+    """How progress is shown on this stderr."""
+    return Bar() if Console(stderr=True).is_terminal else Lines()
+
+
+def summary(result: Result) -> None:
+    """The summary on stdout, as wide as the terminal is."""
+    console = stdout()
+    console.print(table(result.summary))
+    console.print()
+    console.print(Text(f"Event log sha256 {result.event_log_sha256}"), soft_wrap=True)
+    console.print(Text(f"Everything is in {result.directory}"), soft_wrap=True)
+
+
+def stdout() -> Console:
+    """The console of results: a terminal has its width; a pipe or a file gets lines of a good length."""
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PIPE_WIDTH
+    return console
+
+
+class _Story:
+    """The markers of a run, as they come."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._markers = Markers()
+        self._taken = 0
+
+    def new(self) -> list[Marker]:
+        findings = self._board.findings[self._taken :]
+        self._taken += len(findings)
+        return self._markers.take(findings)
+
+
+class _Frames:
+    """Ten a second at most."""
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def due(self) -> bool:
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            return False
+        self._next_s = now_s + 1 / FRAMES_PER_SECOND
+        return True
