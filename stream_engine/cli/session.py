@@ -23,6 +23,8 @@ from consumers import summary as summaries
 from consumers.board import Board
 from consumers.prices import Outside
 from consumers.recorder import Recorder
+from consumers.runner import Reader
+from producers.agent import Agent
 from stream_engine import drive
 from stream_engine import scenario as scenarios
 from stream_engine.cli.errors import UserError, why
@@ -31,7 +33,7 @@ from stream_engine.engine import Engine
 from stream_engine.messages.codec import decode_input
 from stream_engine.messages.topics import Topic
 from stream_engine.transport.memory import MemoryLog
-from stream_engine.transport.protocol import Record
+from stream_engine.transport.protocol import Outgoing, Record, headers
 
 RUNS = Path("runs")
 
@@ -69,6 +71,7 @@ def run(
     """Run a scenario into its directory; UserError where it cannot be read, started or written."""
     try:
         scenario = scenarios.load(name, list(settings))
+        scenarios.setup(scenario, seed)
     except scenarios.ScenarioError as error:
         raise UserError(str(error)) from error
     factory = _loop_factory(loop)
@@ -86,8 +89,8 @@ async def _record(
 ) -> Result:
     (directory / "scenario.json").write_bytes(msgspec.json.format(msgspec.json.encode(scenario), indent=2) + b"\n")
     (directory / "versions.json").write_text(json.dumps(versions(), indent=2) + "\n", encoding="utf-8")
-    board, outside = Board(scenario.venue), Outside()
-    with _interruption() as interrupted, Recorder(directory) as recorder:
+    board, outside = Board(scenario.venue.name), Outside(scenario.outside.source)
+    with _interruption() as interrupted, Recorder(directory, scenario.venue.partition + 1) as recorder:
         try:
             outcome = await play(scenario, seed, board, outside, recorder, speed, interrupted, show, directory.name)
         finally:
@@ -123,8 +126,11 @@ async def play(
     run_id: str,
 ) -> drive.Outcome:
     """Builds log, engine and participants, and drives them through the scenario."""
-    log = MemoryLog()
-    clock = scenarios.clock(scenario)
+    partitions = range(scenario.venue.partition + 1)
+    log = MemoryLog(len(partitions))
+    times = scenarios.clock(scenario)
+    clock = drive.Clock(times.start_us, times.end_us, times.tick_us)
+    agents = scenarios.agents(scenario, seed)
 
     def record(records: Sequence[Record]) -> None:
         recorder.write(records)
@@ -133,10 +139,10 @@ async def play(
                 outside.take(decode_input(each.value))
 
     show.begin(board, clock, f"{scenario.name}  seed {seed}", speed)
-    return await drive.lockstep(
+    outcome = await drive.lockstep(
         log,
-        [Engine(log, 0, run_id=run_id)],
-        scenarios.agents(scenario, seed),
+        [Engine(log, partition, run_id=run_id) for partition in partitions],
+        agents,
         [board],
         clock,
         setup=scenarios.setup(scenario, seed),
@@ -147,6 +153,23 @@ async def play(
         record=record,
         forget=log.forget,
     )
+    # Told when all is over: whoever is to find out by watching must not be able to read it.
+    await log.append(_labels(agents, scenario.venue, run_id))
+    recorder.write(await Reader(log, [Topic.LABELS], partitions).poll())
+    return outcome
+
+
+def _labels(agents: Sequence[Agent], venue: scenarios.VenueSetting, run_id: str) -> list[Outgoing]:
+    """What the participants say that they did, in the order of time."""
+    told = [label for agent in agents for label in getattr(agent, "labels", ())]
+    told.sort(key=lambda label: (label.ts_us, label.participant))
+    head = headers(Topic.LABELS, run_id)
+    return [
+        Outgoing(
+            Topic.LABELS.value, venue.partition, venue.name.encode(), msgspec.json.encode(label), label.ts_us, head
+        )
+        for label in told
+    ]
 
 
 @contextmanager

@@ -1,0 +1,61 @@
+"""`liqstorm scenario`: what can be run, what is in it, and whether a file is one."""
+
+import click
+
+from stream_engine.cli.errors import UserError
+from stream_engine.cli.main import examples
+from stream_engine.cli.run import SEED
+
+
+@click.group()
+def command() -> None:
+    """List, show and check scenarios: TOML files from which a whole run follows."""
+
+
+@command.command("list", epilog=examples("liqstorm scenario list", "liqstorm scenario list --json"))
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def list_them(as_json: bool) -> None:
+    """The scenarios that come with liqstorm, a line each."""
+    import json
+
+    from stream_engine import scenario as scenarios
+
+    titles = {name: scenarios.load(name).title for name in scenarios.names()}
+    if as_json:
+        click.echo(json.dumps(titles, indent=2))
+    else:
+        width = max(map(len, titles))
+        for name, title in titles.items():
+            click.echo(f"{name:<{width}}  {title}")
+
+
+@command.command("show", epilog=examples("liqstorm scenario show oct10", "liqstorm scenario show oct10 > mine.toml"))
+@click.argument("scenario")
+def show(scenario: str) -> None:
+    """The TOML of SCENARIO, with its sources: a start for one's own."""
+    from stream_engine import scenario as scenarios
+
+    try:
+        click.echo(scenarios.text(scenario), nl=False)
+    except scenarios.ScenarioError as error:
+        raise UserError(str(error)) from error
+
+
+@command.command(
+    "check",
+    epilog=examples("liqstorm scenario check mine.toml", "liqstorm scenario check oct10 --set makers.stay=true"),
+)
+@click.argument("scenario")
+@click.option("--set", "settings", multiple=True, metavar="A.B=C", help="Change a setting of the scenario; repeatable.")
+def check(scenario: str, settings: tuple[str, ...]) -> None:
+    """Whether SCENARIO can be run: every key, every value, and what they say together."""
+    from stream_engine import scenario as scenarios
+    from stream_engine.messages.inputs import OpenAccounts
+
+    try:
+        checked = scenarios.load(scenario, settings)
+        opened = [each.accounts for each in scenarios.setup(checked, SEED) if isinstance(each, OpenAccounts)]
+    except scenarios.ScenarioError as error:
+        raise UserError(str(error)) from error
+    markets, makers = len(checked.markets), len(checked.makers.desks)
+    click.echo(f"{checked.name} can be run: {markets} markets, {makers} makers, {sum(map(len, opened)):,} accounts")
