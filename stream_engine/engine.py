@@ -12,7 +12,7 @@ Holds     the same journal gives the same events, byte for byte. A commit that f
 Bounds    a cycle ends before its journal record would pass 512 KiB, or once it has made 50,000 records.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from stream_engine import journal
 from stream_engine.core.exchange import Exchange
@@ -166,16 +166,22 @@ class NotTaken(ValueError):
     """A value that cannot be taken from its topic, and why."""
 
 
-def read_input(topic: Topic, value: bytes) -> AnyInput:
-    """The input in a record's value; raises NotTaken. Its size is looked at first."""
-    _check_size(topic, len(value))
-    try:
-        received = decode_input(value)
-    except NotAMessage as error:
-        raise NotTaken(str(error)[:MAX_REASON]) from error
-    if INPUT_TOPIC[type(received)] is not topic:
-        raise NotTaken(f"{type(received).__name__} belongs on {INPUT_TOPIC[type(received)].value}")
-    return received
+def reader_of(topic: Topic) -> Callable[[bytes], AnyInput]:
+    """What reads the input in a record's value from this topic; it raises NotTaken. Size is looked at first."""
+    max_bytes = MAX_INPUT_BYTES[topic]
+
+    def read_input(value: bytes) -> AnyInput:
+        if len(value) > max_bytes:
+            raise NotTaken(f"{len(value)} bytes: {topic.value} takes {max_bytes} at most")
+        try:
+            received = decode_input(value)
+        except NotAMessage as error:
+            raise NotTaken(str(error)[:MAX_REASON]) from error
+        if INPUT_TOPIC[type(received)] is not topic:
+            raise NotTaken(f"{type(received).__name__} belongs on {INPUT_TOPIC[type(received)].value}")
+        return received
+
+    return read_input
 
 
 class Venues:
@@ -186,6 +192,7 @@ class Venues:
         self.exchanges: dict[str, Exchange] = {}
         self._elsewhere: dict[str, int] = {}  # the venues that live on other partitions
         self._keys: dict[str, bytes] = {}
+        self._read = {topic.value: reader_of(topic) for topic in INTAKE}
         self._routes: dict[type[Event], tuple[str, Headers]] = {
             event: (prefix + topic.value, headers(topic, run_id)) for event, topic in EVENT_TOPIC.items()
         }
@@ -218,8 +225,11 @@ class Venues:
         dead: list[int] = []
         times: dict[str, int] = {}
         for place, (name, _, value) in enumerate(batch.entries()):
+            if isinstance(value, Oversize):
+                dead.append(place)
+                continue
             try:
-                received = _read_again(Topic(name), value)
+                received = self._read[name](value)
             except NotTaken:
                 dead.append(place)
                 continue
@@ -256,6 +266,7 @@ class _Lane:
         self.name = topic.value
         self.at: TopicPartition = (prefix + topic.value, partition)
         self.max_bytes = MAX_INPUT_BYTES[topic]
+        self._read = reader_of(topic)
         self.next = 0
         self.ts_us = 0
         self.cut = False
@@ -268,7 +279,17 @@ class _Lane:
         return self.taken < len(self.items)
 
     def load(self, records: Sequence[Record], limit: int) -> None:
-        self.items = [self._item(record) for record in records]
+        read, ts_us = self._read, self.ts_us
+        items: list[_Item] = []
+        for record in records:
+            try:
+                received = read(record.value)
+            except NotTaken as why:
+                items.append((ts_us, record, None, str(why)))
+            else:
+                ts_us = received.ts_us
+                items.append((ts_us, record, received, ""))
+        self.items, self.ts_us = items, ts_us
         self.taken = 0
         self.cut = len(records) >= limit
         self.passed_over = 0
@@ -276,14 +297,6 @@ class _Lane:
     def key(self) -> int:
         """The time by which its head is merged."""
         return self.items[self.taken][0] if self.passed_over <= PATIENCE else -1
-
-    def _item(self, record: Record) -> _Item:
-        try:
-            received = read_input(self.topic, record.value)
-        except NotTaken as why:
-            return self.ts_us, record, None, str(why)
-        self.ts_us = received.ts_us
-        return received.ts_us, record, received, ""
 
 
 def merged(lanes: Sequence[_Lane]) -> Iterator[tuple[_Lane, _Item]]:
@@ -306,15 +319,3 @@ def merged(lanes: Sequence[_Lane]) -> Iterator[tuple[_Lane, _Item]]:
                 break
         if lane.cut and not lane.waiting:
             return
-
-
-def _check_size(topic: Topic, length: int) -> None:
-    if length > MAX_INPUT_BYTES[topic]:
-        raise NotTaken(f"{length} bytes: {topic.value} takes {MAX_INPUT_BYTES[topic]} at most")
-
-
-def _read_again(topic: Topic, value: bytes | Oversize) -> AnyInput:
-    if isinstance(value, Oversize):
-        _check_size(topic, value.length)
-        raise JournalError(f"a value of {value.length} bytes on {topic.value} is no longer too large")
-    return read_input(topic, value)

@@ -31,9 +31,9 @@ CORE_VERSION = 1
 MAX_RECORD_BYTES = 512 * 1024
 KEPT_OF_OVERSIZE = 64 * 1024
 _SEAL = len(',"sha256":""}') + 64
-_MAX_VALUE = max(MAX_INPUT_BYTES.values())
-# The most that these take beside the values: what stands round all, a reason and a run; a run; a venue's name and seq.
-_ENTRY_BYTES = 4_096
+_MAX_STORED = max(MAX_INPUT_BYTES.values()) * 4 // 3
+# What stands round the values takes at most: the rest of the record and one more reason; a run; a venue and its seq.
+_ROOM = MAX_RECORD_BYTES - 4_096
 _RUN_BYTES = 64
 _VENUE_BYTES = 512
 
@@ -97,15 +97,21 @@ class Draft:
 
     def has_room(self, value: bytes) -> bool:
         """Whether the record stays within its limit with one more value, whatever becomes of it."""
-        stored = len(value) * 4 // 3 if len(value) <= _MAX_VALUE else KEPT_OF_OVERSIZE * 2
-        return self._bytes + len(self.seq) * _VENUE_BYTES + stored + _ENTRY_BYTES <= MAX_RECORD_BYTES
+        stored = min(len(value) * 4 // 3, _MAX_STORED)
+        return self._bytes + len(self.seq) * _VENUE_BYTES + stored <= _ROOM
 
     def add(self, topic: str, offset: int, value: bytes, is_input: bool = True) -> None:
         """The next value taken. Only what is known to be JSON may stand as it is."""
-        stored = value
-        if not (is_input and value.isascii() and value[0] == 0x7B and value[-1] == 0x7D and _in_one_line(value)):
-            stored = b'"' + b64encode(value) + b'"'
-        self._add(topic, offset, stored)
+        if not (
+            is_input
+            and value[0] == 0x7B  # {
+            and value[-1] == 0x7D  # }
+            and value.isascii()
+            and b"\n" not in value
+            and b"\r" not in value
+        ):
+            value = b'"' + b64encode(value) + b'"'
+        self._add(topic, offset, value)
 
     def add_dead(self, topic: str, offset: int, value: bytes, is_input: bool, why: str) -> None:
         """The next value taken, which goes to the dead letters."""
@@ -121,7 +127,7 @@ class Draft:
         self._add(topic, offset, _encoder.encode(stored))
 
     def _add(self, topic: str, offset: int, stored: bytes) -> None:
-        if offset != self._next or topic != self._topic:
+        if offset != self._next or topic is not self._topic:
             self._values = []
             self._topic = topic
             self.runs.append(Run(topic, offset, self._values))
@@ -175,10 +181,6 @@ def read(records: Iterable[bytes]) -> Iterator[Batch]:
     chain = Chain()
     for record in records:
         yield chain.open(record)
-
-
-def _in_one_line(value: bytes) -> bool:
-    return b"\n" not in value and b"\r" not in value
 
 
 def _value(stored: bytes) -> Value:
