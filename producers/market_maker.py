@@ -20,7 +20,7 @@ Holds     Made to stay (`stay`), a maker never withdraws, and quotes at least `d
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from math import ceil, exp, floor, log, sqrt
+from math import ceil, exp, floor, log, pow, sqrt
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -296,7 +296,7 @@ class MarketMaker:
         loss = min(share * one_sided, most) * max(0.0, move - width)
         line.pays = income >= loss
         seen = max(line.depth_seen / line.scale.depth_usdt, 0.01)
-        loss += quoted * self._crowd_rate(line, view) * self._makers.crowd_loss * seen**-self._desk.alone
+        loss += quoted * self._crowd_rate(line, view) * self._makers.crowd_loss * pow(seen, -self._desk.alone)
         line.net_rate += ((income - loss) / quoted - line.net_rate) / self._makers.strain_memory_s
         return 600 * max(0.0, -line.net_rate) / self._accepts
 
@@ -304,7 +304,7 @@ class MarketMaker:
         """Rate per second at which the leveraged longs may be forced out on whoever still bids."""
         makers = self._makers
         liveliness = line.scale.volatility / (makers.crowd_volatility_bp * 1e-4)
-        fall = max(0.0, 1 - line.outside / line.high) / (makers.crowd_fall_pct / 100 * liveliness**0.4)
+        fall = max(0.0, 1 - line.outside / line.high) / (makers.crowd_fall_pct / 100 * pow(liveliness, 0.4))
         crowding = max(0.0, 2 * view.long_share() - 1)
         remaining = view.open_interest / line.first_open_interest if line.first_open_interest else 1.0
         fuel = max(0.0, remaining - makers.oi_floor) / (1 - makers.oi_floor)

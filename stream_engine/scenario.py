@@ -1,0 +1,627 @@
+"""Scenario: a TOML file from which a whole run follows, checked to the last key before anything starts.
+
+Read      1 the file  2 the overrides (`makers.stay=true`, `makers.MM1.capital_scale=2`)  3 every key against the schema,
+          an unknown one stops with its path and the nearest name  4 every value  5 what the values say together.
+Paths     a.b.c; an element of a list by its number or its name, and where a table has one list of named things, the
+          list's own name may be left out (`makers.MM1` is `makers.desks.MM1`).
+Dates     Only the bounds of the run, the knots of the outside path, the news and the feed faults have any. All of them
+          are shifted together by `outside.shift_s`. What a participant does has no date anywhere.
+Makes     `setup`: the first inputs (listings, accounts, money, positions, fund).    `agents`: the participants.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+from producers.agent import Agent
+from producers.hedgers import HedgedPortfolios, Hedgers
+from producers.market_maker import Makers, MarketMaker, Scale
+from producers.market_view import MarketView
+from producers.noise import Noise
+from producers.population import Perpetual, Population, Position, crowd_positions, hedger_lots, maker_lots
+from producers.shocks import SECOND_US, Outside, OutsidePath, ShockProducer, micros
+from producers.traders import (
+    Crowd,
+    DipBuyers,
+    Dips,
+    LeveragedTraders,
+    Momentum,
+    MomentumShorts,
+    NearBook,
+    NearBookTraders,
+    NoiseFlow,
+    NoiseTraders,
+    Sized,
+)
+from stream_engine.messages.inputs import (
+    Deposit,
+    Input,
+    Leg,
+    ListInstrument,
+    MapVenue,
+    OpenAccounts,
+    SeedFund,
+    SeedPositions,
+    SetRules,
+)
+from stream_engine.messages.instrument import OWN_TRADES, IndexSource, Instrument, Tier, tick_value_of
+from stream_engine.messages.units import MILLION, WIRE_MAX
+
+Positive = Annotated[float, Meta(gt=0)]
+AtLeastOne = Annotated[int, Meta(ge=1)]
+
+TICK_US = SECOND_US
+MINUTE_US = 60 * SECOND_US
+
+# Where each kind of account begins to be numbered, and how many fit one bulk record.
+MAKERS_FROM, HEDGERS_FROM, CROWD_FROM = 1, 1_001, 10_001
+DIPS_FROM, MOMENTUM_FROM, NOISE_FROM, NEAR_FROM = 1_000_001, 2_000_001, 3_000_001, 4_000_001
+ACCOUNTS_A_RECORD = 4_000
+LEGS_A_RECORD = 6_000
+
+
+class ScenarioError(Exception):
+    """A scenario that cannot be run; the text says where and why."""
+
+
+class Run(Struct, frozen=True, forbid_unknown_fields=True):
+    """The bounds of the run: first and last tick."""
+
+    start: datetime
+    end: datetime
+
+
+class VenueSetting(Struct, frozen=True, forbid_unknown_fields=True):
+    """The venue, the partition it lives on, its rules (see SetRules) and the money in its insurance fund."""
+
+    fund_usdt: Positive
+    name: str = "alpha"
+    partition: Annotated[int, Meta(ge=0)] = 0
+    checks_per_input: AtLeastOne = 500
+    fund_draw_ppm: Annotated[int, Meta(ge=0, le=MILLION)] = MILLION
+    cover_bound_ppm: Annotated[int, Meta(ge=0, le=MILLION)] = MILLION
+
+
+class MaintenanceTier(Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
+    """Up to this notional (USDT; the last: 0, no end) the maintenance rate applies."""
+
+    bound_usdt: Annotated[int, Meta(ge=0)]
+    rate_ppm: Annotated[int, Meta(gt=0, lt=MILLION)]
+
+
+class MarketSetting(Struct, frozen=True, forbid_unknown_fields=True):
+    """A perpetual as listed, and what is normal on it.
+
+    max_price           USDT; the largest position follows from it.
+    outside_weight, own_weight   of the outside source and of the venue's own trades in the index.
+    depth_usdt          both sides together within 1 % in normal times, all makers.
+    half_spread_bp      between the mid price and a side's best.      volatility_bp   per root second.
+    """
+
+    symbol: str
+    tick_size: str
+    lot_size: str
+    max_price: AtLeastOne
+    max_leverage: AtLeastOne
+    tiers: list[MaintenanceTier]
+    outside_weight: AtLeastOne
+    own_weight: Annotated[int, Meta(ge=0)]
+    depth_usdt: Positive
+    open_interest_usdt: Positive
+    half_spread_bp: Positive
+    volatility_bp: Positive
+    default_leverage: AtLeastOne = 20
+    maker_fee_ppm: int = 0
+    taker_fee_ppm: int = 400
+    market_bound_ppm: Annotated[int, Meta(gt=0, le=MILLION)] = 100_000
+    mark: str = "median"
+
+
+class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole run. A population that is not named is not there."""
+
+    name: str
+    title: str
+    run: Run
+    venue: VenueSetting
+    markets: list[MarketSetting]
+    outside: Outside
+    makers: Makers
+    population: Population
+    crowd: Crowd
+    hedgers: Hedgers | None = None
+    dips: Dips | None = None
+    momentum: Momentum | None = None
+    noise: NoiseFlow | None = None
+    near_book: NearBook | None = None
+
+
+class Clock(Struct, frozen=True):
+    """The event time of a run."""
+
+    start_us: int
+    end_us: int
+    tick_us: int
+
+
+# reading --------------------------------------------------------------------------------------------------
+
+
+def names() -> list[str]:
+    """The scenarios that come with the package."""
+    files = resources.files("stream_engine").joinpath("scenarios").iterdir()
+    return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
+
+
+def text(name_or_path: str) -> str:
+    """The TOML of a shipped scenario, or of a file."""
+    if name_or_path in names():
+        return resources.files("stream_engine").joinpath("scenarios", f"{name_or_path}.toml").read_text("utf-8")
+    path = Path(name_or_path)
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(
+            f"{name_or_path}: no scenario of this name{_nearest(name_or_path, names())}, and no file that can be read "
+            f"({getattr(error, 'strerror', None) or error})"
+        ) from error
+
+
+def load(name_or_path: str, overrides: Sequence[str] = ()) -> Scenario:
+    """A scenario with its overrides, checked; ScenarioError otherwise."""
+    try:
+        table = tomllib.loads(text(name_or_path))
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"{name_or_path}: {error}") from error
+    for override in overrides:
+        _override(table, override)
+    for path, key, known in _unknown(table, Scenario, ""):
+        raise ScenarioError(f"{path}{key}: there is no such setting{_nearest(key, known)}")
+    try:
+        scenario = msgspec.convert(table, Scenario)
+    except msgspec.ValidationError as error:
+        raise ScenarioError(_readable(str(error))) from error
+    for complaint in _complaints(scenario):
+        raise ScenarioError(complaint)
+    return scenario
+
+
+def clock(scenario: Scenario) -> Clock:
+    """The bounds of the run, shifted like everything else that has a date."""
+    shift_s = scenario.outside.shift_s
+    return Clock(micros(scenario.run.start, shift_s), micros(scenario.run.end, shift_s), TICK_US)
+
+
+def _override(table: dict[str, Any], override: str) -> None:
+    path, equals, value = override.partition("=")
+    keys = [key.strip() for key in path.split(".")]
+    if not equals or not all(keys):
+        raise ScenarioError(f"{override}: expected a.b=value")
+    here: Any = table
+    for number, key in enumerate(keys[:-1]):
+        found = _member(here, key)
+        if found is None and isinstance(here, dict):
+            # Not in the file: it may be a table of defaults; the check of the keys will say if it is not.
+            found = here.setdefault(key, {})
+        if not isinstance(found, dict | list):
+            raise ScenarioError(f"{'.'.join(keys[: number + 1])}: there is no such table to set {keys[-1]} in")
+        here = found
+    if isinstance(here, list):
+        place = _place(here, keys[-1])
+        if place is None:
+            raise ScenarioError(f"{path}: the list has no element {keys[-1]}{_nearest(keys[-1], _names_of(here))}")
+        here[place] = _value(value)
+    else:
+        here[keys[-1]] = _value(value)
+
+
+def _member(here: Any, key: str) -> Any:
+    """What a key of a path stands for in a table or list of the file; None: nothing there."""
+    if isinstance(here, list):
+        place = _place(here, key)
+        return None if place is None else here[place]
+    if not isinstance(here, dict):
+        return None
+    if key in here:
+        return here[key]
+    named = [_member(each, key) for each in here.values() if isinstance(each, list) and key in _names_of(each)]
+    return named[0] if len(named) == 1 else None
+
+
+def _place(elements: list[Any], key: str) -> int | None:
+    if key.isdecimal():
+        return int(key) if int(key) < len(elements) else None
+    return _names_of(elements).index(key) if key in _names_of(elements) else None
+
+
+def _names_of(elements: list[Any]) -> list[str]:
+    return [
+        next((str(each[field]) for field in ("name", "symbol", "label") if field in each), "")
+        for each in elements
+        if isinstance(each, dict)
+    ]
+
+
+def _value(written: str) -> Any:
+    """As TOML would read it; what is no TOML value is a string."""
+    try:
+        return tomllib.loads(f"value = {written}")["value"]
+    except tomllib.TOMLDecodeError:
+        return written.strip()
+
+
+def _unknown(value: Any, kind: Any, path: str) -> Iterator[tuple[str, str, list[str]]]:
+    """Every key that the schema does not have: (path before it, key, the names there are)."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        yield from _unknown(value, arguments[0], path)
+    elif origin in (Union, UnionType):
+        for each in arguments:
+            yield from _unknown(value, each, path)
+    elif origin is list and isinstance(value, list):
+        for number, element in enumerate(value):
+            yield from _unknown(element, arguments[0], f"{path.removesuffix('.')}[{number}].")
+    elif isinstance(kind, type) and issubclass(kind, Struct) and isinstance(value, dict):
+        fields = get_type_hints(kind, include_extras=True)
+        for key, below in value.items():
+            if key in kind.__struct_fields__:
+                yield from _unknown(below, fields[key], f"{path}{key}.")
+            else:
+                yield path, key, list(kind.__struct_fields__)
+
+
+def _nearest(key: str, known: Sequence[str]) -> str:
+    nearest = get_close_matches(key, known, n=1, cutoff=0.0)
+    return f"; the nearest is {nearest[0]}" if nearest else ""
+
+
+def _readable(complaint: str) -> str:
+    """msgspec says where last (`Expected `int` - at `$.a[0].b``); people look for where first."""
+    what, _, where = complaint.partition(" - at `$")
+    where = where.rstrip("`").lstrip(".")
+    what = what[:1].lower() + what[1:]
+    return f"{where}: {what}" if where else what
+
+
+# what the values say together ------------------------------------------------------------------------------
+
+
+def _complaints(scenario: Scenario) -> Iterator[str]:
+    """What is wrong with the scenario, the first of it first."""
+    symbols = [market.symbol for market in scenario.markets]
+    if not symbols:
+        yield "markets: expected one or more"
+    if len(set(symbols)) < len(symbols):
+        yield "markets: a symbol is listed twice"
+    if scenario.run.start >= scenario.run.end:
+        yield f"run.end: expected later than run.start ({scenario.run.start})"
+    for path, moment in _moments(scenario):
+        if moment.tzinfo is None:
+            yield f"{path}: expected a time with its zone, as 2025-10-10T20:00:00Z"
+        if moment.microsecond:
+            yield f"{path}: expected a whole second, found {moment}"
+    yield from _outside_complaints(scenario, set(symbols))
+    for number, market in enumerate(scenario.markets):
+        yield from _market_complaints(market, f"markets[{number}]")
+    yield from _participant_complaints(scenario, symbols)
+
+
+def _moments(scenario: Scenario) -> Iterator[tuple[str, datetime]]:
+    yield "run.start", scenario.run.start
+    yield "run.end", scenario.run.end
+    for number, knot in enumerate(scenario.outside.knots):
+        yield f"outside.knots[{number}].at", knot.at
+    for number, news in enumerate(scenario.outside.news):
+        yield f"outside.news[{number}].at", news.at
+    for number, fault in enumerate(scenario.outside.faults):
+        yield f"outside.faults[{number}].start", fault.start
+        yield f"outside.faults[{number}].end", fault.end
+
+
+def _outside_complaints(scenario: Scenario, symbols: set[str]) -> Iterator[str]:
+    outside = scenario.outside
+    if not outside.knots:
+        yield "outside.knots: expected one or more"
+    if outside.source == OWN_TRADES:
+        yield f"outside.source: {OWN_TRADES} stands for the venue's own trades"
+    for number, knot in enumerate(outside.knots):
+        path = f"outside.knots[{number}]"
+        if set(knot.prices) != symbols:
+            odd = sorted(set(knot.prices) ^ symbols)
+            yield f"{path}.prices: expected a price of each market and no other; look at {', '.join(odd)}"
+        if number and (knot.at - outside.knots[number - 1].at).total_seconds() < 60:
+            before = outside.knots[number - 1].at
+            yield f"{path}.at: expected a minute or more after the knot before it ({before}), found {knot.at}"
+    knots = {knot.at for knot in outside.knots}
+    for number, news in enumerate(outside.news):
+        unknown = sorted(set(news.moves_pct) - symbols)
+        if unknown:
+            yield f"outside.news[{number}].moves_pct: there is no market {unknown[0]}"
+        if any(move <= -100 for move in news.moves_pct.values()):
+            yield f"outside.news[{number}].moves_pct: expected more than -100"
+        if news.moves_pct and news.at not in knots:
+            yield f"outside.news[{number}].at: news that moves a price needs a knot at its time ({news.at})"
+    for number, fault in enumerate(outside.faults):
+        if fault.end <= fault.start:
+            yield f"outside.faults[{number}].end: expected later than its start"
+
+
+def _market_complaints(market: MarketSetting, path: str) -> Iterator[str]:
+    try:
+        instrument = _instrument(market, "spot")
+    except ValueError:
+        yield f"{path}.tick_size: expected tick and lot as decimal numbers, found {market.tick_size}, {market.lot_size}"
+        return
+    if instrument.tick_value != tick_value_of(instrument) or instrument.tick_value < 1:
+        yield f"{path}: tick_size * lot_size is no whole number of millionths of a USDT, 1 or more"
+    if market.mark not in ("median", "index"):
+        yield f"{path}.mark: expected median or index, found {market.mark}"
+    if market.default_leverage > market.max_leverage:
+        yield f"{path}.default_leverage: expected at most max_leverage ({market.max_leverage})"
+    bounds = [tier.bound_usdt for tier in market.tiers]
+    if not bounds or bounds[-1] != 0 or bounds[:-1] != sorted(set(bounds[:-1])) or 0 in bounds[:-1]:
+        yield f"{path}.tiers: expected rising bounds, the last of them 0"
+    if [tier.rate_ppm for tier in market.tiers] != sorted(tier.rate_ppm for tier in market.tiers):
+        yield f"{path}.tiers: expected rates that do not fall"
+
+
+def _participant_complaints(scenario: Scenario, symbols: Sequence[str]) -> Iterator[str]:
+    per_symbol: list[tuple[str, Mapping[str, Any]]] = [
+        ("population.split", scenario.population.split),
+        ("crowd.panic_pct", scenario.crowd.panic_pct),
+        ("crowd.profit_pct", scenario.crowd.profit_pct),
+    ]
+    if scenario.dips is not None:
+        per_symbol.append(("dips.density_of_depth", scenario.dips.density_of_depth))
+        per_symbol.append(("dips.farthest_pct", scenario.dips.farthest_pct))
+    for path, values in per_symbol:
+        odd = sorted(set(values) ^ set(symbols))
+        if odd:
+            yield f"{path}: expected a value of each market and no other; look at {', '.join(odd)}"
+    for symbol in sorted(set(scenario.population.leverage_factor) - set(symbols)):
+        yield f"population.leverage_factor: there is no market {symbol}"
+    desks = [desk.name for desk in scenario.makers.desks]
+    if len(set(desks)) < len(desks):
+        yield "makers.desks: a name is given twice"
+    for number, leg in enumerate(scenario.hedgers.legs if scenario.hedgers else []):
+        if leg.symbol not in symbols:
+            yield f"hedgers.legs[{number}].symbol: there is no market {leg.symbol}"
+    total = sum(scenario.population.split.values()) or 1.0
+    for symbol, share in scenario.population.split.items():
+        if scenario.population.accounts * share / total > LEGS_A_RECORD - ACCOUNTS_A_RECORD / 4:
+            # Seeded positions balance within one record, and a record is 256 KiB.
+            yield f"population.accounts: on {symbol} more than fit one record of seeded positions"
+
+
+# making ---------------------------------------------------------------------------------------------------
+
+
+class _Cast(Struct):
+    """Who takes part: everything that follows from scenario and seed before the first tick."""
+
+    instruments: dict[str, Instrument]
+    perpetuals: dict[str, Perpetual]
+    path: OutsidePath
+    accounts: list[tuple[int, str]]
+    money: list[tuple[int, float]]
+    legs: dict[str, list[Leg]]
+    makers: dict[str, int]
+    portfolios: dict[int, dict[str, int]]
+    positions: list[Position]
+    dips: dict[str, list[int]]
+    momentum: dict[str, list[int]]
+    noise: dict[str, list[int]]
+    near_book: dict[str, list[int]]
+
+
+def setup(scenario: Scenario, seed: int) -> list[Input]:
+    """The first inputs, from which a recording is enough to replay the run."""
+    cast = _cast(scenario, seed)
+    venue, now_us = scenario.venue.name, clock(scenario).start_us
+    rules = scenario.venue
+    inputs: list[Input] = [
+        MapVenue(venue, now_us, rules.partition),
+        SetRules(venue, now_us, rules.checks_per_input, rules.fund_draw_ppm, rules.cover_bound_ppm),
+    ]
+    inputs.extend(ListInstrument(venue, now_us, instrument) for instrument in cast.instruments.values())
+    for at in range(0, len(cast.accounts), ACCOUNTS_A_RECORD):
+        inputs.append(OpenAccounts(venue, now_us, tuple(cast.accounts[at : at + ACCOUNTS_A_RECORD])))
+    for at in range(0, len(cast.money), ACCOUNTS_A_RECORD):
+        page = cast.money[at : at + ACCOUNTS_A_RECORD]
+        inputs.append(Deposit(venue, now_us, tuple((account, round(usdt * MILLION)) for account, usdt in page)))
+    inputs.extend(SeedPositions(venue, now_us, tuple(legs)) for legs in cast.legs.values())
+    inputs.append(SeedFund(venue, now_us, round(rules.fund_usdt * MILLION)))
+    return inputs
+
+
+def agents(scenario: Scenario, seed: int) -> list[Agent]:
+    """The participants, new: an agent has a memory, so every run needs its own."""
+    cast = _cast(scenario, seed)
+    venue, instruments = scenario.venue.name, cast.instruments
+    sizes = {
+        market.symbol: Sized(market.depth_usdt, market.open_interest_usdt, market.volatility_bp * 1e-4)
+        for market in scenario.markets
+    }
+    scales = {
+        market.symbol: Scale(market.depth_usdt, market.half_spread_bp * 1e-4, market.volatility_bp * 1e-4)
+        for market in scenario.markets
+    }
+
+    def view(books: bool = True) -> MarketView:
+        return MarketView(venue, instruments, books)
+
+    ticks = {symbol: float(instrument.tick_size) for symbol, instrument in instruments.items()}
+    made: list[Agent] = [ShockProducer(venue, scenario.outside, cast.path, ticks)]
+    for desk in scenario.makers.desks:
+        account, noise = cast.makers[desk.name], Noise(seed, desk.name)
+        made.append(MarketMaker(venue, account, desk, scenario.makers, scales, view(), cast.path, noise))
+    holders = [position.holder for position in cast.positions]
+    made.append(LeveragedTraders(venue, holders, scenario.crowd, sizes, view(books=False), Noise(seed, "traders")))
+    if scenario.hedgers is not None:
+        noise = Noise(seed, "hedgers")
+        made.append(HedgedPortfolios(venue, cast.portfolios, scenario.hedgers, view(books=False), noise))
+    if scenario.dips is not None:
+        noise = Noise(seed, "dip-buyers")
+        made.append(DipBuyers(venue, cast.dips, scenario.dips, sizes, view(books=False), cast.path, noise))
+    if scenario.momentum is not None:
+        noise = Noise(seed, "momentum")
+        made.append(MomentumShorts(venue, cast.momentum, scenario.momentum, sizes, view(books=False), noise))
+    if scenario.noise is not None:
+        made.append(NoiseTraders(venue, cast.noise, scenario.noise, sizes, view(), Noise(seed, "noise")))
+    if scenario.near_book is not None:
+        noise = Noise(seed, "near-book")
+        near = NearBookTraders(
+            venue, cast.near_book, scenario.near_book, sizes, view(books=False), cast.path, noise
+        )
+        made.append(near)
+    return made
+
+
+def _cast(scenario: Scenario, seed: int) -> _Cast:
+    # setup and agents of one run ask for the same; a Struct with lists has no hash, its encoding has.
+    return _cast_of(msgspec.json.encode(scenario), seed)
+
+
+@lru_cache(maxsize=1)
+def _cast_of(encoded: bytes, seed: int) -> _Cast:
+    scenario = msgspec.json.decode(encoded, type=Scenario)
+    times = clock(scenario)
+    volatility = {market.symbol: market.volatility_bp for market in scenario.markets}
+    path = OutsidePath(scenario.outside, volatility, times.start_us, times.end_us, Noise(seed, "outside"))
+    instruments = {market.symbol: _instrument(market, scenario.outside.source) for market in scenario.markets}
+    perpetuals = {market.symbol: _perpetual(market, instruments[market.symbol], path) for market in scenario.markets}
+    cast = _Cast(
+        instruments, perpetuals, path, [], [], {symbol: [] for symbol in instruments}, {}, {}, [], {}, {}, {}, {}
+    )
+    makers = _add_makers(scenario, cast)
+    hedged = _add_hedgers(scenario, cast, seed)
+    try:
+        cast.positions = crowd_positions(
+            scenario.population, perpetuals, hedged, makers, Noise(seed, "population"), CROWD_FROM
+        )
+    except ValueError as error:
+        raise ScenarioError(str(error)) from error
+    for position in cast.positions:
+        holder = position.holder
+        cast.accounts.append((holder.account, f"trader-{holder.account - CROWD_FROM + 1}"))
+        cast.money.append((holder.account, position.money_usdt))
+        cast.legs[holder.symbol].append(
+            Leg(holder.account, holder.symbol, holder.lots, holder.entry, position.set_leverage)
+        )
+    _add_populations(scenario, cast, seed)
+    return cast
+
+
+def _add_makers(scenario: Scenario, cast: _Cast) -> dict[str, int]:
+    """Accounts and positions of the makers; the lots that they hold in all."""
+    held = dict.fromkeys(cast.instruments, 0)
+    shares = sum(desk.share for desk in scenario.makers.desks) or 1.0
+    for number, desk in enumerate(scenario.makers.desks):
+        account = MAKERS_FROM + number
+        cast.makers[desk.name] = account
+        cast.accounts.append((account, desk.name))
+        cast.money.append((account, desk.capital_usdt * desk.capital_scale))
+        for symbol, perpetual in cast.perpetuals.items():
+            lots = maker_lots(scenario.population, perpetual, desk.share / shares)
+            if lots:
+                held[symbol] += lots
+                cast.legs[symbol].append(Leg(account, symbol, lots, perpetual.price))
+    return held
+
+
+def _add_hedgers(scenario: Scenario, cast: _Cast, seed: int) -> dict[str, int]:
+    """Accounts and positions of the hedged portfolios; the lots that they hold in all."""
+    held = dict.fromkeys(cast.instruments, 0)
+    hedgers = scenario.hedgers
+    for number in range(hedgers.portfolios if hedgers is not None else 0):
+        assert hedgers is not None
+        account = HEDGERS_FROM + number
+        lots = hedger_lots(hedgers, cast.perpetuals, number, Noise(seed, "hedgers"))
+        leverage = {leg.symbol: leg.leverage for leg in hedgers.legs}
+        cast.portfolios[account] = lots
+        cast.accounts.append((account, f"hedger-{number + 1}"))
+        money = sum(
+            abs(size) * cast.perpetuals[symbol].lot_usdt / leverage[symbol] for symbol, size in lots.items()
+        )
+        cast.money.append((account, money))
+        for symbol, size in lots.items():
+            held[symbol] += size
+            cast.legs[symbol].append(Leg(account, symbol, size, cast.perpetuals[symbol].price, leverage[symbol]))
+    return held
+
+
+def _add_populations(scenario: Scenario, cast: _Cast, seed: int) -> None:
+    """Accounts of those who hold nothing at the start."""
+    symbols = list(cast.instruments)
+    if scenario.dips is not None:
+        cast.dips = _accounts(cast, symbols, scenario.dips.buyers, DIPS_FROM, "dip", scenario.dips.capital_usdt)
+    momentum = scenario.momentum
+    if momentum is not None:
+        cast.momentum = _accounts(cast, symbols, momentum.sellers, MOMENTUM_FROM, "momentum", None)
+        noise = Noise(seed, "momentum")
+        depth = {market.symbol: market.depth_usdt for market in scenario.markets}
+        for symbol, accounts in cast.momentum.items():
+            for account in accounts:
+                span = momentum.leverage_to - momentum.leverage_from
+                leverage = momentum.leverage_from + span * noise.uniform(account, 2)
+                cast.money.append((account, max(1.0, momentum.size_of_depth * depth[symbol] / leverage)))
+    if scenario.noise is not None:
+        cast.noise = _accounts(
+            cast, symbols, scenario.noise.traders, NOISE_FROM, "noise", scenario.noise.capital_usdt
+        )
+    near = scenario.near_book
+    if near is not None:
+        cast.near_book = _accounts(cast, symbols, near.accounts, NEAR_FROM, "near", near.capital_usdt)
+
+
+def _accounts(
+    cast: _Cast, symbols: Sequence[str], many: int, first: int, kind: str, money: float | None
+) -> dict[str, list[int]]:
+    """So many accounts on each symbol, with money if it is known already."""
+    made: dict[str, list[int]] = {}
+    for symbol in symbols:
+        made[symbol] = list(range(first, first + many))
+        first += many
+        cast.accounts.extend((account, f"{kind}-{symbol}-{account - made[symbol][0] + 1}") for account in made[symbol])
+        if money is not None:
+            cast.money.extend((account, money) for account in made[symbol])
+    return made
+
+
+def _instrument(market: MarketSetting, source: str) -> Instrument:
+    tick_value = round(float(market.tick_size) * float(market.lot_size) * MILLION)
+    max_price = round(market.max_price / float(market.tick_size))
+    sources = [IndexSource(source, market.outside_weight)]
+    if market.own_weight:
+        sources.append(IndexSource(OWN_TRADES, market.own_weight))
+    return Instrument(
+        symbol=market.symbol,
+        tick_size=market.tick_size,
+        lot_size=market.lot_size,
+        tick_value=tick_value,
+        max_price=max_price,
+        max_size=WIRE_MAX // (max_price * max(tick_value, 1)),
+        tiers=tuple(Tier(tier.bound_usdt * MILLION, tier.rate_ppm) for tier in market.tiers),
+        max_leverage=market.max_leverage,
+        default_leverage=market.default_leverage,
+        maker_fee_ppm=market.maker_fee_ppm,
+        taker_fee_ppm=market.taker_fee_ppm,
+        market_bound_ppm=market.market_bound_ppm,
+        sources=tuple(sources),
+        mark=market.mark,
+    )
+
+
+def _perpetual(market: MarketSetting, instrument: Instrument, path: OutsidePath) -> Perpetual:
+    price = round(path.prices(path.start_us)[market.symbol] / float(market.tick_size))
+    lot_usdt = price * instrument.tick_value / MILLION
+    return Perpetual(market.symbol, lot_usdt, price, market.open_interest_usdt, market.max_leverage)
