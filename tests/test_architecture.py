@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "consumers.runner",
     ),
     "stream_engine.cli": PACKAGES,
+    "stream_engine.__main__": ("stream_engine.cli",),
     "producers": (MESSAGES, TRANSPORT + ".protocol", "producers"),
     "consumers": (MESSAGES, TRANSPORT + ".protocol", "consumers"),
     "stream_engine": (),
