@@ -106,7 +106,7 @@ def deposit(venue: Venue, received: Deposit) -> None:
         account = venue.accounts[number]
         account.wallet += quote
         venue.paid_in += quote
-        venue.touch(account, "")
+        venue.touch(account)
         done.append((number, quote, account.wallet))
     venue.out.emit(Deposited, None, tuple(done))
 
@@ -126,7 +126,7 @@ def withdraw(venue: Venue, received: Withdraw) -> None:
         return
     account.wallet -= received.quote
     venue.paid_out += received.quote
-    venue.touch(account, "")
+    venue.touch(account)
     venue.out.emit(Withdrawn, None, account.number, received.quote, account.wallet)
 
 

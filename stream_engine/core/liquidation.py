@@ -49,7 +49,7 @@ def liquidate(venue: Venue, account: Account) -> None:
         venue.fund.change(venue.out, last, change, FundReason.DUST, account.number, None)
     elif account.wallet < 0:
         _write_off(venue, account, last)
-    venue.touch(account, "")
+    venue.touch(account)
 
 
 def fund_flow(size: int, lots: int, price: int, bankruptcy: int, tick_value: int) -> int:

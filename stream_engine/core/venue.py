@@ -70,12 +70,12 @@ class Venue:
         self.last_order_id += 1
         return self.last_order_id
 
-    def touch(self, account: Account, symbol: str) -> None:
-        """Remember that an account's position on a symbol, or its wallet, changed."""
+    def touch(self, account: Account, symbol: str | None = None) -> None:
+        """Remember that an account's position on a symbol changed, or (no symbol) only its wallet."""
         symbols = self.dirty.get(account.number)
         if symbols is None:
-            self.dirty[account.number] = (symbol,)
-        elif symbol not in symbols:
+            self.dirty[account.number] = (symbol,) if symbol is not None else ()
+        elif symbol is not None and symbol not in symbols:
             self.dirty[account.number] = (*symbols, symbol)
 
     def watch_touched(self) -> None:
