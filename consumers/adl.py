@@ -113,7 +113,7 @@ class Adl:
         wave.add(event, notional)
         meanwhile = "most makers out" if absent else "most makers quote"
         side = "short" if event.size > 0 else "long"
-        text = f"{symbol}: ADL begins: a {side} of {money(notional)}, {event.lights} of 5 lights, {meanwhile}"
+        text = f"{symbol}: ADL begins: a {side} of {money(notional)}, {event.lights} lights, {meanwhile}"
         return (wave.opened(event, text),)
 
     def _ticked(self, event: e.ClockTicked) -> Iterable[Finding]:

@@ -31,7 +31,8 @@ def storm(story: Story, minutes: int = 150, after_tick: Callable[[], None] = lam
         if tick == ticks // 10:
             story.tell(e.NewsPublished, "tariff", "100 % tariff announced")
         fear = max(0.0, min(1.0, (done - 0.37) / 0.2)) if done < 0.7 else max(0.0, 1 - (done - 0.7) / 0.2)
-        token = round(10_000 - 7_000 * max(0.0, min(1.0, (done - 0.4) / 0.25)))
+        fallen = max(0.0, min(1.0, (done - 0.4) / 0.25)) if done < 0.7 else 1 - 0.7 * min(1.0, (done - 0.7) / 0.1)
+        token = round(10_000 - 7_000 * fallen)
         btc = round(1_220_000 - 180_000 * max(0.0, min(1.0, (done - 0.1) / 0.5)))
         for symbol, mark in ((TOKEN, token), (BTC, btc)):
             story.mark(mark, mark + mark // 100 * round(3 * fear), mark, symbol)
@@ -39,7 +40,7 @@ def storm(story: Story, minutes: int = 150, after_tick: Callable[[], None] = lam
                 _quote(story, symbol, mark, account, fear, at)
         story.trade(token, 3, maker=1, maker_left=5, taker=12)
         if 0.5 < done < 0.7 and tick % 3 == 0:
-            paid = min(fund, 150_000)
+            paid = min(fund, 1_250_000_000 // ticks)  # drained after three fifths of the liquidations
             fund -= paid
             _liquidation(story, token, tick, paid, fund, by_adl=done > 0.62)
             open_interest -= 300

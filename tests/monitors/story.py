@@ -31,7 +31,7 @@ def an_instrument(
         lot_size=lot_size,
         tick_value=tick_value,
         max_price=10_000_000,
-        max_size=1_000_000_000,
+        max_size=10**15 // (10_000_000 * tick_value),
         tiers=(Tier(0, 10_000),),
         sources=(IndexSource("spot", 1), IndexSource("own", 1)),
     )

@@ -1,0 +1,244 @@
+"""Board, markers, summary, terminal: a whole storm by hand, seen by all monitors."""
+
+from collections.abc import Iterator
+from io import StringIO
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from consumers.board import Board
+from consumers.markers import Markers
+from consumers.monitor import Finding, Monitor, State
+from consumers.prices import Outside
+from consumers.summary import Summary, as_json, summarize
+from consumers.summary_table import table
+from consumers.terminal import TerminalView
+from stream_engine.messages import events as e
+from stream_engine.messages import inputs as i
+from stream_engine.messages.topics import EVENT_TOPIC
+from tests.monitors.storm import storm
+from tests.monitors.story import START_US, TOKEN, VENUE, Story
+
+MINUTES = 40
+END_US = START_US + MINUTES * 60 * 1_000_000
+
+
+@pytest.fixture(scope="module")
+def seen() -> tuple[Story, Board]:
+    board = Board(VENUE)
+    return storm(Story(board.observe), MINUTES), board
+
+
+def test_the_same_events_give_the_same_findings_and_the_same_summary(seen: tuple[Story, Board]) -> None:
+    story, board = seen
+    again = Board(VENUE)
+    for event in story.events:
+        again.observe(event)
+    assert again.findings == board.findings == story.findings
+    assert as_json(summarize(again)) == as_json(summarize(board))
+
+
+def test_each_monitor_by_itself_finds_what_the_board_does(seen: tuple[Story, Board]) -> None:
+    story, board = seen
+    single = Board(VENUE)
+    monitors: list[Monitor] = [
+        single.adl,
+        single.depth,
+        single.fund,
+        single.liquidations,
+        single.market_makers,
+        single.open_interest,
+        single.prices,
+    ]
+    monitors.sort(key=lambda monitor: monitor.name)  # as a runner asks them
+    found: list[Finding] = []
+    for event in story.events:
+        for monitor in monitors:
+            if EVENT_TOPIC[type(event)] in monitor.topics:
+                found.extend(monitor.observe(event))
+    assert sorted(finding.id for finding in found) == sorted(finding.id for finding in board.findings)
+
+
+def test_every_finding_is_opened_once_before_it_is_updated_and_closed_once_at_most(seen: tuple[Story, Board]) -> None:
+    _, board = seen
+    states: dict[str, list[State]] = {}
+    for finding in board.findings:
+        if finding.rule != "news":
+            states.setdefault(finding.id, []).append(finding.state)
+    assert len(states) > 20
+    for course in states.values():
+        assert course[0] is State.OPEN
+        assert course.count(State.OPEN) == 1
+        assert State.CLOSE not in course[:-1]
+
+
+def test_the_markers_tell_the_story_in_eight_lines_and_the_news(seen: tuple[Story, Board]) -> None:
+    _, board = seen
+    markers = Markers()
+    one_by_one = [marker.line for finding in board.findings for marker in markers.take([finding])]
+    assert one_by_one == [marker.line for marker in markers.all]
+    assert [line.split(" ", 1)[1].split(":")[0] for line in one_by_one] == [
+        "100 % tariff announced",
+        "MM1 thins out in BTC-PERP",
+        "MM1 is gone from TOKEN-PERP",
+        "TOKEN-PERP",  # liquidations begin
+        "3 of 5 makers are gone from TOKEN-PERP",
+        "insurance fund at $24.5M, 49.0 % of its highest $50.0M",
+        "TOKEN-PERP",  # ADL begins
+        "MM5 is back in TOKEN-PERP after 8 m 33 s",
+        "BTC-PERP",  # its depth is back
+    ]
+
+
+# summary -----------------------------------------------------------------------------------------------------
+
+
+def test_the_summary_tells_the_order_of_onset(seen: tuple[Story, Board]) -> None:
+    _, board = seen
+    timeline = summarize(board).timeline
+    assert [onset.at for onset in timeline] == sorted(onset.at for onset in timeline)
+    named = [onset.what for onset in timeline]
+    for earlier, later in (
+        ("news", "thin"),
+        ("thin", "gone"),
+        ("gone", "most_gone"),
+        ("liquidations", "fund_pays"),
+        ("fund_pays", "fund_half"),
+        ("fund_half", "fund_empty"),
+        ("fund_pays", "adl"),
+        ("most_gone", "trough"),
+        ("trough", "return"),
+        ("return", "recovered"),
+    ):
+        assert named.index(earlier) < named.index(later), (earlier, later)
+
+
+def test_the_summary_s_figures_are_those_of_the_monitors_in_decimals(seen: tuple[Story, Board]) -> None:
+    _, board = seen
+    summary = summarize(board, title="by hand")
+    token = next(market for market in summary.markets if market.symbol == TOKEN)
+    assert summary.token == TOKEN
+    assert (token.price_first, token.price_low, token.fall_percent) == (100.0, 30.0, 70.0)
+    assert (token.outside_low, token.beyond_outside_points) == (None, None)
+    assert summary.liquidations.notional_usd == board.liquidations.all.notional / 1_000_000
+    assert summary.liquidations.long_notional_percent == 100.0
+    assert summary.adl.absent_percent == 100.0
+    assert summary.fund.adds_up
+    assert summary.fund.opening_usd - summary.fund.cover_usd == summary.fund.closing_usd
+    assert [maker.order for maker in summary.makers if maker.symbol == TOKEN] == [1, 2, 3, 4, 5]
+
+
+def test_with_the_outside_path_the_summary_says_how_much_the_venue_added(seen: tuple[Story, Board]) -> None:
+    _, board = seen
+    outside = Outside()
+    for at, ticks in enumerate((10_000, 7_200, 9_000)):
+        outside.take(i.IndexPrices(VENUE, START_US + at, "spot", ((TOKEN, ticks),)))
+    summary = summarize(board, outside=outside.paths)
+    token = next(market for market in summary.markets if market.symbol == TOKEN)
+    assert (token.outside_fall_percent, token.beyond_outside_points) == (28.0, 42.0)
+
+
+def test_every_figure_stands_beside_the_record_with_its_source(seen: tuple[Story, Board]) -> None:
+    _, board = seen
+    summary = summarize(board)
+    assert len(summary.beside) >= 15
+    for row in summary.beside:
+        assert row.figure and row.run and row.record and row.source and row.how_sure
+    assert "modelled, not attributed" in summary.honesty
+
+
+def test_the_summary_is_json_and_comes_back_from_it(seen: tuple[Story, Board]) -> None:
+    _, board = seen
+    summary = summarize(board, title="by hand")
+    assert msgspec.json.decode(as_json(summary), type=Summary) == summary
+
+
+def test_a_run_that_was_stopped_before_it_began_has_a_summary_too() -> None:
+    empty = summarize(Board(VENUE))
+    assert (empty.token, empty.timeline, empty.markets) == (None, [], [])
+    listed = Board(VENUE)
+    Story(listed.observe).listed()
+    assert [market.symbol for market in summarize(listed).markets] == [TOKEN]
+    for summary in (empty, summarize(listed)):
+        assert "nothing happened" in printed(summary, 80)
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_the_table_fits_the_terminal_and_says_what_it_is(seen: tuple[Story, Board], width: int) -> None:
+    _, board = seen
+    text = printed(summarize(board, title="by hand"), width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    text = " ".join(text.split())
+    for words in ("Order of onset", "Makers in TOKEN-PERP", "adds up to the micro-unit", "Synthetic participants"):
+        assert words in text
+
+
+def printed(summary: Summary, width: int) -> str:
+    console = Console(file=StringIO(), width=width, force_terminal=False)
+    console.print(table(summary))
+    file = console.file
+    assert isinstance(file, StringIO)
+    return file.getvalue()
+
+
+# terminal ------------------------------------------------------------------------------------------------------
+
+
+def frames(width: int, height: int, *, ascii_only: bool = False) -> Iterator[list[str]]:
+    """What the terminal shows before the storm, each minute of it, and at its end."""
+    board = Board(VENUE)
+    view = TerminalView(board, title="by hand", start_us=START_US, end_us=END_US, speed=60)
+    shown: list[list[str]] = []
+
+    def show() -> None:
+        if board.now_us % 60_000_000 == 0:
+            view.render()
+            shown.append([line.plain for line in view.lines(width, height, ascii_only=ascii_only)])
+
+    show()
+    storm(Story(board.observe), MINUTES, after_tick=show)
+    yield from shown
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (80, 25), (79, 23), (120, 40), (200, 60), (20, 5)])
+def test_every_frame_has_the_size_of_the_terminal(width: int, height: int) -> None:
+    shown = list(frames(width, height))
+    assert len(shown) == MINUTES + 1
+    for lines in shown:
+        assert len(lines) == height
+        assert max(len(line) for line in lines) <= width
+
+
+def test_a_terminal_without_utf_8_gets_plain_characters_only() -> None:
+    for lines in frames(80, 24, ascii_only=True):
+        assert all(line.isascii() for line in lines)
+
+
+def test_on_80_by_24_nothing_of_the_story_is_cut_off() -> None:
+    shown = next(lines for lines in frames(80, 24) if "20:14:00 UTC" in lines[0])
+    text = "\n".join(shown)
+    for words in ("60x", "GONE", "fund", "liquidated", "ADL", "makers are gone from TOKEN-PERP"):
+        assert words in text
+    assert any(line.rstrip().endswith("most makers out") for line in shown)
+    assert sum(line.lstrip().startswith(("MM1 ", "MM2 ", "MM3 ", "MM4 ", "MM5 ")) for line in shown) >= 5
+
+
+def test_a_frame_takes_its_size_and_its_characters_from_the_console() -> None:
+    board = Board(VENUE)
+    storm(Story(board.observe), 5)
+    view = TerminalView(board, title="by hand", start_us=START_US, end_us=END_US)
+    console = Console(file=StringIO(), width=90, height=30, force_terminal=True, no_color=True)
+    console.print(view.render())
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+    assert text.count("\n") == 29  # none after the last line, or the terminal would scroll
+    assert "\x1b[3" not in text  # no colour was asked for
+
+
+def test_a_headline_in_other_letters_does_not_break_a_plain_terminal() -> None:
+    board = Board(VENUE)
+    Story(board.observe).tell(e.NewsPublished, "n", "关税 100 %")
+    view = TerminalView(board, title="überall", start_us=START_US, end_us=END_US)
+    view.render()
+    assert all(line.plain.isascii() for line in view.lines(80, 24, ascii_only=True))

@@ -1,0 +1,78 @@
+"""Fund: a ledger that adds up to the micro-unit, and what a drained fund looks like."""
+
+import pytest
+
+from consumers.fund import Fund
+from stream_engine.messages import events as e
+from stream_engine.messages.events import FundReason
+from tests.monitors.story import TOKEN, USD, VENUE, Story
+
+
+def a_fund(seeded: int = 1_000) -> tuple[Fund, Story]:
+    fund = Fund(VENUE)
+    return fund, Story(fund.observe).fund(seeded, seeded, FundReason.SEEDED)
+
+
+def test_opening_and_surplus_and_dust_less_cover_and_debt_are_the_closing_balance() -> None:
+    fund, story = a_fund()
+    story.fund(50, 1_050, FundReason.SURPLUS).fund(-300, 750, FundReason.COVER)
+    story.fund(-20, 730, FundReason.DEBT).fund(1, 731, FundReason.DUST)
+    assert (fund.opening, fund.closing) == (1_000 * USD, 731 * USD)
+    assert (fund.received.total, fund.paid.total) == (51 * USD, 320 * USD)
+    assert fund.adds_up
+
+
+def test_a_ledger_that_is_one_micro_unit_off_does_not_add_up() -> None:
+    fund, story = a_fund()
+    story.tell(e.FundChanged, -300 * USD, 700 * USD + 1, FundReason.COVER)
+    assert not fund.adds_up
+
+
+def test_the_path_begins_when_the_fund_has_been_paid_in_wholly() -> None:
+    fund, story = a_fund(seeded=400)
+    story.fund(600, 1_000, FundReason.SEEDED).fund(-100, 900, FundReason.COVER).fund(500, 1_400, FundReason.SURPLUS)
+    assert fund.balance.first is not None and fund.balance.first.value == 1_000 * USD
+    assert fund.balance.low is not None and fund.balance.low.value == 900 * USD
+    assert fund.opening == 1_000 * USD
+
+
+def test_the_first_payment_is_the_first_cover() -> None:
+    fund, story = a_fund()
+    story.seconds(3).fund(5, 1_005, FundReason.SURPLUS)
+    assert fund.first_cover_us is None
+    story.seconds(4).fund(-5, 1_000, FundReason.COVER)
+    assert fund.first_cover_us == story.now_us
+
+
+@pytest.mark.parametrize(("balance", "told"), [(501, False), (500, False), (499, True)])
+def test_a_fund_below_half_of_its_highest_balance_is_told(balance: int, told: bool) -> None:
+    _, story = a_fund()
+    story.fund(balance - 1_000, balance, FundReason.COVER)
+    assert bool(story.told("fund-half")) is told
+
+
+@pytest.mark.parametrize(("balance", "told"), [(11, False), (10, False), (9, True)])
+def test_a_fund_below_a_hundredth_of_its_highest_balance_is_drained(balance: int, told: bool) -> None:
+    _, story = a_fund()
+    story.fund(balance - 1_000, balance, FundReason.COVER)
+    assert bool(story.told("fund-empty")) is told
+
+
+@pytest.mark.parametrize(("balance", "over"), [(699, False), (700, False), (701, True)])
+def test_half_a_fund_is_told_until_it_is_above_seventy_percent(balance: int, over: bool) -> None:
+    _, story = a_fund()
+    story.fund(-600, 400, FundReason.COVER).fund(balance - 400, balance, FundReason.SURPLUS)
+    assert [state for state, _ in story.told("fund-half")] == ["open"] + ["close"] * over
+    assert story.told("fund-half")[0] == ("open", "insurance fund at $400, 40.0 % of its highest $1.00k")
+
+
+def test_a_deficit_is_told_at_once_and_then_once_a_minute() -> None:
+    fund, story = a_fund()
+    for second in range(61):
+        story.tell(e.DeficitChanged, -USD, -(second + 1) * USD, 7, TOKEN)
+        story.seconds()
+    assert fund.deficit == -61 * USD
+    assert [(state, text.split(":")[0]) for state, text in story.told("deficit")] == [
+        ("open", "deficit -$1.00"),
+        ("update", "deficit -$61.0"),
+    ]
