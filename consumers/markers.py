@@ -2,7 +2,8 @@
 
 A marker is the first finding of its kind at the venue, whoever and whatever it is about, and every piece of news:
 who thins out first, who is gone first, when most are gone, the first liquidation, the fund at half, the first ADL,
-who is back first, and the first book that recovers. None of it comes from a timetable.
+who is back first, and the first book that recovers. Once most makers quote every symbol as usual again, thinning and
+leaving are news again. None of it comes from a timetable.
 """
 
 from collections.abc import Iterable
@@ -25,6 +26,8 @@ TOLD = frozenset(
     }
 )
 
+ANEW = frozenset({("maker-thin", State.OPEN), ("maker-gone", State.OPEN), ("makers-gone", State.OPEN)})
+
 
 class Marker(Struct, frozen=True):
     """One line of the story; `severity` is that of its finding, nothing graver than a notice when it is good news."""
@@ -45,12 +48,15 @@ class Markers:
     def __init__(self) -> None:
         self.all: list[Marker] = []
         self._told: set[tuple[str, State]] = set()
+        self._thin: set[str | None] = set()
 
     def take(self, findings: Iterable[Finding]) -> list[Marker]:
         """The markers among these findings."""
         new: list[Marker] = []
         for finding in findings:
             kind = (finding.rule, finding.state)
+            if finding.rule == "makers-thin":
+                self._follow(finding)
             if finding.rule == "news":
                 new.append(Marker(finding.ts_us, Severity.INFO, finding.text))
             elif kind in TOLD and kind not in self._told:
@@ -60,3 +66,12 @@ class Markers:
                 new.append(Marker(ts_us, Severity.INFO if over else finding.severity, finding.text))
         self.all.extend(new)
         return new
+
+    def _follow(self, finding: Finding) -> None:
+        """In which symbols most makers do not quote as usual."""
+        if finding.state is State.OPEN:
+            self._thin.add(finding.symbol)
+        elif finding.state is State.CLOSE:
+            self._thin.discard(finding.symbol)
+            if not self._thin:
+                self._told -= ANEW

@@ -8,7 +8,8 @@ while it does not quote as usual):
   back      it stands on both sides again, for 30 s; quoting from 70 % of its normal, for a minute
 A state begins when its condition began, not when it had held long enough.
 
-Findings  maker-thin, maker-gone (closed when back), makers-gone: most of a symbol's makers are out at once.
+Findings  maker-thin, maker-gone (closed when back); and of more than half of a symbol's makers at once: makers-thin
+          (they do not quote as usual, for whatever reason), makers-gone.
 Holds     observed after `Depth`, whose samples it reads: the board sees to it.
 """
 
@@ -44,11 +45,23 @@ class Presence(Enum):
 
 
 class Absence(Struct, gc=False):
-    """One time out: which one to leave it was (1: first); `until_us` is None while it lasts."""
+    """One time out: which one to leave it was (1: first); `until_us` is None while it lasts.
+
+    `thin_from_us`: since when it had been thin, if it was thin when it left.
+    """
 
     from_us: int
     until_us: int | None
     order: int
+    thin_from_us: int | None
+
+
+class Spell(Struct, gc=False):
+    """A time during which something held of most makers; `until_us` is None while it lasts."""
+
+    episode: Episode
+    from_us: int
+    until_us: int | None = None
 
 
 class Maker:
@@ -81,8 +94,8 @@ class MarketMakers:
         self.venue = venue
         self.depth = depth
         self.makers: dict[str, dict[str, Maker]] = {}
-        self.mostly_gone_from_us: dict[str, int] = {}  # the first time, by symbol
-        self._mostly_gone: dict[str, Episode] = {}
+        self.thin_spells: dict[str, list[Spell]] = {}
+        self.gone_spells: dict[str, list[Spell]] = {}
         self.handlers: Handlers = {e.ClockTicked: self._ticked}
 
     def observe(self, event: e.AnyEvent) -> Iterable[Finding]:
@@ -106,6 +119,18 @@ class MarketMakers:
         """Who left first, second, ...: by the time of the first absence, then by name."""
         left = [maker for maker in self.of(symbol) if maker.absences]
         return sorted(left, key=lambda maker: (maker.absences[0].from_us, maker.name))
+
+    def most_gone_us(self, symbol: str) -> int | None:
+        """When for the first time more than half of a symbol's makers were gone."""
+        spells = self.gone_spells.get(symbol)
+        return spells[0].from_us if spells else None
+
+    def most_thin_us(self, symbol: str) -> int | None:
+        """Since when, before most were gone, more than half had not quoted as usual; if most never left, the first."""
+        spells, gone_us = self.thin_spells.get(symbol, []), self.most_gone_us(symbol)
+        if gone_us is None:
+            return spells[0].from_us if spells else None
+        return max((spell.from_us for spell in spells if spell.from_us <= gone_us), default=None)
 
     def _ticked(self, event: e.ClockTicked) -> Iterable[Finding]:
         assert self.depth.now_us == event.ts_us, "Depth takes each tick before MarketMakers"
@@ -167,7 +192,8 @@ class MarketMakers:
             yield maker.episode.closed(event, f"{maker.name} in {maker.symbol}: from thin to gone", {})
         episode = self._episode(maker, "maker-gone", Severity.WARNING, maker.gone)
         order = 1 + sum(other.state is Presence.GONE for other in self.of(maker.symbol))
-        maker.absences.append(Absence(onset_us, None, order))
+        thin_from_us = maker.since_us if maker.state is Presence.THIN else None
+        maker.absences.append(Absence(onset_us, None, order, thin_from_us))
         self._enter(maker, Presence.GONE, onset_us)
         maker.episode = episode
         count = len(self.makers[maker.symbol])
@@ -204,31 +230,36 @@ class MarketMakers:
 
     def _judge_all(self, symbol: str, event: e.ClockTicked) -> Iterator[Finding]:
         makers = self.makers[symbol]
-        out = sorted(maker.name for maker in makers.values() if maker.state is Presence.GONE)
-        mostly_gone = 2 * len(out) > len(makers)
-        episode = self._mostly_gone.get(symbol)
-        if mostly_gone and episode is None:
-            self.mostly_gone_from_us.setdefault(symbol, event.ts_us)
-            self._mostly_gone[symbol] = episode = Episode(
-                "makers-gone",
-                Severity.CRITICAL,
-                venue=self.venue,
-                symbol=symbol,
-                since_us=event.ts_us,
-                seq=event.seq,
-            )
-            yield episode.opened(
-                event,
-                f"{len(out)} of {len(makers)} makers are gone from {symbol}: {', '.join(out)}",
-                {"gone": len(out), "makers": len(makers)},
-            )
-        elif not mostly_gone and episode is not None:
-            del self._mostly_gone[symbol]
-            yield episode.closed(
-                event,
-                f"{len(makers) - len(out)} of {len(makers)} makers quote {symbol} again",
-                {"gone": len(out), "makers": len(makers)},
-            )
+        slack = [name for name, maker in makers.items() if maker.state is not Presence.QUOTING]
+        gone = [name for name in slack if makers[name].state is Presence.GONE]
+        spells = self.thin_spells.setdefault(symbol, [])
+        if _turns(spells, most=2 * len(slack) > len(makers)):
+            yield self._turn(symbol, spells, event, "makers-thin", Severity.WARNING, "have thinned out in", slack)
+        spells = self.gone_spells.setdefault(symbol, [])
+        if _turns(spells, most=2 * len(gone) > len(makers)):
+            yield self._turn(symbol, spells, event, "makers-gone", Severity.CRITICAL, "are gone from", gone)
+
+    def _turn(
+        self,
+        symbol: str,
+        spells: list[Spell],
+        event: e.ClockTicked,
+        rule: str,
+        severity: Severity,
+        how: str,
+        names: list[str],
+    ) -> Finding:
+        count = len(self.makers[symbol])
+        values = {"such": len(names), "makers": count}
+        if spells and spells[-1].until_us is None:
+            spells[-1].until_us = event.ts_us
+            others = f"{count - len(names)} of {count} makers"
+            text = f"{others} quote {symbol} again" if rule == "makers-gone" else f"{others} quote {symbol} as usual"
+            return spells[-1].episode.closed(event, text, values)
+        episode = Episode(rule, severity, venue=self.venue, symbol=symbol, since_us=event.ts_us, seq=event.seq)
+        spells.append(Spell(episode, event.ts_us))
+        who = ", ".join(sorted(names))
+        return episode.opened(event, f"{len(names)} of {count} makers {how} {symbol}: {who}", values)
 
     def _enter(self, maker: Maker, state: Presence, since_us: int) -> None:
         maker.state = state
@@ -246,3 +277,8 @@ class MarketMakers:
             seq=since.seq,
             subject=maker.name,
         )
+
+
+def _turns(spells: list[Spell], *, most: bool) -> bool:
+    """Whether a spell begins or ends."""
+    return most is not (bool(spells) and spells[-1].until_us is None)

@@ -10,8 +10,7 @@ and times can be compared, sums of money cannot.
 from msgspec import Struct
 
 HONESTY = (
-    "Synthetic participants. Times and totals calibrated to public reports; "
-    "firm behaviour is modelled, not attributed."
+    "Synthetic participants. Times and totals calibrated to public reports; firm behaviour is modelled, not attributed."
 )
 
 ACCOUNT = "analysis by YQ, with Coinwatch's two-sided 1 % depth chart"
@@ -32,14 +31,13 @@ WARNING_TIME = Figure("20-40 min", ACCOUNT, "M")
 ADL_ONSET = Figure("21:00-21:20; Hyperliquid 21:16:04", f"{ACCOUNT}; Hyperliquid's fills", "M; own")
 TROUGH = Figure("21:20", ACCOUNT, "M")
 RETURN = Figure("21:35", ACCOUNT, "M")
+MAKERS_BACK = Figure("makers back from 21:35", ACCOUNT, "M")
 
 DEPTH_NORMAL = Figure("$1.2M", ACCOUNT, "M")
 DEPTH_TROUGH = Figure("$27k (-98 %)", ACCOUNT, "M")
 SPREAD_RECOVERY = Figure("over 90 % within 35 min", ACCOUNT, "M")
 
-BTC_LOW = Figure(
-    "101,877.69 at 21:20; outside 107,000", "Binance index; Coinbase and Gemini, minute bars", "own / H"
-)
+BTC_LOW = Figure("101,877.69 at 21:20; outside 107,000", "Binance index; Coinbase and Gemini, minute bars", "own / H")
 TOKEN_FALL = Figure("-82.4 % (outside -27.9 %)", "DOT, Binance COIN-M and Coinbase, minute bars", "own")
 
 LIQUIDATED = Figure("$19bn", ACCOUNT, "M")

@@ -69,7 +69,8 @@ class MarketSummary(Struct, frozen=True):
 
 
 class MakerSummary(Struct, frozen=True):
-    """One maker in one symbol. `order`: 1 left first. None: it never did."""
+    """One maker in one symbol. None: it never did. `order`: 1 left first. `gone_at`: the first time; `thin_at`: since
+    when it was thin before that, or the first time."""
 
     maker: str
     symbol: str
@@ -177,7 +178,9 @@ def summarize(
         liquidations=liquidations,
         fund=fund,
         adl=adl,
-        beside=_beside(board, token, outside, {market.symbol: market for market in markets}, liquidations, fund, adl),
+        beside=_beside(
+            board, token, outside, {market.symbol: market for market in markets}, liquidations, fund, adl, timeline
+        ),
     )
 
 
@@ -254,13 +257,14 @@ def _makers(board: Board) -> list[MakerSummary]:
         for maker in board.market_makers.of(symbol):
             first = maker.absences[0] if maker.absences else None
             back_us = maker.absences[-1].until_us if maker.absences else None
+            thin_us = first.thin_from_us if first and first.thin_from_us is not None else maker.thin_from_us
             rows.append(
                 MakerSummary(
                     maker=maker.name,
                     symbol=symbol,
                     state=maker.state.value,
                     normal_usd=usd(maker.normal.value) if maker.normal.value is not None else None,
-                    thin_at=_stamp(maker.thin_from_us),
+                    thin_at=_stamp(thin_us),
                     gone_at=stamp(first.from_us) if first else None,
                     order=order.get(maker.name),
                     back_at=_stamp(back_us),
@@ -366,12 +370,12 @@ def _add_leaving(line: _Timeline, board: Board, token: str) -> None:
     leaving = makers.leaving_order(token)
     line.add("widen", opened.get("spread-wide"), "spread over twice its normal", token)
     if thin:
-        line.add("thin", thin[0][0], f"{thin[0][1]} thins out, the first maker", token, record.THINNING)
+        line.add("thin", thin[0][0], f"{thin[0][1]} thins out, the first maker", token)
+    line.add("most_thin", makers.most_thin_us(token), "most makers have thinned out", token, record.THINNING)
     line.add("depth_low", opened.get("depth-low"), "depth under 20 % of its normal", token)
     if leaving:
         line.add("gone", leaving[0].absences[0].from_us, f"{leaving[0].name} is gone, the first maker", token)
-    most_gone_us = makers.mostly_gone_from_us.get(token)
-    line.add("most_gone", most_gone_us, "most makers are gone", token, record.FULL_WITHDRAWAL)
+    line.add("most_gone", makers.most_gone_us(token), "most makers are gone", token, record.FULL_WITHDRAWAL)
 
 
 def _add_trough_and_return(line: _Timeline, board: Board, token: str) -> None:
@@ -420,6 +424,7 @@ def _beside(
     liquidations: LiquidationSummary,
     fund: FundSummary,
     adl: AdlSummary,
+    timeline: list[Onset],
 ) -> list[Beside]:
     rows: list[Beside] = []
 
@@ -434,14 +439,14 @@ def _beside(
             f"{usd_text(market.depth_trough_usd)} ({_signed(market.depth_trough_percent, minus=100)})",
             record.DEPTH_TROUGH,
         )
-        add(f"{token} depth, at the end", f"{_percent_text(market.depth_end_percent)} of normal", record.RETURN)
+        add(f"{token} depth, at the end", _depth_end_text(market, timeline), record.MAKERS_BACK)
         add(
             f"{token} spread, recovered",
             f"{_percent_text(market.spread_recovered_percent)} "
             f"(from {_bps_text(market.spread_widest_bps)} to {_bps_text(market.spread_end_bps)})",
             record.SPREAD_RECOVERY,
         )
-        add("warning: first thin to most gone", _warning_time(board, token), record.WARNING_TIME)
+        add("warning: most thin to most gone", _warning_time(board, token), record.WARNING_TIME)
     bitcoin = next((symbol for symbol in board.symbols if symbol.startswith("BTC")), None)
     if bitcoin is not None:
         add(f"{bitcoin} low", _btc_text(board, bitcoin, outside), record.BTC_LOW)
@@ -476,9 +481,13 @@ def _beside(
 
 
 def _warning_time(board: Board, token: str) -> str:
-    thin = [maker.thin_from_us for maker in board.market_makers.of(token) if maker.thin_from_us is not None]
-    gone_us = board.market_makers.mostly_gone_from_us.get(token)
-    return duration(gone_us - min(thin)) if thin and gone_us is not None and gone_us >= min(thin) else "none"
+    thin_us, gone_us = board.market_makers.most_thin_us(token), board.market_makers.most_gone_us(token)
+    return duration(gone_us - thin_us) if thin_us is not None and gone_us is not None else "none"
+
+
+def _depth_end_text(summary: MarketSummary, timeline: list[Onset]) -> str:
+    again = next((f"; over half again at {onset.at[11:19]}" for onset in timeline if onset.what == "recovered"), "")
+    return f"{_percent_text(summary.depth_end_percent)} of normal{again}"
 
 
 def _btc_text(board: Board, symbol: str, outside: Mapping[str, Path]) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from consumers.board import Board
 from consumers.markers import Markers
-from consumers.monitor import Finding, Monitor, State
+from consumers.monitor import Finding, Monitor, Severity, State
 from consumers.prices import Outside
 from consumers.summary import Summary, as_json, summarize
 from consumers.summary_table import table
@@ -18,7 +18,7 @@ from stream_engine.messages import events as e
 from stream_engine.messages import inputs as i
 from stream_engine.messages.topics import EVENT_TOPIC
 from tests.monitors.storm import storm
-from tests.monitors.story import START_US, TOKEN, VENUE, Story
+from tests.monitors.story import BTC, START_US, TOKEN, VENUE, Story
 
 MINUTES = 40
 END_US = START_US + MINUTES * 60 * 1_000_000
@@ -87,8 +87,20 @@ def test_the_markers_tell_the_story_in_eight_lines_and_the_news(seen: tuple[Stor
         "insurance fund at $24.5M, 49.0 % of its highest $50.0M",
         "TOKEN-PERP",  # ADL begins
         "MM5 is back in TOKEN-PERP after 8 m 33 s",
-        "BTC-PERP",  # its depth is back
+        "TOKEN-PERP",  # its depth is back
     ]
+
+
+def test_thinning_is_a_marker_again_once_most_makers_quote_every_symbol_as_usual() -> None:
+    def finding(rule: str, state: State, symbol: str = TOKEN) -> Finding:
+        return Finding("id", rule, VENUE, symbol, 1, START_US, Severity.WATCH, state, f"{rule} {symbol}")
+
+    markers = Markers()
+    first = [finding("makers-thin", State.OPEN), finding("makers-thin", State.OPEN, BTC)]
+    assert len(markers.take([finding("maker-thin", State.OPEN), *first])) == 1
+    assert markers.take([finding("makers-thin", State.CLOSE), finding("maker-thin", State.OPEN)]) == []
+    assert len(markers.take([finding("makers-thin", State.CLOSE, BTC), finding("maker-thin", State.OPEN)])) == 1
+    assert markers.take([finding("maker-thin", State.OPEN, BTC)]) == []
 
 
 # summary -----------------------------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ def test_most_makers_are_gone_when_more_than_half_are(leaving: int, most: bool) 
     assert makers.most_without_quotes(TOKEN) is most  # at once
     story.seconds(20)
     assert bool(story.told("makers-gone")) is most  # once it has held
-    assert makers.mostly_gone_from_us == ({TOKEN: START_US + 611_000_000} if most else {})
+    assert makers.most_gone_us(TOKEN) == (START_US + 611_000_000 if most else None)
 
 
 def test_most_makers_gone_is_over_when_enough_are_back() -> None:
@@ -151,6 +151,36 @@ def test_most_makers_gone_is_over_when_enough_are_back() -> None:
         ("open", "3 of 5 makers are gone from TOKEN-PERP: MM1, MM2, MM3"),
         ("close", "3 of 5 makers quote TOKEN-PERP again"),
     ]
+
+
+@pytest.mark.parametrize(("thinning", "most"), [(2, False), (3, True), (4, True)])
+def test_most_makers_are_thin_when_more_than_half_do_not_quote_as_usual(thinning: int, most: bool) -> None:
+    makers, story = makers_at_work()
+    for account in range(1, thinning):
+        full(story, account, 20)
+    story.unquote(thinning).minutes()
+    assert bool(story.told("makers-thin")) is most
+    assert (makers.most_thin_us(TOKEN) is not None) is most
+
+
+def test_the_thinning_that_counts_is_the_one_that_ended_in_leaving() -> None:
+    makers, story = makers_at_work()
+    for account in (1, 2, 3):
+        full(story, account, 20)
+    story.minutes(2)
+    for account in (1, 2, 3):
+        full(story, account)
+    story.minutes(2)
+    assert [state for state, _ in story.told("makers-thin")] == ["open", "close"]
+    for account in (1, 2, 3):
+        full(story, account, 20)
+    story.seconds(31)
+    thin_us = story.now_us
+    story.minutes(20).unquote(1).unquote(2).unquote(3).seconds(11)
+    assert makers.most_thin_us(TOKEN) == thin_us
+    assert makers.most_gone_us(TOKEN) == story.now_us
+    maker = makers.makers[TOKEN]["MM1"]
+    assert maker.absences[0].thin_from_us == thin_us - 30 * 1_000_000
 
 
 def test_a_maker_that_stays_small_is_measured_by_that_after_an_hour() -> None:
