@@ -2,13 +2,17 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from stream_engine.cli.main import VERBS
+from stream_engine.messages.topics import INTAKE, OUTPUT, Topic
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "stream_engine")
@@ -182,3 +186,205 @@ def test_apply_answers_while_its_input_is_still_open() -> None:
         assert json.loads(run.stdout.readline())["type"] == "ClockTicked"
         run.stdin.close()
         assert run.wait(60) == 0
+
+
+def test_the_journal_of_a_run_applied_again_gives_its_events_byte_for_byte(a_run: Path) -> None:
+    journal = [json.loads(line) for line in (a_run / "journal.jsonl").read_text().splitlines()]
+    inputs = [value for record in journal for _, _, values in record["runs"] for value in values]
+    run = liqstorm("apply", stdin="".join(json.dumps(value, separators=(",", ":")) + "\n" for value in inputs))
+    assert (run.returncode, run.stderr) == (0, "")
+    recorded = "".join((a_run / f"{topic.value}.jsonl").read_text() for topic in OUTPUT)
+    assert sorted(run.stdout.splitlines()) == sorted(recorded.splitlines())
+
+
+# run -------------------------------------------------------------------------------------------------------
+
+# A storm of one minute: before the news, but with everybody there.
+A_MINUTE = ("run", "oct10", "--set", "run.end=2025-10-10T19:46:00Z")
+
+
+@pytest.fixture(scope="module")
+def a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("runs") / "minute"
+    assert liqstorm(*A_MINUTE, "--out", directory).returncode == 0
+    return directory
+
+
+def test_a_run_leaves_every_topic_the_summary_the_scenario_and_the_versions(a_run: Path) -> None:
+    topics = {f"{topic.value}.jsonl" for topic in Topic}
+    others = {"summary.json", "scenario.json", "versions.json", "event_log.sha256"}
+    assert {file.name for file in a_run.iterdir()} == topics | others
+    for topic in (Topic.ORDERS, Topic.QUOTES, Topic.SHOCKS, Topic.CONTROL, Topic.MARKET, Topic.EXECUTIONS):
+        lines = (a_run / f"{topic.value}.jsonl").read_text().splitlines()
+        assert lines and all(json.loads(line)["venue"] == "alpha" for line in lines)
+
+
+def test_the_scenario_is_kept_as_it_was_run(a_run: Path) -> None:
+    assert json.loads((a_run / "scenario.json").read_text())["run"]["end"] == "2025-10-10T19:46:00Z"
+    assert json.loads((a_run / "summary.json").read_text())["run"]["set"] == ["run.end=2025-10-10T19:46:00Z"]
+
+
+def test_the_summary_counts_every_tick_and_every_event(a_run: Path) -> None:
+    said = json.loads((a_run / "summary.json").read_text())["run"]
+    lines = {topic: len((a_run / f"{topic.value}.jsonl").read_text().splitlines()) for topic in Topic}
+    assert said["complete"] is True
+    assert said["ticks"] == 61
+    assert said["inputs"] == sum(lines[topic] for topic in INTAKE)
+    assert said["events"] == sum(lines[topic] for topic in OUTPUT)
+
+
+@pytest.mark.parametrize(("loop", "hash_seed"), [("uvloop", "1"), ("asyncio", "2")])
+def test_a_run_gives_the_same_bytes_on_either_loop_and_with_any_hash_seed(
+    a_run: Path, tmp_path: Path, loop: str, hash_seed: str
+) -> None:
+    command = [*COMMAND, *A_MINUTE, "--loop", loop, "--out", str(tmp_path / "again"), "--json"]
+    surroundings = SURROUNDINGS | {"PYTHONHASHSEED": hash_seed}
+    run = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=True)
+    assert run.stdout == (a_run / "summary.json").read_text()
+    for file in a_run.iterdir():
+        if file.name != "versions.json":
+            assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes(), file.name
+
+
+def test_another_seed_gives_another_run(a_run: Path, tmp_path: Path) -> None:
+    run = liqstorm(*A_MINUTE, "--seed", "8", "--out", tmp_path / "other")
+    assert run.returncode == 0
+    assert (tmp_path / "other" / "event_log.sha256").read_text() != (a_run / "event_log.sha256").read_text()
+
+
+def test_a_run_goes_by_default_to_a_directory_of_its_own(tmp_path: Path) -> None:
+    runs = [liqstorm(*A_MINUTE, cwd=tmp_path) for _ in range(2)]
+    assert [run.returncode for run in runs] == [0, 0]
+    made = sorted(directory.name for directory in (tmp_path / "runs").iterdir())
+    assert len(made) == 2 and all(name.startswith("oct10-7-") for name in made)
+    assert all(f"Everything is in runs/{name}" in runs[0].stdout + runs[1].stdout for name in made)
+
+
+def test_results_go_to_stdout_in_plain_text_and_progress_to_stderr_as_json_lines(tmp_path: Path) -> None:
+    run = liqstorm("run", "oct10", "--set", "run.end=2025-10-10T20:00:01Z", "--out", tmp_path / "news")
+    assert "\x1b" not in run.stdout
+    assert (tmp_path / "news" / "event_log.sha256").read_text().strip() in run.stdout
+    said = [json.loads(line) for line in run.stderr.splitlines()]
+    assert {"at": "20:00:00", "marker": "100 % tariff announced"} in said
+
+
+def test_quiet_says_nothing_on_stderr(tmp_path: Path) -> None:
+    run = liqstorm("run", "oct10", "--set", "run.end=2025-10-10T20:00:01Z", "--quiet", "--out", tmp_path / "news")
+    assert run.stderr == ""
+
+
+def test_an_unknown_scenario_is_answered_with_the_nearest() -> None:
+    assert "the nearest is oct10" in complaint(liqstorm("run", "oct11"), 1)
+
+
+def test_a_setting_that_does_not_exist_is_answered_with_its_path_and_the_nearest(tmp_path: Path) -> None:
+    run = liqstorm("run", "oct10", "--set", "makers.sty=true", cwd=tmp_path)
+    assert "makers.sty" in complaint(run, 1) and "the nearest is stay" in run.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("speed", ["-1", "0", "nan", "inf", "fast"])
+def test_a_speed_is_a_number_above_zero_or_max(speed: str) -> None:
+    assert "neither max nor a number" in complaint(liqstorm(*A_MINUTE, "--speed", speed), 2)
+
+
+def test_a_speed_paces_the_run_and_changes_nothing_else(a_run: Path, tmp_path: Path) -> None:
+    began_s = time.monotonic()
+    assert liqstorm(*A_MINUTE, "--speed", "20", "--out", tmp_path / "paced").returncode == 0
+    assert time.monotonic() - began_s >= 60 / 20
+    assert (tmp_path / "paced" / "event_log.sha256").read_text() == (a_run / "event_log.sha256").read_text()
+
+
+def test_a_run_never_writes_over_another(a_run: Path) -> None:
+    before = (a_run / "summary.json").stat().st_mtime_ns
+    assert "is not empty" in complaint(liqstorm(*A_MINUTE, "--out", a_run), 1)
+    assert (a_run / "summary.json").stat().st_mtime_ns == before
+
+
+def test_a_directory_that_cannot_be_made_is_answered_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "cannot make" in complaint(liqstorm(*A_MINUTE, "--out", tmp_path / "file" / "run"), 1)
+
+
+def test_ctrl_c_ends_a_run_and_keeps_what_was_recorded(tmp_path: Path) -> None:
+    command = [*COMMAND, "run", "oct10", "--speed", "60", "--out", "stopped", "--json"]
+    with subprocess.Popen(command, cwd=tmp_path, env=SURROUNDINGS, stdout=-1, stderr=-1, text=True) as run:
+        market = tmp_path / "stopped" / "market.jsonl"
+        wait_until(lambda: market.exists() and market.read_bytes().count(b"ClockTicked") > 10)
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "Traceback" not in err and "stopped at" in err
+    said = json.loads(out)["run"]
+    assert said["complete"] is False
+    assert market.read_bytes().count(b"ClockTicked") == said["ticks"] > 10
+    assert all(json.loads(line) for line in market.read_text().splitlines())
+    assert (tmp_path / "stopped" / "summary.json").read_text() == out
+
+
+# demo ------------------------------------------------------------------------------------------------------
+
+
+def test_a_demo_whose_output_is_no_terminal_runs_at_full_speed_and_gives_what_the_readme_shows(tmp_path: Path) -> None:
+    run = liqstorm("demo", cwd=tmp_path)
+    assert run.returncode == 0
+    assert "\x1b" not in run.stdout
+    (directory,) = (tmp_path / "runs").iterdir()
+    kept = json.loads((ROOT / "tests" / "results" / "oct10-7.json").read_text())
+    assert json.loads((directory / "summary.json").read_text()) == kept, "run: python -m tests.results"
+    following = run.stdout.partition("Next:\n")[2].splitlines()
+    assert len([line for line in following if line.startswith("  ") and not line.startswith("   ")]) == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals on Windows")
+def test_a_demo_on_a_terminal_draws_the_view_and_gives_the_screen_back(tmp_path: Path) -> None:
+    import pty
+
+    screen, terminal = pty.openpty()
+    command = [*COMMAND, "demo", "--speed", "max"]
+    surroundings = SURROUNDINGS | {"TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
+    with subprocess.Popen(command, cwd=tmp_path, env=surroundings, stdout=terminal, stderr=terminal) as run:
+        os.close(terminal)
+        drawn = b""
+        while b"makers" not in drawn:
+            drawn += os.read(screen, 65_536)
+        run.send_signal(signal.SIGINT)
+        try:
+            while more := os.read(screen, 65_536):
+                drawn += more
+        except OSError:  # the other end has closed
+            pass
+        assert run.wait(60) == 130
+    os.close(screen)
+    text = drawn.decode(errors="replace")
+    assert "oct10" in text and "UTC" in text
+    assert text.index("\x1b[?1049h") < text.index("\x1b[?1049l") < text.index("Event log sha256")
+
+
+# scenario --------------------------------------------------------------------------------------------------
+
+
+def test_the_shipped_scenarios_are_listed_and_every_one_can_be_run() -> None:
+    listed = json.loads(liqstorm("scenario", "list", "--json").stdout)
+    assert {"oct10", "hedged-portfolio", "quiet-day"} <= set(listed)
+    assert [line.split()[0] for line in liqstorm("scenario", "list").stdout.splitlines()] == list(listed)
+    for name in listed:
+        assert f"{name} can be run" in liqstorm("scenario", "check", name).stdout
+
+
+def test_a_scenario_that_is_shown_can_be_changed_checked_and_run(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(liqstorm("scenario", "show", "oct10").stdout)
+    assert "can be run" in liqstorm("scenario", "check", "mine.toml", cwd=tmp_path).stdout
+    (tmp_path / "mine.toml").write_text("[venu]\n")
+    assert "venu: there is no such setting" in complaint(liqstorm("scenario", "check", "mine.toml", cwd=tmp_path), 1)
+
+
+def test_a_scenario_that_is_not_there_is_answered_with_the_nearest() -> None:
+    assert "the nearest is quiet-day" in complaint(liqstorm("scenario", "show", "quite-day"), 1)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < until_s
+        time.sleep(0.05)

@@ -12,7 +12,13 @@ SPEED = 60.0
 
 
 @click.command()
-@click.option("--seed", default=SEED, show_default=True, help="Another seed: the same day with other people.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=SEED,
+    show_default=True,
+    help="Another seed: the same day with other people.",
+)
 @click.option("--speed", type=Speed(), metavar="X|max", help="Event seconds per wall second.  [default: 60]")
 @click.pass_context
 def command(ctx: click.Context, seed: int, speed: float | None) -> None:
@@ -29,10 +35,10 @@ def command(ctx: click.Context, seed: int, speed: float | None) -> None:
     show.summary(result)
     console = show.stdout()
     console.print("\nNext:")
-    for line, why in (
+    for line, meaning in (
         (f"liqstorm run {SCENARIO} --set makers.stay=true", "had the makers stayed?"),
         (f"liqstorm run {SCENARIO} --seed {seed + 1}", "the same day with other people"),
-        (f"head -n 3 {result.directory / 'adl.jsonl'}", "the topics, as your own systems would read them"),
+        (f"head -n 3 {result.directory / 'adl.jsonl'}", "a topic, as your own systems would read it"),
     ):
-        console.print(f"  {line:<60} {why}", markup=False, soft_wrap=True)
+        console.print(f"  {line}\n      {meaning}", markup=False, soft_wrap=True)
     leave(ctx, result)

@@ -28,6 +28,11 @@ class UserError(click.ClickException):
         click.echo(f"liqstorm: {self.message}", file=file, err=True)
 
 
+def not_a_scenario(error: Exception) -> UserError:
+    """The complaint of the scenario's reader, with where to look."""
+    return UserError(f"{error}. `liqstorm scenario list` and `liqstorm scenario show NAME` say what there is.")
+
+
 def why(error: OSError) -> str:
     """The reason of a system error in small words: `no space left on device`."""
     reason = error.strerror or str(error)

@@ -29,13 +29,13 @@ VERBS = {
     ),
     "run": Verb(
         "Run a scenario and keep everything it says in a run directory.",
-        ("liqstorm run oct10 --seed 7", "liqstorm run oct10 --set makers.stay=true --json"),
+        ("liqstorm run oct10 --seed 8 --out storm", "liqstorm run oct10 --set makers.stay=true --json"),
     ),
     "apply": Verb(
         "The exchange as a filter: inputs as JSON lines in, events as JSON lines out.",
         (
-            "liqstorm apply inputs.jsonl --check -o events.jsonl",
-            """echo '{"type":"ClockTick","venue":"X","ts_us":1}' | liqstorm apply""",
+            """echo '{"type":"ClockTick","venue":"X","ts_us":1}' | liqstorm apply --check""",
+            "jq -c '.runs[][2][]' storm/journal.jsonl | liqstorm apply > events.jsonl",
         ),
     ),
     "scenario": Verb(
@@ -153,6 +153,6 @@ def _status() -> int:
         silence(1)
         if error.errno == errno.EPIPE:
             return NOBODY_READS
-        where = error.filename or "its output"
+        where = error.filename or "stdout"
         click.echo(f"liqstorm: cannot use {where}: {why(error)}. Choose another place, or make room there.", err=True)
         return FAILED

@@ -33,7 +33,13 @@ class Speed(click.ParamType[float | None]):
 
 @click.command()
 @click.argument("scenario")
-@click.option("--seed", default=SEED, show_default=True, help="Another seed: the same day with other people.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=SEED,
+    show_default=True,
+    help="Another seed: the same day with other people.",
+)
 @click.option("--set", "settings", multiple=True, metavar="A.B=C", help="Change a setting of the scenario; repeatable.")
 @click.option(
     "--out",

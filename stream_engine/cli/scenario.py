@@ -2,7 +2,7 @@
 
 import click
 
-from stream_engine.cli.errors import UserError
+from stream_engine.cli.errors import not_a_scenario
 from stream_engine.cli.main import examples
 from stream_engine.cli.run import SEED
 
@@ -38,7 +38,7 @@ def show(scenario: str) -> None:
     try:
         click.echo(scenarios.text(scenario), nl=False)
     except scenarios.ScenarioError as error:
-        raise UserError(str(error)) from error
+        raise not_a_scenario(error) from error
 
 
 @command.command(
@@ -56,6 +56,6 @@ def check(scenario: str, settings: tuple[str, ...]) -> None:
         checked = scenarios.load(scenario, settings)
         opened = [each.accounts for each in scenarios.setup(checked, SEED) if isinstance(each, OpenAccounts)]
     except scenarios.ScenarioError as error:
-        raise UserError(str(error)) from error
+        raise not_a_scenario(error) from error
     markets, makers = len(checked.markets), len(checked.makers.desks)
     click.echo(f"{checked.name} can be run: {markets} markets, {makers} makers, {sum(map(len, opened)):,} accounts")

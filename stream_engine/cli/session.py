@@ -27,7 +27,7 @@ from consumers.runner import Reader
 from producers.agent import Agent
 from stream_engine import drive
 from stream_engine import scenario as scenarios
-from stream_engine.cli.errors import UserError, why
+from stream_engine.cli.errors import UserError, not_a_scenario, why
 from stream_engine.cli.version import versions
 from stream_engine.engine import Engine
 from stream_engine.messages.codec import decode_input
@@ -73,7 +73,7 @@ def run(
         scenario = scenarios.load(name, list(settings))
         scenarios.setup(scenario, seed)
     except scenarios.ScenarioError as error:
-        raise UserError(str(error)) from error
+        raise not_a_scenario(error) from error
     factory = _loop_factory(loop)
     directory = _directory(out, f"{scenario.name}-{seed}")
     try:

@@ -103,7 +103,7 @@ class Bar:
 
 
 class View:
-    """The live view of the monitors on the whole terminal; when it is over, its markers stay."""
+    """The live view of the monitors, on the whole terminal."""
 
     def begin(self, board: Board, clock: drive.Clock, title: str, speed: float | None) -> None:
         """Takes the screen."""
@@ -133,6 +133,10 @@ def summary(result: Result) -> None:
     console = stdout()
     console.print(table(result.summary))
     console.print()
+    if result.stopped:
+        console.print(
+            Text(f"Stopped at {result.until}: this is what had happened by then.", style="bold"), soft_wrap=True
+        )
     console.print(Text(f"Event log sha256 {result.event_log_sha256}"), soft_wrap=True)
     console.print(Text(f"Everything is in {result.directory}"), soft_wrap=True)
 

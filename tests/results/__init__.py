@@ -1,0 +1,29 @@
+"""Results that the README quotes: each is what its command prints. `python -m tests.results` makes all of them anew."""
+
+import json
+import re
+from io import StringIO
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from consumers.summary import Summary
+from consumers.summary_table import table
+
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+BLOCK = re.compile(r"(<!-- from (\S+): begin -->\n)(.*?)(<!-- from \2: end -->)", re.DOTALL)
+WIDTH = 110
+
+COMMANDS = {"tests/results/oct10-7.json": ("run", "oct10", "--seed", "7", "--json")}
+
+
+def printed(result: str) -> str:
+    """What the README says of a result: the summary as a terminal prints it, and the hash."""
+    said = json.loads((ROOT / result).read_text(encoding="utf-8"))
+    console = Console(file=StringIO(), width=WIDTH, no_color=True, highlight=False)
+    console.print(table(msgspec.convert(said, Summary)))
+    console.print(f"\nEvent log sha256 {said['run']['event_log_sha256']}", soft_wrap=True)
+    assert isinstance(console.file, StringIO)
+    return "```\n" + "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines()) + "```\n"
