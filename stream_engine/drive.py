@@ -117,7 +117,7 @@ async def lockstep(
         if stop():
             outcome.stopped = True
             break
-        events = await step(sender.records(ClockTick(venue, now_us) for venue in sorted(homes)))
+        events = await step(sender.records(ClockTick(venue, now_us) for venue in homes))
         events += await step(sender.records(runner.decide(now_us)))
         await show(events)
         outcome.ticks += 1

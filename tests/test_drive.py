@@ -316,6 +316,17 @@ async def test_both_sides_are_put_on_the_partition_of_the_venue() -> None:
     assert outcome.inputs == sum(control) + 2 + 1
 
 
+@pytest.mark.parametrize("count", [2, 3, 7])
+async def test_a_reader_reads_to_the_end_however_much_there_is(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consumers.runner.READ_AT_ONCE", 3)
+    log = MemoryLog()
+    reader = Reader(log, [Topic.ORDERS, Topic.CONTROL], [0])
+    for _ in range(2):
+        await log.append([Outgoing(topic, 0, b"", b"", 0) for topic in ("control", "orders") for _ in range(count)])
+        assert [record.topic for record in await reader.poll()] == ["orders"] * count + ["control"] * count
+    assert reader.positions == {("orders", 0): 2 * count, ("control", 0): 2 * count}
+
+
 # what is sent --------------------------------------------------------------------------------------------------
 
 
@@ -393,7 +404,8 @@ async def test_speed_is_event_seconds_per_wall_second() -> None:
 
 async def test_a_stop_is_heard_while_the_run_waits_for_the_wall_clock() -> None:
     began = time.monotonic()
-    _, outcome = await a_run(clock=a_clock(3), speed=0.001, stop=lambda: time.monotonic() - began > 0.1)
+    async with asyncio.timeout(5):
+        _, outcome = await a_run(clock=a_clock(3), speed=0.001, stop=lambda: time.monotonic() - began > 0.1)
     assert time.monotonic() - began < 2
     assert (outcome.ticks, outcome.stopped) == (1, True)
 
