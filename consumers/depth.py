@@ -352,7 +352,7 @@ class _Book:
             if self._wide.for_us(one_sided or times_ten > WIDE_TIMES_TEN, event) >= WIDE_FOR_US:
                 self.wide_episode = episode = self._episode("spread-wide", Severity.WATCH, self._wide)
                 self._wide = Held()
-                self.normal_spread.freeze(episode.since_us)
+                self.normal_spread.freeze()
                 yield episode.opened(
                     event,
                     f"{self.symbol}: spread {bps(round(smooth)):g} bps, {times_ten / 10:.1f} times its normal",
@@ -374,7 +374,7 @@ class _Book:
             if self._low.for_us(low, event) >= LOW_FOR_US:
                 self.low_episode = episode = self._episode("depth-low", Severity.CRITICAL, self._low)
                 self._low = Held()
-                self.normal_depth.freeze(episode.since_us)
+                self.normal_depth.freeze()
                 yield episode.opened(
                     event,
                     f"{self.symbol}: depth {money(sample.both)}, {percent:.0f} % of its normal {money(normal)}",

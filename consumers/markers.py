@@ -3,7 +3,7 @@
 A marker is the first finding of its kind at the venue, whoever and whatever it is about, and every piece of news:
 who thins out first, who is gone first, when most are gone, the first liquidation, the fund at half, the first ADL,
 who is back first, and the first book that recovers. Once most makers quote every symbol as usual again, thinning and
-leaving are news again. None of it comes from a timetable.
+leaving are news again; whenever most leave a symbol, so is coming back. None of it comes from a timetable.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,8 @@ TOLD = frozenset(
     }
 )
 
-ANEW = frozenset({("maker-thin", State.OPEN), ("maker-gone", State.OPEN), ("makers-gone", State.OPEN)})
+LEAVING = frozenset({("maker-thin", State.OPEN), ("maker-gone", State.OPEN), ("makers-gone", State.OPEN)})
+RETURNING = frozenset({("maker-gone", State.CLOSE), ("depth-low", State.CLOSE)})
 
 
 class Marker(Struct, frozen=True):
@@ -57,6 +58,8 @@ class Markers:
             kind = (finding.rule, finding.state)
             if finding.rule == "makers-thin":
                 self._follow(finding)
+            elif kind == ("makers-gone", State.OPEN):
+                self._told -= RETURNING
             if finding.rule == "news":
                 new.append(Marker(finding.ts_us, Severity.INFO, finding.text))
             elif kind in TOLD and kind not in self._told:
@@ -74,4 +77,4 @@ class Markers:
         elif finding.state is State.CLOSE:
             self._thin.discard(finding.symbol)
             if not self._thin:
-                self._told -= ANEW
+                self._told -= LEAVING

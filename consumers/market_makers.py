@@ -1,7 +1,7 @@
 """Market makers: who quotes, who has thinned out, who is gone, who is back; in which order, and for how long.
 
-Of each maker and symbol, at each clock tick, against its own normal (median of 60 minutes, frozen for as long
-while it does not quote as usual):
+Of each maker and symbol, at each clock tick, against its own normal (median of 60 minutes, frozen while it does
+not quote as usual):
   quoting   it stands on both sides, with its normal depth
   thin      its two-sided 1 % depth is under 60 % of its normal, for 30 s; quoting again from 70 %, for a minute
   gone      for 10 s it does not stand on both sides at all; the time out counts from the first of these seconds
@@ -23,7 +23,7 @@ from consumers.episodes import Episode, Held
 from consumers.figures import duration, money, ordinal, share
 from consumers.handlers import Handlers
 from consumers.monitor import Finding, Severity
-from consumers.paths import MINUTE_US, NORMAL_WINDOW_US, SECOND_US, Normal
+from consumers.paths import MINUTE_US, SECOND_US, Normal
 from stream_engine.messages import events as e
 from stream_engine.messages.topics import Topic
 
@@ -160,8 +160,7 @@ class MarketMakers:
         if maker.gone.for_us(not two_sided, event) >= GONE_FOR_US:
             yield from self._leaves(maker, event)
             return
-        settled = maker.state is Presence.QUOTING or event.ts_us - maker.since_us >= NORMAL_WINDOW_US
-        if two_sided and settled:
+        if two_sided and maker.state is Presence.QUOTING:
             maker.normal.put(event.ts_us, both)
         normal = maker.normal.value
         if not normal:

@@ -3,7 +3,8 @@
 Path      first, last, lowest and highest value with their times, and by minute the last, lowest and highest:
           a day of minutes is what a chart needs, so memory follows minutes, not events.
 Normal    the median of the last 60 minutes, sampled every 10 s and made anew each minute. While an episode is
-          open it is frozen (at most 60 minutes long): what is missing must not become normal.
+          open it is frozen, however long that takes, and that time does not count: what is missing must not
+          become normal.
 """
 
 from collections import deque
@@ -14,7 +15,7 @@ SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 
 SAMPLE_EVERY_US = 10 * SECOND_US
-NORMAL_WINDOW_US = 60 * MINUTE_US
+WINDOW_SAMPLES = 360  # an hour
 WARM_UP_SAMPLES = 30  # five minutes: before that nothing is normal, so nothing is missing
 
 
@@ -68,36 +69,34 @@ class Path:
 class Normal:
     """The median of a figure over the last 60 minutes; None during the first five."""
 
-    __slots__ = ("_due_us", "_frozen_until_us", "_median_due_us", "_samples", "value")
+    __slots__ = ("_due_us", "_frozen", "_median_due_us", "_samples", "value")
 
     def __init__(self) -> None:
         self.value: int | None = None
-        self._samples: deque[Moment] = deque()
+        self._samples: deque[int] = deque(maxlen=WINDOW_SAMPLES)
         self._due_us = 0
         self._median_due_us = 0
-        self._frozen_until_us = 0
+        self._frozen = False
 
     def put(self, ts_us: int, value: int) -> None:
         """Sample the figure; what comes more often than every 10 s, or while frozen, is passed over."""
-        if ts_us < self._due_us or ts_us < self._frozen_until_us:
+        if self._frozen or ts_us < self._due_us:
             return
         self._due_us = ts_us - ts_us % SAMPLE_EVERY_US + SAMPLE_EVERY_US
         samples = self._samples
-        samples.append(Moment(ts_us, value))
+        samples.append(value)
         if ts_us < self._median_due_us or len(samples) < WARM_UP_SAMPLES:
             return
         self._median_due_us = ts_us - ts_us % MINUTE_US + MINUTE_US
-        while samples[0].ts_us <= ts_us - NORMAL_WINDOW_US and len(samples) > WARM_UP_SAMPLES:
-            samples.popleft()
-        self.value = sorted(sample.value for sample in samples)[len(samples) // 2]
+        self.value = sorted(samples)[len(samples) // 2]
 
-    def freeze(self, ts_us: int) -> None:
+    def freeze(self) -> None:
         """An episode has opened: keep the value as it is."""
-        self._frozen_until_us = ts_us + NORMAL_WINDOW_US
+        self._frozen = True
 
     def thaw(self) -> None:
         """The episode is over."""
-        self._frozen_until_us = 0
+        self._frozen = False
 
 
 class Totals:

@@ -214,7 +214,8 @@ class TerminalView:
         ]
 
     def _markers(self, pen: "_Pen", room: int) -> list[Text]:
-        shown = self.markers.all[-room:] if room > 0 else []
+        # An onset may be known only after something that began later was told.
+        shown = sorted(self.markers.all, key=lambda marker: marker.ts_us)[-room:] if room > 0 else []
         return [Text(pen.plain(f" {marker.line}"), style=SEVERITY_STYLE[marker.severity]) for marker in shown]
 
     def _alerts(self, pen: "_Pen", room: int) -> list[Text]:

@@ -103,6 +103,15 @@ def test_thinning_is_a_marker_again_once_most_makers_quote_every_symbol_as_usual
     assert markers.take([finding("maker-thin", State.OPEN, BTC)]) == []
 
 
+def test_coming_back_is_a_marker_again_whenever_most_makers_have_left_a_symbol() -> None:
+    def finding(rule: str, state: State) -> Finding:
+        return Finding("id", rule, VENUE, TOKEN, 1, START_US, Severity.WATCH, state, rule)
+
+    markers, back, left = Markers(), finding("maker-gone", State.CLOSE), finding("makers-gone", State.OPEN)
+    assert len(markers.take([left, back, back])) == 2
+    assert len(markers.take([left, back, back])) == 1
+
+
 # summary -----------------------------------------------------------------------------------------------------
 
 

@@ -183,12 +183,10 @@ def test_the_thinning_that_counts_is_the_one_that_ended_in_leaving() -> None:
     assert maker.absences[0].thin_from_us == thin_us - 30 * 1_000_000
 
 
-def test_a_maker_that_stays_small_is_measured_by_that_after_an_hour() -> None:
+def test_a_maker_that_stays_small_stays_thin_however_long_it_does() -> None:
     makers, story = makers_at_work()
-    full(story, 1, 50).minutes(59)
+    full(story, 1, 50).minutes(120)
     assert state(makers) is Presence.THIN
-    story.minutes(60)
-    assert state(makers) is Presence.QUOTING
 
 
 def test_makers_must_be_observed_after_the_depth_they_are_judged_by() -> None:
