@@ -113,6 +113,12 @@ def test_nobody_imports_the_command_line() -> None:
     assert [name for name in readers if not lies_in(name, ("stream_engine.cli", "stream_engine.__main__"))] == []
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "tests" / "naive").rglob("*.py")), ids=lambda file: file.stem)
+def test_the_naive_exchange_knows_the_vocabulary_and_nothing_else_of_ours(file: Path) -> None:
+    ours = (name for name in imports_of(file.read_text(encoding="utf-8")) if lies_in(name, (*PACKAGES, "tests")))
+    assert [name for name in ours if not lies_in(name, (MESSAGES, "tests.naive"))] == []
+
+
 def test_only_the_kafka_transport_names_aiokafka() -> None:
     readers = {
         module_of(file)

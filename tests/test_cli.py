@@ -358,7 +358,7 @@ def test_a_demo_on_a_terminal_draws_the_view_and_gives_the_screen_back(tmp_path:
     os.close(screen)
     text = drawn.decode(errors="replace")
     assert "oct10" in text and "UTC" in text
-    assert text.index("\x1b[?1049h") < text.index("\x1b[?1049l") < text.index("Event log sha256")
+    assert text.index("\x1b[?1049h") < text.index("\x1b[?1049l") < text.index("sha256 of its event log")
 
 
 # scenario --------------------------------------------------------------------------------------------------

@@ -137,8 +137,8 @@ def summary(result: Result) -> None:
         console.print(
             Text(f"Stopped at {result.until}: this is what had happened by then.", style="bold"), soft_wrap=True
         )
-    console.print(Text(f"Event log sha256 {result.event_log_sha256}"), soft_wrap=True)
-    console.print(Text(f"Everything is in {result.directory}"), soft_wrap=True)
+    console.print(Text(f"Everything is in {result.directory}; the sha256 of its event log:"), soft_wrap=True)
+    console.print(Text(result.event_log_sha256), soft_wrap=True)
 
 
 def stdout() -> Console:

@@ -24,6 +24,6 @@ def printed(result: str) -> str:
     said = json.loads((ROOT / result).read_text(encoding="utf-8"))
     console = Console(file=StringIO(), width=WIDTH, no_color=True, highlight=False)
     console.print(table(msgspec.convert(said, Summary)))
-    console.print(f"\nEvent log sha256 {said['run']['event_log_sha256']}", soft_wrap=True)
+    console.print(f"\nThe sha256 of its event log:\n{said['run']['event_log_sha256']}", soft_wrap=True)
     assert isinstance(console.file, StringIO)
     return "```\n" + "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines()) + "```\n"
