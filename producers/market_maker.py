@@ -85,6 +85,7 @@ class Makers(Struct, frozen=True, forbid_unknown_fields=True):
                         volatility is `crowd_volatility_bp`; more for livelier ones), and per turnover of depth by it.
     oi_floor            share of the open interest at the start that is held without danger.
     strain_*            the strain at which a maker withdraws; the time over which it averages.
+    calm_strain         strain from two-sided and one-sided flow alone at which quoting pays again.
     calm_volatility     share of the peak since it left to which volatility must have come down before it returns.
     calm_liquidations   forced selling per second, as a share of normal depth, that it calls calm.
     """
@@ -104,7 +105,8 @@ class Makers(Struct, frozen=True, forbid_unknown_fields=True):
     fall_memory_s: Positive = 3600.0
     strain_withdraws: Positive = 1.2
     strain_memory_s: Positive = 320.0
-    calm_volatility: Share = 0.5
+    calm_strain: Positive = 0.25
+    calm_volatility: Share = 0.65
     calm_liquidations: Positive = 2e-4
     hedge_cost_bp: Annotated[float, Meta(ge=0)] = 2.0
 
@@ -140,7 +142,7 @@ class _Line:
         self.profit = 0.0
         self.profits: deque[float] = deque([0.0], maxlen=BUDGET_MINUTES)
         self.net_rate = 0.0
-        self.pays = True
+        self.flow_rate = 0.0
         # whether it quotes
         self.quoting = True
         self.widened = self.thinned = False
@@ -294,11 +296,15 @@ class MarketMaker:
         imbalance = one_sided / (line.bought + line.sold) if one_sided else 0.0
         move = 0.6 * (1 + imbalance) * line.volatility() * sqrt(30.0)
         loss = min(share * one_sided, most) * max(0.0, move - width)
-        line.pays = income >= loss
+        line.flow_rate += ((income - loss) / quoted - line.flow_rate) / self._makers.strain_memory_s
         seen = max(line.depth_seen / line.scale.depth_usdt, 0.01)
         loss += quoted * self._crowd_rate(line, view) * self._makers.crowd_loss * pow(seen, -self._desk.alone)
         line.net_rate += ((income - loss) / quoted - line.net_rate) / self._makers.strain_memory_s
-        return 600 * max(0.0, -line.net_rate) / self._accepts
+        return self._over_ten_minutes(line.net_rate)
+
+    def _over_ten_minutes(self, rate: float) -> float:
+        """The loss of ten minutes at this rate (a gain below zero is none) over the loss that it accepts."""
+        return 600 * max(0.0, -rate) / self._accepts
 
     def _crowd_rate(self, line: _Line, view: SymbolView) -> float:
         """Rate per second at which the leveraged longs may be forced out on whoever still bids."""
@@ -348,7 +354,7 @@ class MarketMaker:
             and now <= max(makers.calm_volatility * line.peak, 2 * line.scale.volatility)
             and abs(self._gap(line, view)) <= self._desk.return_gap_pct / 100
             and line.liquidated <= makers.calm_liquidations * line.scale.depth_usdt
-            and line.pays
+            and self._over_ten_minutes(line.flow_rate) <= makers.calm_strain
         )
         line.calm_s = line.calm_s + 1 if calm else 0
         if line.calm_s >= self._desk.return_s:

@@ -30,6 +30,8 @@ from producers.noise import Noise
 from producers.population import Perpetual, Population, Position, crowd_positions, hedger_lots, maker_lots
 from producers.shocks import SECOND_US, Outside, OutsidePath, ShockProducer, micros
 from producers.traders import (
+    Arbitrage,
+    Arbitrageurs,
     Crowd,
     DipBuyers,
     Dips,
@@ -65,6 +67,7 @@ MINUTE_US = 60 * SECOND_US
 # Where each kind of account begins to be numbered, and how many fit one bulk record.
 MAKERS_FROM, HEDGERS_FROM, CROWD_FROM = 1, 1_001, 10_001
 DIPS_FROM, MOMENTUM_FROM, NOISE_FROM, NEAR_FROM = 1_000_001, 2_000_001, 3_000_001, 4_000_001
+ARBITRAGE_FROM = 5_000_001
 ACCOUNTS_A_RECORD = 4_000
 LEGS_A_RECORD = 6_000
 
@@ -143,6 +146,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     momentum: Momentum | None = None
     noise: NoiseFlow | None = None
     near_book: NearBook | None = None
+    arbitrage: Arbitrage | None = None
 
 
 class Clock(Struct, frozen=True):
@@ -421,6 +425,7 @@ class _Cast(Struct):
     momentum: dict[str, list[int]]
     noise: dict[str, list[int]]
     near_book: dict[str, list[int]]
+    arbitrage: dict[str, list[int]]
 
 
 def setup(scenario: Scenario, seed: int) -> list[Input]:
@@ -483,6 +488,9 @@ def agents(scenario: Scenario, seed: int) -> list[Agent]:
             venue, cast.near_book, scenario.near_book, sizes, view(books=False), cast.path, noise
         )
         made.append(near)
+    if scenario.arbitrage is not None:
+        noise = Noise(seed, "arbitrage")
+        made.append(Arbitrageurs(venue, cast.arbitrage, scenario.arbitrage, sizes, view(), cast.path, noise))
     return made
 
 
@@ -500,7 +508,7 @@ def _cast_of(encoded: bytes, seed: int) -> _Cast:
     instruments = {market.symbol: _instrument(market, scenario.outside.source) for market in scenario.markets}
     perpetuals = {market.symbol: _perpetual(market, instruments[market.symbol], path) for market in scenario.markets}
     cast = _Cast(
-        instruments, perpetuals, path, [], [], {symbol: [] for symbol in instruments}, {}, {}, [], {}, {}, {}, {}
+        instruments, perpetuals, path, [], [], {symbol: [] for symbol in instruments}, {}, {}, [], {}, {}, {}, {}, {}
     )
     makers = _add_makers(scenario, cast)
     hedged = _add_hedgers(scenario, cast, seed)
@@ -581,6 +589,13 @@ def _add_populations(scenario: Scenario, cast: _Cast, seed: int) -> None:
     near = scenario.near_book
     if near is not None:
         cast.near_book = _accounts(cast, symbols, near.accounts, NEAR_FROM, "near", near.capital_usdt)
+    arbitrage = scenario.arbitrage
+    if arbitrage is not None:
+        cast.arbitrage = _accounts(cast, symbols, 1, ARBITRAGE_FROM, "arbitrage", None)
+        for market in scenario.markets:
+            # It gives back outside and here together: what it holds here grows beyond its capacity, and so its money.
+            money = market.open_interest_usdt * arbitrage.capacity * 10 / arbitrage.leverage
+            cast.money.append((cast.arbitrage[market.symbol][0], max(1.0, money)))
 
 
 def _accounts(
