@@ -3,17 +3,19 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from consumers.monitor import Finding, Severity, State, finding_id
+from consumers.recorder import Recorder
 from consumers.runner import MonitorRunner, Reader
 from producers.runner import AgentRunner, Sender
 from stream_engine.drive import Clock, Outcome, lockstep
-from stream_engine.engine import Engine
+from stream_engine.engine import Engine, replay
 from stream_engine.messages import events as e
-from stream_engine.messages.codec import decode_input
+from stream_engine.messages.codec import decode_event, decode_input
 from stream_engine.messages.inputs import (
     Cancel,
     ClockTick,
@@ -441,6 +443,17 @@ async def test_what_everybody_has_read_may_be_forgotten_each_tick_and_the_run_is
             with pytest.raises(OutOfRange):
                 await read(log, Topic.MARKET)
     assert recorded[True] == recorded[False]
+
+
+async def test_from_the_recorded_journal_alone_the_recorded_events_follow_byte_for_byte(tmp_path: Path) -> None:
+    seller, buyer = Trader("A", [2], plan=buying(2, 122_000, Side.SELL)), Trader("B", [1], plan=buying(1, 122_000))
+    with Recorder(tmp_path) as recorder:
+        await a_run(seller, buyer, record=recorder.write)
+    again = list(replay((tmp_path / "journal.jsonl").read_bytes().splitlines()))
+    for topic in OUTPUT:
+        values = [event.value for event in again if event.topic == topic.value]
+        assert (tmp_path / f"{topic.value}.jsonl").read_bytes().splitlines() == values
+    assert {e.Traded, e.ClockTicked} <= {type(decode_event(event.value)) for event in again}
 
 
 def test_a_monitor_runner_keeps_to_the_order_of_names() -> None:
