@@ -2,6 +2,8 @@
 
 Equity = wallet + sum of unrealised PnL at the marks. An account carries all its positions with one wallet; an
 isolated position would be an account of its own here, with its margin as the wallet.
+Before its symbol's first mark a (seeded) position counts at what it cost, and nobody who holds one is judged: neither
+liquidated, nor let into more, nor paid out.
 """
 
 from msgspec import Struct
@@ -52,8 +54,7 @@ def standing(account: Account, markets: dict[str, Market]) -> Standing:
     equity = account.wallet
     maintenance = 0
     for symbol, position in account.positions.items():
-        if position.size:
-            market = markets[symbol]
+        if position.size and (market := markets[symbol]).mark:
             value = position.size * market.mark * market.tick_value
             equity += value - position.cost
             maintenance += maintenance_margin(abs(value), market.table)
@@ -70,8 +71,7 @@ def equity_of(account: Account, markets: dict[str, Market]) -> int:
     """Wallet and unrealised PnL at the marks, in micro-quote."""
     equity = account.wallet
     for symbol, position in account.positions.items():
-        if position.size:
-            market = markets[symbol]
+        if position.size and (market := markets[symbol]).mark:
             equity += position.size * market.mark * market.tick_value - position.cost
     return equity
 
@@ -93,6 +93,14 @@ def initial_of(position: Position, market: Market) -> int:
     """Initial margin of the largest position that the open orders can lead to."""
     lots = worst_size(position.size, position.buying, position.selling)
     return initial_margin(lots * market.mark * market.tick_value, position.initial_ppm) if lots else 0
+
+
+def is_marked(account: Account, markets: dict[str, Market]) -> bool:
+    """Every symbol of which it holds something has a mark."""
+    for symbol, position in account.positions.items():  # noqa: SIM110 (asked with every order)
+        if position.size and not markets[symbol].mark:
+            return False
+    return True
 
 
 def is_flat(account: Account) -> bool:

@@ -62,9 +62,10 @@ def score_ppm(candidate: Candidate) -> int:
 
 def thresholds_ppm(ranked: list[Candidate]) -> tuple[int, ...]:
     """The least score with 5, 4, 3 and 2 lights; empty for an empty queue."""
-    least = {}
+    least: dict[int, int] = {}
     for rank, candidate in enumerate(ranked, 1):
-        least[lights(rank, len(ranked))] = score_ppm(candidate)
+        light, score = lights(rank, len(ranked)), score_ppm(candidate)
+        least[light] = min(score, least.get(light, score))  # who has no score stands last, with a 0
     return tuple(least[light] for light in range(LIGHTS, 1, -1) if light in least)
 
 

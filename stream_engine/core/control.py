@@ -1,9 +1,11 @@
 """Control: what the operator sets up. Listings, accounts, money in and out, leverage, seeded positions, the fund.
 
-Bulk inputs are taken or refused as a whole.
+Bulk inputs are taken or refused as a whole; of several wrong entries the reason that the enum has first answers.
 """
 
-from stream_engine.core.accounts import Account, free_margin, initial_of
+from collections.abc import Iterable, Iterator
+
+from stream_engine.core.accounts import Account, free_margin, initial_of, is_marked
 from stream_engine.core.index_price import IndexPrice
 from stream_engine.core.margin import TierTableError, initial_margin, initial_rate, maintenance_table, worst_size
 from stream_engine.core.mark_price import Basis
@@ -37,18 +39,34 @@ from stream_engine.messages.instrument import Instrument, tick_value_of
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.units import MILLION, WIRE_MAX
 
+LOOKED_FOR = {reason: place for place, reason in enumerate(Reject)}
+
+Refusal = tuple[Reject, str]
+
 
 def refuse(venue: Venue, received: Input, reason: Reject, detail: str = "") -> None:
     """Say why an input of the operator, of an account's settings or of a price source is not allowed."""
     venue.out.emit(ControlRejected, None, type(received).__name__, reason, detail)
 
 
+def first_refusal(found: Iterable[Refusal]) -> Refusal | None:
+    """Of all that is wrong with an input of many entries, what stands first in the enum, at its first entry."""
+    return min(found, key=lambda refusal: LOOKED_FOR[refusal[0]], default=None)
+
+
 def set_rules(venue: Venue, received: SetRules) -> None:
     """Take the venue's own settings."""
+    shares = {"fund_draw_ppm": received.fund_draw_ppm, "cover_bound_ppm": received.cover_bound_ppm}
+    least = min(shares, key=lambda name: shares[name])
+    most = max(shares, key=lambda name: shares[name])
     if received.checks_per_input < 1:
         refuse(venue, received, Reject.AMOUNT_NOT_POSITIVE, f"checks_per_input: {received.checks_per_input}")
-        return
-    venue.rules = received
+    elif shares[least] < 0:
+        refuse(venue, received, Reject.AMOUNT_NOT_POSITIVE, f"{least}: {shares[least]}")
+    elif shares[most] > MILLION:
+        refuse(venue, received, Reject.AMOUNT_TOO_LARGE, f"{most}: {shares[most]}")
+    else:
+        venue.rules = received
 
 
 def list_instrument(venue: Venue, received: ListInstrument) -> None:
@@ -88,19 +106,10 @@ def open_accounts(venue: Venue, received: OpenAccounts) -> None:
 
 def deposit(venue: Venue, received: Deposit) -> None:
     """Pay money into accounts."""
-    coming: dict[int, int] = {}
-    for number, quote in received.deposits:
-        account = venue.accounts.get(number)
-        if account is None:
-            refuse(venue, received, Reject.UNKNOWN_ACCOUNT, f"account {number}")
-            return
-        coming[number] = coming.get(number, 0) + quote
-        if quote <= 0:
-            refuse(venue, received, Reject.AMOUNT_NOT_POSITIVE, f"account {number}: {quote}")
-            return
-        if account.wallet + coming[number] > WIRE_MAX:
-            refuse(venue, received, Reject.AMOUNT_TOO_LARGE, f"account {number}: {quote}")
-            return
+    refusal = first_refusal(_deposit_refusals(venue, received))
+    if refusal is not None:
+        refuse(venue, received, *refusal)
+        return
     done = []
     for number, quote in received.deposits:
         account = venue.accounts[number]
@@ -116,6 +125,9 @@ def withdraw(venue: Venue, received: Withdraw) -> None:
     account = venue.accounts.get(received.account)
     if account is None:
         refuse(venue, received, Reject.UNKNOWN_ACCOUNT, f"account {received.account}")
+        return
+    if not is_marked(account, venue.markets):
+        refuse(venue, received, Reject.NO_MARK_PRICE, f"account {account.number}")
         return
     free = free_margin(account, venue.markets)
     if min(free, account.wallet) < received.quote:
@@ -147,6 +159,9 @@ def set_leverage(venue: Venue, received: SetLeverage) -> None:
     if position is not None and rate > position.initial_ppm:
         lots = worst_size(position.size, position.buying, position.selling)
         more = initial_margin(lots * market.mark * market.tick_value, rate) - initial_of(position, market)
+        if lots and not is_marked(account, venue.markets):
+            refuse(venue, received, Reject.NO_MARK_PRICE, where)
+            return
         if lots and free_margin(account, venue.markets) < more:
             refuse(venue, received, Reject.INSUFFICIENT_MARGIN, where)
             return
@@ -157,7 +172,7 @@ def set_leverage(venue: Venue, received: SetLeverage) -> None:
 
 def seed_positions(venue: Venue, received: SeedPositions) -> None:
     """Put the positions in that exist when the run begins."""
-    refusal = _seed_refusal(venue, received.legs)
+    refusal = first_refusal(_seed_refusals(venue, received.legs))
     if refusal is not None:
         refuse(venue, received, *refusal)
         return
@@ -184,33 +199,47 @@ def seed_fund(venue: Venue, received: SeedFund) -> None:
         venue.fund.change(venue.out, None, received.quote, FundReason.SEEDED, None, None)
 
 
-def _seed_refusal(venue: Venue, legs: tuple[Leg, ...]) -> tuple[Reject, str] | None:
+def _deposit_refusals(venue: Venue, received: Deposit) -> Iterator[Refusal]:
+    coming: dict[int, int] = {}
+    for number, quote in received.deposits:
+        account = venue.accounts.get(number)
+        if account is None:
+            yield Reject.UNKNOWN_ACCOUNT, f"account {number}"
+            continue
+        coming[number] = coming.get(number, 0) + quote
+        if quote <= 0:
+            yield Reject.AMOUNT_NOT_POSITIVE, f"account {number}: {quote}"
+        if account.wallet + coming[number] > WIRE_MAX:
+            yield Reject.AMOUNT_TOO_LARGE, f"account {number}: {quote}"
+
+
+def _seed_refusals(venue: Venue, legs: tuple[Leg, ...]) -> Iterator[Refusal]:
     sums: dict[str, int] = {}
     seen: set[tuple[int, str]] = set()
     for leg in legs:
         where = f"account {leg.account}, {leg.symbol}"
-        if leg.account not in venue.accounts:
-            return Reject.UNKNOWN_ACCOUNT, where
-        market = venue.markets.get(leg.symbol)
-        if market is None:
-            return Reject.UNKNOWN_SYMBOL, where
-        held = venue.accounts[leg.account].positions.get(leg.symbol)
+        account, market = venue.accounts.get(leg.account), venue.markets.get(leg.symbol)
+        if account is None or market is None:
+            yield Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_SYMBOL, where
+            continue
+        held = account.positions.get(leg.symbol)
         if (leg.account, leg.symbol) in seen or (held is not None and held.size):
-            return Reject.ALREADY_EXISTS, where
+            yield Reject.ALREADY_EXISTS, where
         if leg.leverage and not 1 <= leg.leverage <= market.instrument.max_leverage:
-            return Reject.LEVERAGE_OUT_OF_RANGE, f"{where}: leverage {leg.leverage}"
+            yield Reject.LEVERAGE_OUT_OF_RANGE, f"{where}: leverage {leg.leverage}"
         if leg.size == 0:
-            return Reject.SIZE_NOT_POSITIVE, where
+            yield Reject.SIZE_NOT_POSITIVE, where
         if abs(leg.size) > market.instrument.max_size:
-            return Reject.SIZE_TOO_LARGE, f"{where}: size {leg.size}"
+            yield Reject.SIZE_TOO_LARGE, f"{where}: size {leg.size}"
         if not 0 < leg.entry <= market.instrument.max_price:
-            return Reject.PRICE_NOT_POSITIVE if leg.entry <= 0 else Reject.PRICE_TOO_HIGH, f"{where}: entry {leg.entry}"
+            yield Reject.PRICE_NOT_POSITIVE if leg.entry <= 0 else Reject.PRICE_TOO_HIGH, f"{where}: entry {leg.entry}"
         seen.add((leg.account, leg.symbol))
         sums[leg.symbol] = sums.get(leg.symbol, 0) + leg.size
     if venue.traded:
-        return Reject.TRADING_HAS_BEGUN, ""
+        yield Reject.TRADING_HAS_BEGUN, ""
     uneven = [f"{symbol}: {total} lots" for symbol, total in sums.items() if total]
-    return (Reject.POSITIONS_DO_NOT_BALANCE, "; ".join(uneven)) if uneven else None
+    if uneven:
+        yield Reject.POSITIONS_DO_NOT_BALANCE, "; ".join(uneven)
 
 
 def _complaint(instrument: Instrument) -> str | None:

@@ -6,14 +6,14 @@ It orders the mechanisms and contains none. For every input:
 3  the cascade: while somebody may be below maintenance (margin_watch), rounds of
    a  all accounts with a crossed watch are checked exactly, at most `checks_per_input` of them per input
    b  those below maintenance are liquidated in the order of their ids, each checked once more at its turn
-   c  the marks of symbols that traded are made anew
+   c  where somebody was, the marks of all symbols that traded since theirs was made are made anew, as listed
    What the bound leaves goes on at the venue's next input.
 4  the changed levels of each book are published.
 
 It knows no offsets, topics, clock or bytes, and never raises for what a participant did wrong.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -139,6 +139,8 @@ class Exchange:
                     liquidate(state, account)
                 else:
                     state.watch.split(account)
+            if not doomed:  # a watch that was only near is no round: no price may depend on how the watch is kept
+                continue
             state.watch_touched()
             for market in state.markets.values():
                 if market.printed is not None:
@@ -184,20 +186,23 @@ class Exchange:
             market.printed = None
 
     def _prices_taken(self, received: IndexPrices | PriceShock) -> bool:
+        refusal = control.first_refusal(self._price_refusals(received))
+        if refusal is not None:
+            control.refuse(self.state, received, *refusal)
+        return refusal is None
+
+    def _price_refusals(self, received: IndexPrices | PriceShock) -> Iterator[tuple[Reject, str]]:
         for symbol, price in received.prices:
+            where = f"{received.source}, {symbol}: {price}"
             market = self.state.markets.get(symbol)
             if market is None:
-                reason: Reject | None = Reject.UNKNOWN_SYMBOL
+                yield Reject.UNKNOWN_SYMBOL, where
             elif received.source == OWN_TRADES or received.source not in market.index_price.sightings:
-                reason = Reject.UNKNOWN_SOURCE
+                yield Reject.UNKNOWN_SOURCE, where
             else:
                 reason = price_refusal(market, price)
-                if reason is Reject.PRICE_OFF_TICK:  # the grid is for orders
-                    reason = None
-            if reason is not None:
-                control.refuse(self.state, received, reason, f"{received.source}, {symbol}: {price}")
-                return False
-        return True
+                if reason is not None and reason is not Reject.PRICE_OFF_TICK:  # the grid is for orders
+                    yield reason, where
 
     def _refuse_timestamp(self, received: AnyInput) -> None:
         emit = self.state.out.emit

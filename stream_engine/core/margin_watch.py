@@ -64,6 +64,8 @@ class MarginWatch:
             return
         for position in live:
             if not self.markets[position.symbol].mark:
+                for unjudged in live:  # until the mark comes
+                    forget(unjudged)
                 return
         if len(live) == 1:
             self._watch(live[0], -account.wallet)

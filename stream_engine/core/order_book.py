@@ -54,7 +54,7 @@ class BookSide:
         self.levels: dict[int, Level] = {}
         self.keys: SortedList[int] = SortedList()
         self.best_key = NOTHING
-        self.changed: dict[int, None] = {}
+        self.changed: dict[int, int] = {}  # price: the level's size before the input
 
     def key(self, price: int) -> int:
         """Smaller is better."""
@@ -68,8 +68,8 @@ class BookSide:
     def rest(self, order: Order) -> None:
         """Put an order behind the others of its price."""
         price = order.price
-        self.changed[price] = None
         level = self.levels.get(price)
+        self.changed.setdefault(price, 0 if level is None else level.size)
         if level is None:
             level = self.levels[price] = Level(price, order.size, order, order)
             key = -price if self.sign > 0 else price
@@ -89,7 +89,7 @@ class BookSide:
         """Take an order out, wherever it stands in its level."""
         level = order.level
         assert level is not None, order.order_id
-        self.changed[order.price] = None
+        self.changed.setdefault(order.price, level.size)
         before, after = order.before, order.after
         if before is None:
             level.first = after
@@ -112,9 +112,9 @@ class BookSide:
             return
         level = order.level
         assert level is not None and size < order.size, order.order_id
+        self.changed.setdefault(order.price, level.size)
         order.size -= size
         level.size -= size
-        self.changed[order.price] = None
 
     def shrink(self, order: Order, size: int) -> None:
         """Lower an order to `size` open lots; it keeps its place."""
@@ -152,14 +152,15 @@ class BookSide:
         return taken, value
 
     def take_changed(self) -> tuple[tuple[int, int], ...]:
-        """(price, size now) of every level that changed since the last call, best first."""
+        """(price, size now) of every level whose size is not what it was at the last call, best first."""
         changed = self.changed
         if not changed:
             return ()
         levels = self.levels
         prices = sorted(changed, reverse=self.sign > 0) if len(changed) > 1 else changed
         self.changed = {}
-        return tuple([(price, levels[price].size if price in levels else 0) for price in prices])
+        now = [(price, levels[price].size if price in levels else 0) for price in prices]
+        return tuple([level for level in now if level[1] != changed[level[0]]])
 
     def check(self) -> None:
         """Asserts what the head of this file says of one side."""

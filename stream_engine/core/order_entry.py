@@ -8,14 +8,14 @@ Market    an order without a price is an IOC limited at the mark, give or take t
 Repeats   a client id seen before, with the same content, is answered as it was; with other content it is refused.
 """
 
-from stream_engine.core.accounts import Account, Answer, equity_of, free_margin
+from stream_engine.core.accounts import Account, Answer, equity_of, free_margin, is_marked
 from stream_engine.core.arithmetic import div_ceil, div_floor
-from stream_engine.core.margin import initial_margin, worst_size
+from stream_engine.core.margin import initial_margin, initial_rate, worst_size
 from stream_engine.core.market import Market
 from stream_engine.core.matching import finish, match, rest, take_off_book
 from stream_engine.core.order_book import Order
 from stream_engine.core.position import Position
-from stream_engine.core.venue import Venue, position_of
+from stream_engine.core.venue import Venue
 from stream_engine.messages.events import (
     CancelReason,
     CancelRejected,
@@ -173,7 +173,7 @@ def exposure_refusal(
         return Reject.INSUFFICIENT_MARGIN if loss > 0 and equity_of(account, venue.markets) < loss else None
     if worst > market.instrument.max_size:
         return Reject.POSITION_TOO_LARGE
-    rate = position_of(account, market).initial_ppm if position is None else position.initial_ppm
+    rate = initial_rate(market.instrument.default_leverage) if position is None else position.initial_ppm
     required = initial_margin(worst * market.mark * market.tick_value, rate)
     if free_margin(account, venue.markets, besides=symbol) - loss < required:
         return Reject.INSUFFICIENT_MARGIN
@@ -192,7 +192,7 @@ def _refusal(account: Account, market: Market, order: Place, venue: Venue) -> Re
             return reason
     if order.post_only and immediate:
         return Reject.POST_ONLY_MARKET_ORDER
-    if not market.mark:
+    if not market.mark or not is_marked(account, venue.markets):
         return Reject.NO_MARK_PRICE
     sign = 1 if order.side is BUY else -1
     limit = order_limit(market, sign, order.price)

@@ -7,7 +7,7 @@ Refused   as a whole, in the order of the `Reject` enum; the former quote then s
 
 from itertools import pairwise
 
-from stream_engine.core.accounts import Account
+from stream_engine.core.accounts import Account, is_marked
 from stream_engine.core.arithmetic import div_ceil
 from stream_engine.core.market import Market
 from stream_engine.core.matching import emit_quote, match, rest, take_off_book
@@ -105,7 +105,7 @@ def _refusal(venue: Venue, account: Account, market: Market, received: MassQuote
         return reason
     if received.bids and received.asks and received.bids[0][0] >= received.asks[0][0]:
         return Reject.QUOTE_CROSSES_ITSELF
-    if not market.mark:
+    if not market.mark or not is_marked(account, venue.markets):
         return Reject.NO_MARK_PRICE
     mark = market.mark
     bought = sold = loss = taking = 0

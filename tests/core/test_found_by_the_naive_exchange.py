@@ -1,0 +1,154 @@
+"""Rules that the core once broke and the naive exchange found, each told as its smallest case."""
+
+import pytest
+
+from stream_engine.core.adl import Candidate, thresholds_ppm
+from stream_engine.core.exchange import Exchange
+from stream_engine.core.order_book import BookSide, Order
+from stream_engine.core.position import Position
+from stream_engine.messages.events import LiquidationStarted, MarkPriceChanged
+from stream_engine.messages.inputs import Deposit, ListInstrument, SetRules
+from stream_engine.messages.instrument import OWN_TRADES, IndexSource
+from stream_engine.messages.refusals import Reject
+from stream_engine.messages.units import MILLION
+from tests.core.rulebook import (
+    ALICE,
+    BOB,
+    CAROL,
+    VENUE,
+    an_exchange,
+    an_instrument,
+    apply,
+    buy,
+    leg,
+    only,
+    quote,
+    reasons,
+    seed,
+    sell,
+    set_leverage,
+    spot,
+    usd,
+    withdraw,
+)
+
+NOBODY = 77
+
+
+def alice_holds_eth_before_its_first_price() -> Exchange:
+    """Alice is long 10 BTC at 100 with 200 USDT, and 10 ETH, bought at 100, which have no mark yet."""
+    exchange = an_exchange(wallets={ALICE: 200}, holds=[leg(ALICE, 10, at=100), leg(BOB, -10, at=100)])
+    apply(exchange, ListInstrument(VENUE, 0, an_instrument("ETH")))
+    assert (
+        reasons(apply(exchange, seed(leg(ALICE, 10, at=100, symbol="ETH"), leg(BOB, -10, at=100, symbol="ETH")))) == []
+    )
+    return exchange
+
+
+def test_nobody_is_liquidated_before_every_symbol_that_he_holds_has_a_mark() -> None:
+    exchange = alice_holds_eth_before_its_first_price()
+    assert only(apply(exchange, spot(BTC=50)), LiquidationStarted) == []
+    assert only(apply(exchange, spot(ETH=100)), LiquidationStarted)[0].equity == usd(-300)
+
+
+def test_a_gain_on_a_symbol_whose_mark_comes_late_counts_once_it_is_there() -> None:
+    exchange = alice_holds_eth_before_its_first_price()
+    apply(exchange, spot(BTC=50))
+    assert only(apply(exchange, spot(ETH=150)), LiquidationStarted) == []
+
+
+def test_who_holds_a_symbol_without_a_mark_can_neither_withdraw_nor_open_nor_choose_a_lower_leverage() -> None:
+    exchange = alice_holds_eth_before_its_first_price()
+    asked = (withdraw(ALICE, 1), buy(1, at=100), quote(1, bids=[(99, 1)], by=ALICE), set_leverage(ALICE, 1))
+    for received in asked:
+        assert reasons(apply(exchange, received)) == [Reject.NO_MARK_PRICE], received
+    apply(exchange, spot(ETH=110))
+    for received in (withdraw(ALICE, 1), buy(1, at=100), quote(1, bids=[(99, 1)], by=ALICE)):
+        assert reasons(apply(exchange, received)) == [], received
+
+
+def test_a_watch_that_was_crossed_without_a_liquidation_makes_no_mark_anew() -> None:
+    marks = {"BTC": 100, "ETH": 100, "SOL": 100}
+    holds = [leg(who, size, at=100, symbol=on) for on in ("BTC", "ETH") for who, size in ((ALICE, 10), (BOB, -10))]
+    sources = (IndexSource("spot", 1), IndexSource(OWN_TRADES, 1))
+    exchange = an_exchange(marks=marks, wallets={ALICE: 400}, holds=holds, sources=sources)
+    apply(exchange, sell(1, at=80, by=CAROL, symbol="SOL"), buy(1, at=80, by=BOB, symbol="SOL"))
+    alice = exchange.state.accounts[ALICE]
+    floors = [position.floor for position in alice.positions.values()]
+    events = apply(exchange, spot(BTC=60, ETH=140))
+    assert [position.floor for position in alice.positions.values()] != floors, "her cushion was to be split anew"
+    assert [moved.symbol for moved in only(events, MarkPriceChanged)] == ["BTC", "ETH"]
+
+
+def an_order(number: int, size: int) -> Order:
+    return Order(number, ALICE, f"c{number}", "BTC", 1, 100, size)
+
+
+@pytest.mark.parametrize(("coming", "published"), [(4, ((100, 4),)), (5, ()), (6, ((100, 6),))])
+def test_a_level_that_leaves_and_comes_back_as_it_was_has_not_changed(
+    coming: int, published: tuple[tuple[int, int], ...]
+) -> None:
+    side = BookSide(1)
+    former = an_order(1, 5)
+    side.rest(former)
+    assert side.take_changed() == ((100, 5),)
+    side.remove(former)
+    side.rest(an_order(2, coming))
+    assert side.take_changed() == published
+
+
+def test_a_level_that_comes_and_goes_within_one_input_was_never_there() -> None:
+    side = BookSide(1)
+    order = an_order(1, 5)
+    side.rest(order)
+    side.fill(order, 5)
+    assert side.take_changed() == ()
+
+
+def test_of_several_things_wrong_with_seeded_positions_the_first_of_the_enum_answers() -> None:
+    exchange = an_exchange()
+    wrong = seed(leg(ALICE, 1, at=100, leverage=99), leg(BOB, 1, at=0))
+    assert reasons(apply(exchange, wrong)) == [Reject.POSITIONS_DO_NOT_BALANCE]
+    apply(exchange, sell(1, at=100, by=BOB), buy(1, at=100, by=CAROL))
+    assert reasons(apply(exchange, wrong)) == [Reject.ALREADY_EXISTS]
+    assert reasons(apply(exchange, seed(leg(ALICE, 1, at=0)))) == [Reject.TRADING_HAS_BEGUN]
+
+
+def test_of_several_wrong_entries_the_first_of_the_enum_answers() -> None:
+    exchange = an_exchange()
+    assert reasons(apply(exchange, Deposit(VENUE, 0, ((ALICE, 0), (NOBODY, 1))))) == [Reject.UNKNOWN_ACCOUNT]
+    assert reasons(apply(exchange, spot(BTC=0, ETH=1))) == [Reject.UNKNOWN_SYMBOL]
+
+
+@pytest.mark.parametrize(
+    ("share", "refused"),
+    [
+        (-1, [Reject.AMOUNT_NOT_POSITIVE]),
+        (0, []),
+        (1, []),
+        (MILLION - 1, []),
+        (MILLION, []),
+        (MILLION + 1, [Reject.AMOUNT_TOO_LARGE]),
+    ],
+)
+def test_what_a_liquidation_may_draw_and_how_far_it_reaches_are_shares_of_the_whole(
+    share: int, refused: list[Reject]
+) -> None:
+    exchange = an_exchange()
+    assert reasons(apply(exchange, SetRules(VENUE, 0, fund_draw_ppm=share))) == refused
+    assert reasons(apply(exchange, SetRules(VENUE, 0, cover_bound_ppm=share))) == refused
+
+
+def test_the_threshold_of_a_light_is_its_least_score_though_who_is_below_zero_stands_behind_with_none() -> None:
+    scores = (9, 8, 7, 6, 5, -1, -2, 0, 0, 0)
+    ranked = [
+        Candidate(number, Position(number, "BTC", 0, 0), equity=1 if place < 7 else -1, score=score * MILLION)
+        for place, (number, score) in enumerate(enumerate(scores, 1))
+    ]
+    assert thresholds_ppm(ranked) == (8, 6, -1, -2)
+
+
+def test_an_order_refused_for_margin_leaves_no_trace_on_the_account() -> None:
+    exchange = an_exchange(wallets={ALICE: 1})
+    assert reasons(apply(exchange, buy(1, at=100))) == [Reject.INSUFFICIENT_MARGIN]
+    assert exchange.state.accounts[ALICE].positions == {}
