@@ -1,0 +1,330 @@
+"""The words in which the rulebook is written: an exchange in one line, inputs, and what came of them.
+
+One lot is one coin and one tick one USDT, so `4 @ 100` is 400 USDT. Unless a test says otherwise there are no fees,
+initial margin is 10 %, maintenance 5 %, and the mark is the index. A book is drawn as a ladder from the lowest price
+to the highest: `2 @ 99, 4 @ 100 | 101 @ 5, 102 @ 1`, size before price for bids, price before size for asks.
+
+`apply` takes each input, asserts the invariants after it, and that its events can be read from the wire, are
+numbered, and name causes that came before.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import count
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from stream_engine.core.exchange import Exchange
+from stream_engine.core.invariants import check
+from stream_engine.core.order_book import orders_of
+from stream_engine.core.position import Position
+from stream_engine.messages.codec import decode_event, encode
+from stream_engine.messages.events import (
+    AnyEvent,
+    CancelRejected,
+    ControlRejected,
+    Event,
+    OrderRejected,
+    QuoteRejected,
+    Traded,
+)
+from stream_engine.messages.inputs import (
+    AnyInput,
+    Cancel,
+    CancelAll,
+    ClockTick,
+    Deposit,
+    IndexPrices,
+    Leg,
+    Level,
+    ListInstrument,
+    MassQuote,
+    OpenAccounts,
+    Place,
+    QuoteCancel,
+    SeedFund,
+    SeedPositions,
+    SetLeverage,
+    SetRules,
+    Side,
+    TimeInForce,
+    Withdraw,
+)
+from stream_engine.messages.instrument import IndexSource, Instrument, Tier
+from stream_engine.messages.refusals import Reject
+from stream_engine.messages.units import MILLION
+
+VENUE = "test"
+ALICE, BOB, CAROL, DAVE, MM = 1, 2, 3, 4, 9
+PEOPLE = {ALICE: "alice", BOB: "bob", CAROL: "carol", DAVE: "dave", MM: "MM1"}
+RICH = 1_000_000  # USDT that everybody has whose wallet a test does not name
+SECOND = MILLION
+MINUTE = 60 * SECOND
+
+EventType = TypeVar("EventType", bound=Event)
+_ids = count(1)
+
+
+def usd(dollars: float) -> int:
+    """USDT in micro-quote; exact for what a test writes."""
+    micro_quote = round(dollars * MILLION)
+    assert micro_quote / MILLION == dollars, dollars
+    return micro_quote
+
+
+# setting the scene -----------------------------------------------------------------------------------------
+
+
+def an_instrument(symbol: str = "BTC", **changes: object) -> Instrument:
+    """A perpetual in human sizes; `changes` are fields of Instrument."""
+    instrument = Instrument(
+        symbol=symbol,
+        tick_size="1",
+        lot_size="1",
+        tick_value=MILLION,
+        max_price=100_000,
+        max_size=50_000,
+        tiers=(Tier(0, 50_000),),
+        max_leverage=10,
+        default_leverage=10,
+        maker_fee_ppm=0,
+        taker_fee_ppm=0,
+        sources=(IndexSource("spot", 1),),
+        mark="index",
+    )
+    return replace(instrument, **changes)
+
+
+def an_exchange(
+    book: str = "",
+    *,
+    marks: dict[str, int] | None = None,
+    wallets: dict[int, float] | None = None,
+    holds: Iterable[Leg] = (),
+    fund: float = 0,
+    rules: SetRules | None = None,
+    **instrument_changes: object,
+) -> Exchange:
+    """An exchange with a symbol for every mark (BTC at 100), five people, and a book that MM made.
+
+    `holds` are positions from before the run; `fund` and `wallets` are in USDT.
+    """
+    exchange = Exchange(VENUE)
+    marks = {"BTC": 100} if marks is None else marks
+    money = {account: usd((wallets or {}).get(account, RICH)) for account in PEOPLE}
+    for symbol in marks:
+        apply(exchange, ListInstrument(VENUE, 0, an_instrument(symbol, **instrument_changes)))
+    apply(exchange, OpenAccounts(VENUE, 0, tuple(PEOPLE.items())))
+    apply(exchange, Deposit(VENUE, 0, tuple((account, quote) for account, quote in money.items() if quote)))
+    if rules is not None:
+        apply(exchange, rules)
+    if fund:
+        apply(exchange, SeedFund(VENUE, 0, usd(fund)))
+    apply(exchange, spot(**marks))
+    legs = tuple(holds)
+    if legs:
+        assert not refusals(apply(exchange, SeedPositions(VENUE, 0, legs))), legs
+    assert not refusals(apply(exchange, *orders_of_book(book))), book
+    return exchange
+
+
+def orders_of_book(drawn: str, by: int = MM, symbol: str = "BTC") -> list[Place]:
+    """The orders that make a book as it is drawn; best first, so that their ids tell nothing of the place."""
+    bids, asks = drawn.split("|") if drawn else ("", "")
+    orders = []
+    for level in reversed([level for level in bids.split(",") if level.strip()]):
+        size, price = level.split("@")
+        orders.append(buy(int(size), int(price), by=by, symbol=symbol))
+    for level in (level for level in asks.split(",") if level.strip()):
+        price, size = level.split("@")
+        orders.append(sell(int(size), int(price), by=by, symbol=symbol))
+    return orders
+
+
+def leg(account: int, size: int, at: int, symbol: str = "BTC", leverage: int = 0) -> Leg:
+    """A position from before the run."""
+    return Leg(account, symbol, size, at, leverage)
+
+
+# inputs ----------------------------------------------------------------------------------------------------
+
+
+def buy(
+    size: int,
+    at: int | None = None,
+    *,
+    by: int = ALICE,
+    symbol: str = "BTC",
+    id: str = "",
+    ioc: bool = False,
+    post_only: bool = False,
+) -> Place:
+    """An order to buy; without a price a market order, without an id one of its own."""
+    return _place(Side.BUY, size, at, by, symbol, id, ioc, post_only)
+
+
+def sell(
+    size: int,
+    at: int | None = None,
+    *,
+    by: int = ALICE,
+    symbol: str = "BTC",
+    id: str = "",
+    ioc: bool = False,
+    post_only: bool = False,
+) -> Place:
+    """An order to sell; see `buy`."""
+    return _place(Side.SELL, size, at, by, symbol, id, ioc, post_only)
+
+
+def cancel(id: str, by: int = ALICE) -> Cancel:
+    """Cancel one order."""
+    return Cancel(VENUE, 0, by, id)
+
+
+def cancel_all(by: int = ALICE, symbol: str | None = None) -> CancelAll:
+    """Cancel everything of an account."""
+    return CancelAll(VENUE, 0, by, symbol)
+
+
+def quote(
+    number: int, bids: Sequence[Level] = (), asks: Sequence[Level] = (), *, by: int = MM, symbol: str = "BTC"
+) -> MassQuote:
+    """A maker's quote: levels as (price, size), best first."""
+    return MassQuote(VENUE, 0, by, symbol, number, tuple(bids), tuple(asks))
+
+
+def quote_cancel(by: int = MM, symbol: str | None = None) -> QuoteCancel:
+    """Take a maker's quote away."""
+    return QuoteCancel(VENUE, 0, by, symbol)
+
+
+def spot(**prices: int) -> IndexPrices:
+    """Prices of the outside market, by symbol."""
+    return prices_of("spot", **prices)
+
+
+def prices_of(source: str, **prices: int) -> IndexPrices:
+    """Prices of one source of the index."""
+    return IndexPrices(VENUE, 0, source, tuple(prices.items()))
+
+
+def tick(seconds: float) -> ClockTick:
+    """The clock, so many seconds after the beginning."""
+    return ClockTick(VENUE, round(seconds * SECOND))
+
+
+def deposit(account: int, dollars: float) -> Deposit:
+    """Pay USDT in."""
+    return Deposit(VENUE, 0, ((account, usd(dollars)),))
+
+
+def withdraw(account: int, dollars: float) -> Withdraw:
+    """Pay USDT out."""
+    return Withdraw(VENUE, 0, account, usd(dollars))
+
+
+def set_leverage(account: int, leverage: int, symbol: str = "BTC") -> SetLeverage:
+    """Choose a leverage."""
+    return SetLeverage(VENUE, 0, account, symbol, leverage)
+
+
+def seed(*legs: Leg) -> SeedPositions:
+    """Positions from before the run."""
+    return SeedPositions(VENUE, 0, legs)
+
+
+# what came of them -----------------------------------------------------------------------------------------
+
+
+def apply(exchange: Exchange, *inputs: AnyInput) -> list[AnyEvent]:
+    """Take the inputs one after another; the events of all of them."""
+    events: list[AnyEvent] = []
+    for received in inputs:
+        seq = exchange.seq
+        new = exchange.apply(received)
+        check(exchange)
+        for n, event in enumerate(new):
+            assert (event.venue, event.seq, event.n) == (exchange.venue, seq, n), event
+            assert event.cause is None or event.cause < (seq, n), event
+            assert decode_event(encode(event)) == event, event
+        assert exchange.seq == seq + 1
+        events += new
+    return events
+
+
+def only(events: Sequence[AnyEvent], kind: type[EventType]) -> list[EventType]:
+    """The events of one kind."""
+    return [event for event in events if isinstance(event, kind)]
+
+
+def one(events: Sequence[AnyEvent], kind: type[EventType]) -> EventType:
+    """The only event of a kind."""
+    (event,) = only(events, kind)
+    return event
+
+
+def kinds(events: Sequence[AnyEvent]) -> list[str]:
+    """The names of the events, in order."""
+    return [type(event).__name__ for event in events]
+
+
+def refusals(events: Sequence[AnyEvent]) -> list[OrderRejected | QuoteRejected | CancelRejected | ControlRejected]:
+    """Everything that was refused."""
+    kinds_of_refusal = (OrderRejected, QuoteRejected, CancelRejected, ControlRejected)
+    return [event for event in events if isinstance(event, kinds_of_refusal)]
+
+
+def reasons(events: Sequence[AnyEvent]) -> list[Reject]:
+    """Why, for everything that was refused."""
+    return [refusal.reason for refusal in refusals(events)]
+
+
+def trades(events: Sequence[AnyEvent]) -> list[str]:
+    """The fills, as `3 @ 101`."""
+    return [f"{trade.size} @ {trade.price}" for trade in only(events, Traded)]
+
+
+def book(exchange: Exchange, symbol: str = "BTC") -> str:
+    """The book, drawn."""
+    levels = exchange.state.markets[symbol].book
+    bids = [f"{level.size} @ {level.price}" for level in levels.bids.best_first()]
+    asks = [f"{level.price} @ {level.size}" for level in levels.asks.best_first()]
+    return f"{', '.join(reversed(bids))} | {', '.join(asks)}".strip()
+
+
+def queue_at(exchange: Exchange, price: int, symbol: str = "BTC") -> list[str]:
+    """Who stands at a price, first to be filled first: `alice 3`."""
+    levels = exchange.state.markets[symbol].book
+    level = levels.bids.levels.get(price) or levels.asks.levels[price]
+    return [f"{PEOPLE[order.account]} {order.size}" for order in orders_of(level)]
+
+
+def held(exchange: Exchange, account: int, symbol: str = "BTC") -> int:
+    """Signed lots of an account's position."""
+    return position_of(exchange, account, symbol).size
+
+
+def position_of(exchange: Exchange, account: int, symbol: str = "BTC") -> Position:
+    """An account's position, flat where it never had one."""
+    return exchange.state.accounts[account].positions.get(symbol) or Position(account, symbol, 0, 0)
+
+
+def wallet(exchange: Exchange, account: int) -> float:
+    """USDT in an account's wallet."""
+    return exchange.state.accounts[account].wallet / MILLION
+
+
+def fund(exchange: Exchange) -> float:
+    """USDT in the insurance fund."""
+    return exchange.state.fund.balance / MILLION
+
+
+def mark(exchange: Exchange, symbol: str = "BTC") -> int:
+    """The mark price, in ticks."""
+    return exchange.state.markets[symbol].mark
+
+
+def _place(side: Side, size: int, at: int | None, by: int, symbol: str, id: str, ioc: bool, post_only: bool) -> Place:
+    time_in_force = TimeInForce.IOC if ioc else TimeInForce.GTC
+    return Place(VENUE, 0, by, id or f"order {next(_ids)}", symbol, side, size, at, time_in_force, post_only)
