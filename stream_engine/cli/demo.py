@@ -1,6 +1,8 @@
 """`liqstorm demo`: the storm of 10 October 2025 as a show, then its summary and where to go from there."""
 
+import shutil
 import sys
+from pathlib import Path
 
 import click
 
@@ -36,9 +38,18 @@ def command(ctx: click.Context, seed: int, speed: float | None) -> None:
     console = show.stdout()
     console.print("\nNext:")
     for line, meaning in (
-        (f"liqstorm run {SCENARIO} --set makers.stay=true", "had the makers stayed?"),
-        (f"liqstorm run {SCENARIO} --seed {seed + 1}", "the same day with other people"),
+        (f"{called()} run {SCENARIO} --set makers.stay=true", "had the makers stayed?"),
+        (f"{called()} run {SCENARIO} --seed {seed + 1}", "the same day with other people"),
         (f"head -n 3 {result.directory / 'adl.jsonl'}", "a topic, as your own systems would read it"),
     ):
         console.print(f"  {line}\n      {meaning}", markup=False, soft_wrap=True)
     leave(ctx, result)
+
+
+def called() -> str:
+    """How the command is called from here: after `make` it is not on the PATH."""
+    script = Path(sys.argv[0])
+    if script.name == "__main__.py":
+        return f"{sys.executable} -m stream_engine"
+    found = shutil.which("liqstorm")
+    return "liqstorm" if found and script.exists() and script.samefile(found) else str(script)

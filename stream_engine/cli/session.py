@@ -2,7 +2,7 @@
 
 The directory   <topic>.jsonl of every topic, scenario.json (as run), versions.json, summary.json, event_log.sha256
 Same bytes      scenario, settings and seed give the same topics, the same summary and the same hash, whatever the
-                speed, the event loop and the machine; only versions.json says where it was run.
+                speed and the event loop; only versions.json says where it was run.
 Stopped         the first Ctrl-C ends the run at the end of a tick, and what was recorded is summed up; the second
                 ends it at once.
 """
