@@ -1,0 +1,596 @@
+"""Random histories of one venue: what traders, makers, the outside world and a careless operator send.
+
+A `Story` is told one step at a time from a `random.Random`: either one with a seed, or one that hypothesis draws and
+shrinks. It knows nothing of the exchange; it remembers only what it said itself (the time, the outside prices, client
+ids), so that prices lie near the market and cancels hit something. Bad inputs are a part of every story.
+
+Accounts  1 and 2 make markets, 3 and 4 are twins (same money, same seeded positions: a tie in every queue), 5 to 9
+          and 12 to 16 trade with little money, 10 is rich, 11 has nothing. 99 does not exist.
+Symbols   A in fine ticks with a steep table, its own trades weigh most in its index; B on a price grid with a maker's
+          rebate and two outside sources; C marked at its index. D is listed late or never, and has no price at first.
+"""
+
+from collections.abc import Callable, Iterator
+from random import Random
+
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from stream_engine.messages.inputs import (
+    AnyInput,
+    Cancel,
+    CancelAll,
+    ClockTick,
+    Deposit,
+    IndexPrices,
+    Leg,
+    Level,
+    ListInstrument,
+    MapVenue,
+    MassQuote,
+    OpenAccounts,
+    Place,
+    PriceShock,
+    QuoteCancel,
+    SeedFund,
+    SeedPositions,
+    SetLeverage,
+    SetRules,
+    Side,
+    TimeInForce,
+    Withdraw,
+)
+from stream_engine.messages.instrument import OWN_TRADES, IndexSource, Instrument, Tier
+from stream_engine.messages.units import MILLION, WIRE_MAX
+
+VENUE = "v"
+SECOND_US = 1_000_000
+MINUTE_US = 60 * SECOND_US
+USDT = MILLION
+MAKERS = (1, 2)
+TWINS = (3, 4)
+POOR = (5, 6, 7, 8, 9, 12, 13, 14, 15, 16)
+RICH = 10
+EMPTY = 11
+NOBODY = 99
+ACCOUNTS = (*MAKERS, *TWINS, *POOR, RICH, EMPTY)
+NO_BOUND = 1_000_000  # checks per input that no story here needs
+
+A = Instrument(
+    symbol="A", tick_size="0.01", lot_size="0.01", tick_value=100, max_price=60_000, max_size=400,
+    tiers=(Tier(10 * USDT, 10_000), Tier(60 * USDT, 25_000), Tier(0, 100_000)),
+    sources=(IndexSource("spot", 1), IndexSource(OWN_TRADES, 3)),
+    basis_every_us=2 * SECOND_US, basis_window_us=10 * SECOND_US,
+)  # fmt: skip
+B = Instrument(
+    symbol="B", tick_size="0.1", lot_size="0.1", tick_value=10_000, price_step=5, max_price=5_000, max_size=300,
+    tiers=(Tier(30 * USDT, 20_000), Tier(0, 50_000)), max_leverage=25, default_leverage=10,
+    maker_fee_ppm=-137, taker_fee_ppm=613, market_bound_ppm=50_000,
+    sources=(IndexSource("spot", 2), IndexSource("other", 1), IndexSource(OWN_TRADES, 1)),
+)  # fmt: skip
+C = Instrument(
+    symbol="C", tick_size="1", lot_size="0.001", tick_value=1_000, max_price=3_000, max_size=1_000,
+    tiers=(Tier(0, 50_000),), max_leverage=10, default_leverage=5, sources=(IndexSource("spot", 1),), mark="index",
+)  # fmt: skip
+D = Instrument(
+    symbol="D", tick_size="0.01", lot_size="1", tick_value=10_000, max_price=1_000, max_size=100,
+    tiers=(Tier(5 * USDT, 30_000), Tier(0, 200_000)), max_leverage=20,
+    sources=(IndexSource("spot", 1), IndexSource("idle", 0)), stale_after_us=2 * SECOND_US,
+)  # fmt: skip
+INSTRUMENTS = {instrument.symbol: instrument for instrument in (A, B, C, D)}
+FIRST_PRICES = {"A": 10_000, "B": 1_000, "C": 400, "D": 100}
+TRADED = ("A", "A", "A", "B", "B", "C")
+
+
+class Story:
+    """One venue's history as it is being told; `begin` and then `go_on` as often as wanted."""
+
+    def __init__(self) -> None:
+        self.now_us = 1_000 * MINUTE_US
+        self.ticked_us = self.now_us
+        self.prices = dict(FIRST_PRICES)
+        self.orders: list[Place] = []
+        self.quotes = 0
+        self.news = 0
+        self.traded: tuple[str, ...] = TRADED
+        self.newcomers = 1_000
+        self.plot: list[AnyInput] = []  # what is still to come of a plan that somebody is carrying out
+
+    def begin(self, random: Random) -> Iterator[AnyInput]:
+        """Listings, accounts, money, seeded positions, first prices, first quotes; not always in this order."""
+        yield MapVenue(VENUE, self.now_us, 0)
+        yield self._rules(random)
+        for instrument in (A, B, C):
+            yield ListInstrument(VENUE, self.now_us, instrument)
+        is_d_listed = random.random() < 0.5
+        if is_d_listed:
+            self.traded = (*TRADED, "D")
+            yield ListInstrument(VENUE, self.now_us, D)
+        yield OpenAccounts(VENUE, self.now_us, tuple((account, f"p{account}") for account in ACCOUNTS))
+        yield Deposit(VENUE, self.now_us, self._money(random))
+        if random.random() < 0.8:
+            yield SeedFund(VENUE, self.now_us, random.choice((1, USDT // 10, USDT, 5 * USDT, 30 * USDT)))
+        symbols = ("A", "B", "C", "D") if is_d_listed else ("A", "B", "C")
+        early = [symbol for symbol in symbols if random.random() < 0.4]
+        late = [symbol for symbol in symbols if symbol not in early]
+        if random.random() < 0.3:
+            yield self._bad_seed(random)
+        yield SeedPositions(VENUE, self.now_us, self._legs(random, early))
+        yield self._outside(("A", "B", "C"))
+        yield SeedPositions(VENUE, self.now_us, self._legs(random, late))
+        if random.random() < 0.8:
+            yield ClockTick(VENUE, self.now_us)
+        for maker in MAKERS:
+            for symbol in ("A", "B", "C"):
+                if random.random() < 0.7:
+                    yield self._quote(random, maker, symbol)
+
+    def go_on(self, random: Random) -> AnyInput:
+        """One more input."""
+        if self.plot and random.random() < 0.9:
+            return self.plot.pop(0)
+        tell = random.choices(KINDS, WEIGHTS)[0]
+        if tell is not Story._tick:
+            self.now_us = min(self.now_us + random.choice((0, 0, 50_000, 300_000)), self.ticked_us + SECOND_US)
+        return tell(self, random)
+
+    # orders and quotes -------------------------------------------------------------------------------------
+
+    def _order(self, random: Random) -> AnyInput:
+        symbol = random.choice(self.traded)
+        account = random.choice((*MAKERS, *TWINS, *POOR, *POOR, RICH, EMPTY))
+        price = None if random.random() < 0.3 else self._near(random, symbol)
+        force = TimeInForce.IOC if random.random() < 0.2 else TimeInForce.GTC
+        post_only = random.random() < 0.1
+        return self._place(
+            account, symbol, random.choice(list(Side)), self._lots(random, symbol), price, force, post_only
+        )
+
+    def _deep_order(self, random: Random) -> AnyInput:
+        """A large order far into the other side, by somebody who can pay for it."""
+        symbol = random.choice(("A", "A", "B", "C"))
+        side = random.choice(list(Side))
+        reach = random.choice((50_000, 150_000, 300_000)) * (1 if side is Side.BUY else -1)
+        price = self._on_grid(symbol, self.prices[symbol] + self.prices[symbol] * reach // MILLION)
+        return self._place(random.choice((RICH, *MAKERS)), symbol, side, self._lots(random, symbol) * 4, price)
+
+    def _own_crossing(self, random: Random) -> AnyInput:
+        """An order against an earlier one of the same account."""
+        if not self.orders:
+            return self._order(random)
+        earlier = random.choice(self.orders[-12:])
+        side = Side.SELL if earlier.side is Side.BUY else Side.BUY
+        return self._place(earlier.account, earlier.symbol, side, max(1, abs(earlier.size)), earlier.price)
+
+    def _stray_order(self, random: Random) -> AnyInput:
+        """A resting order far from the market, for a liquidation to find, or for a crash to run over."""
+        symbol = random.choice(("A", "B", "C"))
+        side = random.choice(list(Side))
+        away = random.choice((80_000, 200_000, 400_000)) * (-1 if side is Side.BUY else 1)
+        price = self._on_grid(symbol, self.prices[symbol] + self.prices[symbol] * away // MILLION)
+        account = random.choice((*MAKERS, *POOR, RICH))
+        return self._place(account, symbol, side, self._lots(random, symbol), price)
+
+    def _again(self, random: Random) -> AnyInput:
+        """A client id a second time: the same order, or another under its name."""
+        if not self.orders:
+            return self._order(random)
+        order = random.choice(self.orders[-20:] if random.random() < 0.7 else self.orders)
+        return self._repeated(order, more=random.choice((0, 0, 1)))
+
+    def _repeated(self, order: Place, more: int = 0) -> Place:
+        return replace(order, ts_us=self.now_us, size=order.size + more)
+
+    def _cancel(self, random: Random) -> AnyInput:
+        if not self.orders:
+            return Cancel(VENUE, self.now_us, random.choice(ACCOUNTS), "never sent")
+        order = random.choice(self.orders[-15:])
+        return Cancel(VENUE, self.now_us, order.account, order.client_id)
+
+    def _cancel_all(self, random: Random) -> AnyInput:
+        symbol = random.choice((None, None, "A", "B", "C", "E"))
+        return CancelAll(VENUE, self.now_us, random.choice((*ACCOUNTS, NOBODY)), symbol)
+
+    def _some_quote(self, random: Random) -> AnyInput:
+        return self._quote(random, random.choice((*MAKERS, *MAKERS, *MAKERS, *POOR)), random.choice(self.traded))
+
+    def _quote_cancel(self, random: Random) -> AnyInput:
+        symbol = random.choice((None, "A", "B", "C", "E"))
+        return QuoteCancel(VENUE, self.now_us, random.choice((*MAKERS, *POOR, NOBODY)), symbol)
+
+    def _quote(self, random: Random, account: int, symbol: str) -> MassQuote:
+        self.quotes += 1
+        step, price = INSTRUMENTS[symbol].price_step, self.prices[symbol]
+        half = max(step, price * random.choice((500, 2_000, 10_000, 30_000)) // MILLION)
+        # From time to time a side starts beyond the market: such levels take.
+        middle = price + price * random.choice((0, 0, 0, 1_000, -1_000, 40_000, -40_000)) // MILLION
+        apart = step * random.choice((1, 2, max(1, half // step)))
+        bids = self._ladder(random, symbol, self._on_grid(symbol, middle - half), -apart)
+        asks = self._ladder(random, symbol, self._on_grid(symbol, middle + half) + step, apart)
+        return MassQuote(VENUE, self.now_us, account, symbol, self.quotes, bids, asks)
+
+    def _ladder(self, random: Random, symbol: str, best: int, apart: int) -> tuple[Level, ...]:
+        prices = [best + level * apart for level in range(random.choice((0, 1, 2, 2, 3, 3)))]
+        most = INSTRUMENTS[symbol].max_price
+        return tuple((price, random.choice((1, 3, 10, 25, 60))) for price in prices if 0 < price <= most)
+
+    def _place(
+        self,
+        account: int,
+        symbol: str,
+        side: Side,
+        size: int,
+        price: int | None,
+        force: TimeInForce = TimeInForce.GTC,
+        post_only: bool = False,
+    ) -> Place:
+        client_id = f"c{len(self.orders)}"
+        order = Place(VENUE, self.now_us, account, client_id, symbol, side, size, price, force, post_only)
+        self.orders.append(order)
+        return order
+
+    def _lots(self, random: Random, symbol: str) -> int:
+        return random.choice((1, 2, 5, 13, 30, 60)) if symbol in ("A", "C") else random.choice((1, 2, 5, 12))
+
+    def _near(self, random: Random, symbol: str) -> int:
+        off = random.choice((-60_000, -10_000, -2_000, -500, 0, 0, 500, 2_000, 10_000, 60_000))
+        return self._on_grid(symbol, self.prices[symbol] + self.prices[symbol] * off // MILLION)
+
+    def _on_grid(self, symbol: str, price: int) -> int:
+        instrument = INSTRUMENTS[symbol]
+        return max(1, min(price, instrument.max_price) // instrument.price_step) * instrument.price_step
+
+    # money and leverage ------------------------------------------------------------------------------------
+
+    def _money(self, random: Random) -> tuple[tuple[int, int], ...]:
+        twins = random.randint(4, 20) * USDT
+        wallets = {account: twins for account in TWINS}
+        wallets |= {maker: random.choice((20, 60, 200)) * USDT for maker in MAKERS}
+        wallets |= {account: random.randint(USDT, 12 * USDT) for account in POOR}
+        wallets[RICH] = 2_000 * USDT
+        return tuple((account, wallets[account]) for account in sorted(wallets))
+
+    def _legs(self, random: Random, symbols: list[str]) -> tuple[Leg, ...]:
+        """The twins and the poor hold one or several symbols each, mostly long; the others hold the other side."""
+        legs: list[Leg] = []
+        for symbol in symbols:
+            direction = random.choice((1, 1, -1))
+            entry = FIRST_PRICES[symbol] + FIRST_PRICES[symbol] * random.choice((-20_000, 0, 10_000)) // MILLION
+            most = {"A": 60, "B": 8, "C": 60, "D": 6}[symbol]
+            total = 0
+            twins = random.choice((0, 1, 1)) * direction * random.randint(1, most)
+            for account in (*TWINS, *POOR):
+                size = twins
+                if account in POOR:
+                    size = random.choice((1, 1, 1, -1)) * direction * random.randint(1, most)
+                    if random.random() < 0.4:
+                        continue
+                if size:
+                    legs.append(Leg(account, symbol, size, entry, random.choice((0, 2, 10))))
+                    total += size
+            last = random.choice((RICH, *MAKERS, EMPTY))
+            for account in (*MAKERS, RICH, last):
+                part = total if account == last else total * random.choice((0, 1, 1)) // 3
+                total -= part
+                if part:
+                    legs.append(Leg(account, symbol, -part, entry))
+        return tuple(legs)
+
+    def _deposit(self, random: Random) -> AnyInput:
+        count = random.choice((1, 1, 2))
+        coming = tuple((random.choice(ACCOUNTS), random.choice((1, USDT, 3 * USDT))) for _ in range(count))
+        return Deposit(VENUE, self.now_us, coming)
+
+    def _withdraw(self, random: Random) -> AnyInput:
+        quote = random.choice((1, USDT, 2 * USDT, 10 * USDT, 50 * USDT))
+        return Withdraw(VENUE, self.now_us, random.choice(ACCOUNTS), quote)
+
+    def _leverage(self, random: Random) -> AnyInput:
+        leverage = random.choice((1, 2, 5, 10, 10, 20, 50))
+        return SetLeverage(VENUE, self.now_us, random.choice(ACCOUNTS), random.choice(self.traded), leverage)
+
+    def _rules(self, random: Random) -> SetRules:
+        draw, bound = random.choice((0, 200_000, MILLION, MILLION)), random.choice((0, 50_000, 300_000, MILLION))
+        return SetRules(VENUE, self.now_us, NO_BOUND, draw, bound)
+
+    def _seed_fund(self, random: Random) -> AnyInput:
+        return SeedFund(VENUE, self.now_us, random.choice((1, USDT, 4 * USDT)))
+
+    def _late_listing(self, random: Random) -> AnyInput:
+        self.traded = (*TRADED, "D")
+        return ListInstrument(VENUE, self.now_us, D)
+
+    # the outside and the clock -----------------------------------------------------------------------------
+
+    def _drift(self, random: Random) -> AnyInput:
+        symbols = [symbol for symbol in ("A", "B", "C") if random.random() < 0.6]
+        for symbol in symbols:
+            self._move(symbol, random.choice((-20_000, -5_000, -700, 0, 700, 5_000, 20_000)))
+        return self._outside(symbols, random.choice(("spot", "spot", "spot", "other")))
+
+    def _jump(self, random: Random) -> AnyInput:
+        """Several symbols at once, up to 40 % down or up."""
+        size = random.choice((-400_000, -250_000, -120_000, -60_000, 60_000, 120_000, 250_000, 400_000))
+        symbols = [symbol for symbol in ("A", "B", "C", "D") if random.random() < 0.7]
+        for symbol in symbols:
+            self._move(symbol, size * random.choice((1, 1, 1, -1)) * random.choice((2, 3)) // 3)
+        self.news += 1
+        prices = tuple((symbol, self.prices[symbol]) for symbol in symbols)
+        return PriceShock(VENUE, self.now_us, f"news {self.news}", "It was in the news.", "spot", prices)
+
+    def _d_priced(self, random: Random) -> AnyInput:
+        self._move("D", random.choice((-200_000, -20_000, 0, 20_000, 200_000)))
+        return self._outside(["D"])
+
+    def _tick(self, random: Random) -> AnyInput:
+        step = random.choice((0, SECOND_US, SECOND_US, SECOND_US, 2 * SECOND_US, 7 * SECOND_US, MINUTE_US))
+        if self.orders and random.random() < 0.05:
+            # Ten minutes after an order, to the microsecond; then the order once more.
+            step = max(0, self.orders[-1].ts_us + 10 * MINUTE_US - self.ticked_us)
+            self.plot.append(self._repeated(self.orders[-1]))
+        self.ticked_us += step
+        self.now_us = self.ticked_us
+        return ClockTick(VENUE, self.now_us)
+
+    def _move(self, symbol: str, ppm: int) -> None:
+        price, first = self.prices[symbol], FIRST_PRICES[symbol]
+        self.prices[symbol] = min(max(price + price * ppm // MILLION, first // 10), first * 3)
+
+    def _outside(self, symbols: list[str] | tuple[str, ...], source: str = "spot") -> IndexPrices:
+        taken = [symbol for symbol in symbols if source == "spot" or symbol == "B"]
+        return IndexPrices(VENUE, self.now_us, source, tuple((symbol, self.prices[symbol]) for symbol in taken))
+
+    # plots -------------------------------------------------------------------------------------------------
+
+    def _run_up_a_debt(self, random: Random) -> AnyInput:
+        """Somebody offers his position far below the mark, takes his money out, is filled, and owes what he has not.
+
+        On C, whose mark does not follow its trades; everybody else's orders are cleared away first.
+        """
+        price, lots = self.prices["C"], random.choice((10, 50))
+        value, half = price * lots * C.tick_value, max(1, price * 6 // 10)
+        self.plot = [
+            *self._cleared("C"),
+            Deposit(VENUE, self.now_us, ((EMPTY, value * 9 // 20),)),
+            self._place(EMPTY, "C", Side.BUY, lots, price),
+            self._place(RICH, "C", Side.SELL, lots, price, TimeInForce.IOC),
+            self._place(EMPTY, "C", Side.SELL, lots, half),
+            Withdraw(VENUE, self.now_us, EMPTY, value * random.choice((3, 4)) // 20),
+            self._place(RICH, "C", Side.BUY, lots, half, TimeInForce.IOC),
+        ]
+        return self.plot.pop(0)
+
+    def _build_a_staircase(self, random: Random) -> AnyInput:
+        """Newcomers with ever more margin, and a bid for each just above where it is bankrupt: one pulls down the next.
+
+        On A, whose own trades weigh most in its index, once they are stale.
+        """
+        price, lots, steps = self.prices["A"], 20, 5
+        value = price * lots * A.tick_value
+        crowd = range(self.newcomers, self.newcomers + steps)
+        self.newcomers += steps
+        margins = [value * (5_500 + step * 700) // 100_000 for step in range(steps)]
+        bids = [price * (94_800 - step * 700) // 100_000 for step in range(steps)]
+        tick_us = self.ticked_us + 7 * SECOND_US
+        fall = random.choice((3_000, 4_200, 4_200, 4_200, 6_000))
+        self.plot = [
+            *self._cleared("A"),
+            OpenAccounts(VENUE, self.now_us, tuple((account, "newcomer") for account in crowd)),
+            Deposit(VENUE, self.now_us, tuple(zip(crowd, margins, strict=True))),
+            self._outside(["A"]),
+            ClockTick(VENUE, tick_us),
+            self._outside(["A"]),
+            self._place(RICH, "A", Side.SELL, lots * steps, price),
+            *(self._place(account, "A", Side.BUY, lots, price, TimeInForce.IOC) for account in crowd),
+            *(self._place(RICH, "A", Side.BUY, lots, bid) for bid in bids),
+            ClockTick(VENUE, tick_us + 7 * SECOND_US),
+            IndexPrices(VENUE, tick_us, "spot", (("A", price - price * fall // 100_000),)),
+        ]
+        self.ticked_us = self.now_us = tick_us + 7 * SECOND_US
+        return self.plot.pop(0)
+
+    def _cleared(self, symbol: str) -> list[AnyInput]:
+        return [CancelAll(VENUE, self.now_us, account, symbol) for account in ACCOUNTS]
+
+    # what is not allowed -----------------------------------------------------------------------------------
+
+    def _bad(self, random: Random) -> AnyInput:
+        return random.choice(
+            (
+                self._bad_order,
+                self._bad_order,
+                self._bad_quote,
+                self._bad_prices,
+                self._bad_money,
+                self._bad_control,
+                self._bad_seed,
+                self._bad_listing,
+                self._from_the_future,
+            )
+        )(random)
+
+    def _bad_order(self, random: Random) -> AnyInput:
+        """Maybe several things are wrong at once: the first of the enum answers."""
+        if random.random() < 0.2:  # as large as may be, and away from the market: a second one is too large
+            symbol = random.choice(("A", "B"))
+            low = self._on_grid(symbol, self.prices[symbol] // 2)
+            return self._place(RICH, symbol, Side.BUY, INSTRUMENTS[symbol].max_size, low)
+        symbol = random.choice(("A", "B", "C", "E"))
+        price = random.choice((None, 0, -5, 1_001, 100_000, self.prices.get(symbol, 1)))
+        size = random.choice((0, -3, 1, 10, 401, 5_000))
+        force = random.choice(list(TimeInForce))
+        account = random.choice((*MAKERS, RICH, RICH, NOBODY))
+        return self._place(account, symbol, random.choice(list(Side)), size, price, force, random.random() < 0.4)
+
+    def _bad_quote(self, random: Random) -> AnyInput:
+        """A good quote, spoilt in one way or two."""
+        good = self._quote(random, random.choice(MAKERS), random.choice(("A", "B")))
+        bids, asks = good.bids, good.asks
+        account, symbol, quote_id = good.account, good.symbol, good.quote_id
+        price = self.prices[symbol] // 10 * 10
+        for _ in range(random.choice((1, 1, 2))):
+            match random.randrange(9):
+                case 0:
+                    account = NOBODY
+                case 1:
+                    symbol = "E"
+                case 2:
+                    quote_id = random.choice((0, quote_id // 2))
+                case 3:
+                    bids = ((price, random.choice((0, -1, 5_000))), *bids[1:])
+                case 4:
+                    asks = (*asks, (random.choice((0, -5, 100_000)), 1))
+                case 5:
+                    bids = (*bids, (price - price // 2 * 2 + 1, 1))
+                case 6:
+                    bids = (*bids, *bids[:1])
+                case 7:
+                    asks = (*asks, (price // 2 // 5 * 5, 1))
+                case _:
+                    asks = ((price, 1),)
+                    bids = ((price + 10 * random.choice((0, 1)), 1),)
+        return MassQuote(VENUE, self.now_us, account, symbol, quote_id, bids, asks)
+
+    def _bad_prices(self, random: Random) -> AnyInput:
+        source = random.choice(("spot", "spot", "other", OWN_TRADES, "nowhere"))
+        prices = tuple(
+            (random.choice(("A", "B", "C", "E")), random.choice((0, -1, 70_000, 400)))
+            for _ in range(random.choice((1, 2)))
+        )
+        if random.random() < 0.5:
+            return IndexPrices(VENUE, self.now_us, source, prices)
+        return PriceShock(VENUE, self.now_us, "rumour", "Somebody said so.", source, prices)
+
+    def _bad_money(self, random: Random) -> AnyInput:
+        account = random.choice((*ACCOUNTS, NOBODY))
+        quote = random.choice((0, -USDT, USDT, WIRE_MAX))
+        match random.choice(("deposit", "withdraw", "fund")):
+            case "deposit":
+                return Deposit(VENUE, self.now_us, ((random.choice(ACCOUNTS), -1), (account, quote)))
+            case "withdraw":
+                return Withdraw(VENUE, self.now_us, account, quote)
+            case _:
+                return SeedFund(VENUE, self.now_us, random.choice((0, -1, WIRE_MAX)))
+
+    def _bad_control(self, random: Random) -> AnyInput:
+        match random.choice(("leverage", "open", "rules", "again")):
+            case "leverage":
+                account, symbol = random.choice((*ACCOUNTS, NOBODY)), random.choice(("A", "C", "E"))
+                return SetLeverage(VENUE, self.now_us, account, symbol, random.choice((0, 11, 51)))
+            case "open":
+                numbers = random.choice(((1,), (12_345, 12_345), (NOBODY + 1, 4)))
+                return OpenAccounts(VENUE, self.now_us, tuple((number, "new") for number in numbers))
+            case "rules":
+                checks, draw = random.choice((0, NO_BOUND)), random.choice((-1, 0, MILLION + 1))
+                return SetRules(VENUE, self.now_us, checks, draw, random.choice((-1, MILLION, MILLION + 1)))
+            case _:
+                return ListInstrument(VENUE, self.now_us, random.choice((A, B, C)))
+
+    def _bad_seed(self, random: Random) -> AnyInput:
+        count = random.choice((1, 2, 2, 3))
+        legs = tuple(
+            Leg(
+                random.choice((*ACCOUNTS, NOBODY)),
+                random.choice(("A", "B", "C", "D", "E")),
+                random.choice((0, 1, -1, 5_000)),
+                random.choice((400, 400, 0, 100_000)),
+                random.choice((0, 0, 5, 99)),
+            )
+            for _ in range(count)
+        )
+        return SeedPositions(VENUE, self.now_us, legs)
+
+    def _bad_listing(self, random: Random) -> AnyInput:
+        wrong = random.choice(
+            (
+                {"tick_value": 7},
+                {"tick_size": "cheap"},
+                {"price_step": 0},
+                {"max_size": WIRE_MAX},
+                {"default_leverage": 51},
+                {"maker_fee_ppm": -600},
+                {"taker_fee_ppm": MILLION},
+                {"market_bound_ppm": -1},
+                {"mark": "mid"},
+                {"sources": (IndexSource("spot", 0),)},
+                {"sources": (IndexSource("spot", 1), IndexSource("spot", 1))},
+                {"tiers": ()},
+                {"tiers": (Tier(USDT, 10_000),)},
+                {"tiers": (Tier(USDT, 10_000), Tier(0, 10_000))},
+                {"tiers": (Tier(USDT, 10_000), Tier(USDT, 20_000), Tier(0, 30_000))},
+                {"tiers": (Tier(0, 20_001),)},
+            )
+        )
+        fields = {name: getattr(A, name) for name in A.__struct_fields__}
+        return ListInstrument(VENUE, self.now_us, Instrument(**{**fields, "symbol": "Z", **wrong}))
+
+    def _from_the_future(self, random: Random) -> AnyInput:
+        """Stamped just past what is allowed, or far past it."""
+        ahead_us = self.ticked_us + SECOND_US + random.choice((1, 1, MINUTE_US))
+        now_us, self.now_us = self.now_us, ahead_us
+        told = random.choice(
+            (
+                self._order,
+                self._cancel,
+                self._cancel_all,
+                self._some_quote,
+                self._quote_cancel,
+                self._drift,
+                self._deposit,
+                self._withdraw,
+                self._leverage,
+                self._jump,
+                self._bad_seed,
+            )
+        )(random)
+        self.now_us = now_us
+        return told
+
+
+Teller = Callable[[Story, Random], AnyInput]
+TELLERS: tuple[tuple[Teller, int], ...] = (
+    (Story._order, 26),
+    (Story._deep_order, 4),
+    (Story._own_crossing, 4),
+    (Story._stray_order, 5),
+    (Story._again, 3),
+    (Story._cancel, 6),
+    (Story._cancel_all, 2),
+    (Story._some_quote, 14),
+    (Story._quote_cancel, 2),
+    (Story._deposit, 2),
+    (Story._withdraw, 3),
+    (Story._leverage, 3),
+    (Story._rules, 1),
+    (Story._seed_fund, 1),
+    (Story._late_listing, 1),
+    (Story._drift, 9),
+    (Story._jump, 5),
+    (Story._d_priced, 2),
+    (Story._tick, 12),
+    (Story._run_up_a_debt, 1),
+    (Story._build_a_staircase, 1),
+    (Story._bad, 9),
+)
+KINDS = [teller for teller, _ in TELLERS]
+WEIGHTS = [weight for _, weight in TELLERS]
+
+
+def history(seed: int, length: int) -> list[AnyInput]:
+    """The story of a seed: its beginning and so many inputs more."""
+    random, story = Random(seed), Story()
+    return [*story.begin(random), *(story.go_on(random) for _ in range(length))]
+
+
+@st.composite
+def histories(draw: st.DrawFn, chapters: int) -> list[AnyInput]:
+    """Stories that hypothesis tells, and shortens when one of them fails.
+
+    In chapters of about five inputs: from one long list it would draw short ones.
+    """
+    randoms = st.randoms(use_true_random=False)
+    story = Story()
+    told = list(story.begin(draw(randoms)))
+    for _ in range(chapters):
+        told += draw(st.lists(randoms.map(story.go_on), max_size=12))
+    return told

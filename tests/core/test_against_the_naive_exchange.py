@@ -1,0 +1,345 @@
+"""The exchange against a naive one: for every history the same events, in the same order, with the same causes.
+
+The naive exchange (tests/naive) scans all accounts after every input and knows no bound of work, so the histories set
+the bound out of reach; how the exchange behaves within its bound is the last part of this file.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from msgspec.structs import replace
+
+from stream_engine.core import adl, exchange, index_price, liquidation, matching, position, pricing, quotes, venue
+from stream_engine.core.accounts import Account, is_liquidatable, is_marked
+from stream_engine.core.arithmetic import div_ceil, div_floor
+from stream_engine.core.exchange import Exchange
+from stream_engine.core.invariants import check
+from stream_engine.core.margin_watch import MarginWatch
+from stream_engine.core.market import Market
+from stream_engine.core.order_book import BookSide, Order
+from stream_engine.messages import events as vocabulary
+from stream_engine.messages.events import (
+    AnyEvent,
+    CancelReason,
+    ControlRejected,
+    DeficitChanged,
+    FundReason,
+    LiquidationEnded,
+    LiquidationStarted,
+    MarkPriceChanged,
+    OrderAccepted,
+    QuoteAccepted,
+)
+from stream_engine.messages.inputs import AnyInput, ClockTick, SetRules
+from stream_engine.messages.refusals import Reject
+from tests.core.histories import NO_BOUND, VENUE, histories, history
+from tests.naive.naive_exchange import NaiveAccount, NaiveExchange
+from tests.test_architecture import PACKAGES, imports_of, lies_in
+
+NAIVE = sorted((Path(__file__).resolve().parent.parent / "naive").glob("*.py"))
+SEEDS = range(100)
+LENGTH = 150
+EVENT_TYPES = tuple(kind for kind in vars(vocabulary).values() if isinstance(kind, type)
+                    and issubclass(kind, vocabulary.Event) and kind is not vocabulary.Event)  # fmt: skip
+
+SELDOM = (
+    "closed in the book alone",
+    "closed at the fund's cost",
+    "deleveraged",
+    "closed at the deficit's cost",
+    "closed in the book, at the fund's cost and by deleveraging",
+    "a debt that the fund could not pay",
+    "several positions of one account in one input",
+    "a second round",
+    "a third round",
+    "a quote level cancelled against its own account",
+    "an answer given again",
+    "a client id used again after its answer was forgotten",
+    "a mark made anew by the clock",
+)
+
+
+def without_detail(event: AnyEvent) -> AnyEvent:
+    """A text for people is no rule: the naive exchange does not write it."""
+    return replace(event, detail="") if isinstance(event, ControlRejected) else event
+
+
+def difference(told: Iterable[AnyInput], naive: NaiveExchange, seen: Counter[str] | None = None) -> str | None:
+    """Where the exchange and the naive one part, in words; counts in `seen` what the history reached."""
+    real = Exchange(VENUE)
+    client_ids: dict[tuple[int, str], int] = {}
+    for number, received in enumerate(told):
+        ours = [without_detail(event) for event in real.apply(received)]
+        theirs = naive.apply(received)
+        if ours != theirs:
+            place = next(
+                (n for n, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs))
+            )
+            return f"input {number}: {received}\nexchange: {ours[place:][:1]}\nnaive:    {theirs[place:][:1]}"
+        if seen is not None:
+            check(real)
+            seen.update(reached(ours, client_ids))
+    return None
+
+
+def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> Iterator[str]:
+    """What the events of one input show; `client_ids` remembers the last order id of each."""
+    closed = Counter(event.account for event in events if isinstance(event, LiquidationStarted))
+    if max(closed.values(), default=0) > 1:
+        yield "several positions of one account in one input"
+    rounds, has_moved = 0, True
+    for event in events:
+        yield type(event).__name__
+        reason = getattr(event, "reason", None)
+        if reason is not None:
+            yield str(reason)
+        match event:
+            case LiquidationStarted():
+                rounds, has_moved = rounds + has_moved, False
+            case MarkPriceChanged():
+                has_moved = True
+                if event.cause is None and isinstance(events[0], vocabulary.ClockTicked):
+                    yield "a mark made anew by the clock"
+            case LiquidationEnded():
+                ways = (event.book > 0, event.fund > 0, event.adl > 0, event.deficit > 0)
+                names = ("closed at the fund's cost", "deleveraged", "closed at the deficit's cost")
+                yield from (name for name, way in zip(names, ways[1:], strict=True) if way)
+                if ways == (True, False, False, False):
+                    yield "closed in the book alone"
+                if all(ways[:3]):
+                    yield "closed in the book, at the fund's cost and by deleveraging"
+            case DeficitChanged() if event.symbol is None:
+                yield "a debt that the fund could not pay"
+            case QuoteAccepted() if event.cause is not None:
+                yield "a quote level cancelled against its own account"
+            case OrderAccepted() if event.repeated:
+                yield "an answer given again"
+            case OrderAccepted():
+                key = (event.account, event.client_id)
+                if client_ids.setdefault(key, event.order_id) != event.order_id:
+                    yield "a client id used again after its answer was forgotten"
+    if rounds > 1:
+        yield "a second round"
+    if rounds > 2:
+        yield "a third round"
+
+
+# the naive exchange itself ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", NAIVE, ids=lambda file: file.name)
+def test_the_naive_exchange_imports_nothing_of_ours_but_the_vocabulary(file: Path) -> None:
+    ours = [name for name in imports_of(file.read_text(encoding="utf-8")) if lies_in(name, (*PACKAGES, "tests", "."))]
+    assert [name for name in ours if not lies_in(name, ("stream_engine.messages", "tests.naive"))] == []
+    assert not any(name.startswith(".") for name in ours)
+
+
+# the same events -------------------------------------------------------------------------------------------
+
+
+def test_a_hundred_histories_bring_the_same_events_as_the_naive_exchange_and_reach_everything_that_there_is() -> None:
+    seen: Counter[str] = Counter()
+    for seed in SEEDS:
+        parted = difference(history(seed, LENGTH), NaiveExchange(VENUE), seen)
+        assert parted is None, f"seed {seed}, {parted}"
+    wanted = [*SELDOM, *(kind.__name__ for kind in EVENT_TYPES)]
+    wanted += [str(reason) for reasons in (Reject, CancelReason, FundReason) for reason in reasons]
+    assert {path: seen[path] for path in wanted if seen[path] < 3} == {}
+
+
+@settings(max_examples=200, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@given(told=histories(chapters=10))
+def test_any_history_brings_the_same_events_as_the_naive_exchange(told: list[AnyInput]) -> None:
+    assert difference(told, NaiveExchange(VENUE), Counter()) is None
+
+
+@pytest.mark.prove
+@settings(max_examples=2_000, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@given(told=histories(chapters=20))
+def test_very_many_histories_bring_the_same_events_as_the_naive_exchange(told: list[AnyInput]) -> None:
+    assert difference(told, NaiveExchange(VENUE), Counter()) is None
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("thousand", range(1, 4))
+def test_a_thousand_long_histories_bring_the_same_events_as_the_naive_exchange(thousand: int) -> None:
+    for seed in range(thousand * 1_000, (thousand + 1) * 1_000):
+        parted = difference(history(seed, 300), NaiveExchange(VENUE), Counter())
+        assert parted is None, f"seed {seed}, {parted}"
+
+
+# the comparison can fail -----------------------------------------------------------------------------------
+
+Patch = pytest.MonkeyPatch
+
+
+def fees_round_down(patch: Patch) -> None:
+    patch.setattr(matching, "div_ceil", div_floor)
+
+
+def a_partial_close_releases_cost_rounded_up(patch: Patch) -> None:
+    patch.setattr(position, "div_floor", div_ceil)
+
+
+def a_tie_in_the_queue_goes_to_the_higher_account(patch: Patch) -> None:
+    def queue(*asked: object) -> list[adl.Candidate]:
+        ranked = adl.queue(*asked)  # type: ignore[arg-type]
+        return sorted(ranked, key=lambda candidate: (candidate.equity <= 0, -candidate.score, -candidate.account))
+
+    patch.setattr(liquidation, "queue", queue)
+
+
+def a_bankruptcy_price_rounds_to_the_other_side(patch: Patch) -> None:
+    patch.setattr("stream_engine.core.margin.div_ceil", div_floor)
+
+
+def liquidations_go_from_the_highest_account_down(patch: Patch) -> None:
+    crossed = MarginWatch.crossed
+    patch.setattr(MarginWatch, "crossed", lambda watch, most: crossed(watch, most)[::-1])
+
+
+def who_came_last_is_filled_first(patch: Patch) -> None:
+    def first(side: BookSide) -> Order:
+        order = side.levels[-side.sign * side.best_key].last
+        assert order is not None
+        return order
+
+    patch.setattr(BookSide, "first", first)
+
+
+def an_account_trades_with_itself(patch: Patch) -> None:
+    patch.setattr(matching, "cancel_own", lambda *asked: False)
+
+
+def a_quote_level_that_stays_goes_to_the_back_of_the_queue(patch: Patch) -> None:
+    def keep(state: venue.Venue, market: Market, account: Account, standing: list[Order], wanted: object) -> object:
+        for order in [order for order in standing if order.level is not None]:
+            matching.take_off_book(state, market, account, order)
+        return {}
+
+    patch.setattr(quotes, "_keep", keep)
+
+
+def an_index_rounds_down(patch: Patch) -> None:
+    patch.setattr(index_price, "div_nearest", div_floor)
+
+
+def a_source_is_stale_a_microsecond_early(patch: Patch) -> None:
+    value = index_price.IndexPrice.value
+    patch.setattr(index_price.IndexPrice, "value", lambda sources, now_us: value(sources, now_us + 1))
+
+
+def every_mark_is_its_index(patch: Patch) -> None:
+    patch.setattr(pricing, "mark_price", lambda index, basis, last, method: index)
+
+
+def a_stamp_may_lie_a_microsecond_further_ahead(patch: Patch) -> None:
+    patch.setattr(exchange, "AHEAD_ALLOWED_US", exchange.AHEAD_ALLOWED_US + 1)
+
+
+def an_answer_is_forgotten_a_microsecond_late(patch: Patch) -> None:
+    patch.setattr(venue, "ANSWERS_KEPT_US", venue.ANSWERS_KEPT_US + 1)
+
+
+def the_fund_is_asked_for_one_micro_quote_less(patch: Patch) -> None:
+    patch.setattr(liquidation, "div_floor", lambda dividend, divisor: div_floor(dividend - 1, divisor))
+
+
+MUTATIONS: tuple[Callable[[Patch], None], ...] = (
+    fees_round_down,
+    a_partial_close_releases_cost_rounded_up,
+    a_tie_in_the_queue_goes_to_the_higher_account,
+    a_bankruptcy_price_rounds_to_the_other_side,
+    liquidations_go_from_the_highest_account_down,
+    who_came_last_is_filled_first,
+    an_account_trades_with_itself,
+    a_quote_level_that_stays_goes_to_the_back_of_the_queue,
+    an_index_rounds_down,
+    a_source_is_stale_a_microsecond_early,
+    every_mark_is_its_index,
+    a_stamp_may_lie_a_microsecond_further_ahead,
+    an_answer_is_forgotten_a_microsecond_late,
+    the_fund_is_asked_for_one_micro_quote_less,
+)
+
+
+@pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda mutate: mutate.__name__)
+def test_a_rule_of_the_exchange_changed_by_one_step_is_seen(
+    mutate: Callable[[Patch], None], monkeypatch: Patch
+) -> None:
+    mutate(monkeypatch)
+    assert any(difference(history(seed, LENGTH), NaiveExchange(VENUE)) for seed in SEEDS)
+
+
+class WithoutASecondLook(NaiveExchange):
+    """Liquidates all that a round found, even who was saved by an earlier liquidation of the round."""
+
+    def _doomed(self, found: list[NaiveAccount]) -> Iterable[NaiveAccount]:
+        return found
+
+
+class WithOneRound(NaiveExchange):
+    """Makes no mark anew after a round."""
+
+    def _make_marks_of_what_traded(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("changed", [WithoutASecondLook, WithOneRound])
+def test_a_rule_of_the_cascade_left_out_of_the_naive_exchange_is_seen(changed: type[NaiveExchange]) -> None:
+    assert any(difference(history(seed, LENGTH), changed(VENUE)) for seed in SEEDS)
+
+
+# within the bound ------------------------------------------------------------------------------------------
+
+
+def with_bound(told: Iterable[AnyInput], checks: int) -> Iterator[AnyInput]:
+    """The history with as many checks per input as given, wherever it set them out of reach."""
+    for received in told:
+        unbound = isinstance(received, SetRules) and received.checks_per_input == NO_BOUND
+        yield replace(received, checks_per_input=checks) if unbound else received
+
+
+def below_maintenance(real: Exchange) -> list[int]:
+    """By a scan of all accounts."""
+    markets = real.state.markets
+    return [
+        number
+        for number, account in real.state.accounts.items()
+        if is_marked(account, markets) and is_liquidatable(account, markets)
+    ]
+
+
+@pytest.mark.parametrize("checks", [1, 2, 5])
+def test_within_its_bound_the_exchange_falls_behind_forgets_nobody_and_catches_up(
+    checks: int, monkeypatch: Patch
+) -> None:
+    looked_at: list[int] = []
+    crossed = MarginWatch.crossed
+
+    def counting(watch: MarginWatch, most: int) -> list[int]:
+        found = crossed(watch, most)
+        looked_at.extend(found)
+        return found
+
+    monkeypatch.setattr(MarginWatch, "crossed", counting)
+    inputs_left_behind = 0
+    for seed in SEEDS[:40]:
+        real = Exchange(VENUE)
+        for received in with_bound(history(seed, LENGTH), checks):
+            looked_at.clear()
+            events = real.apply(received)
+            check(real)
+            assert len(looked_at) <= checks
+            assert len({event.account for event in events if isinstance(event, LiquidationStarted)}) <= checks
+            inputs_left_behind += bool(below_maintenance(real))
+        for _ in range(100):
+            if not below_maintenance(real):
+                break
+            real.apply(ClockTick(VENUE, real.state.now_us))
+            check(real)
+        assert below_maintenance(real) == []
+    assert inputs_left_behind > 10

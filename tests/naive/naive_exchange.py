@@ -1,0 +1,1091 @@
+"""A naive exchange: one venue by the same rules as the real one, slow and obvious, for the real one to be held against.
+
+Everything is looked up by searching and everything is computed from scratch: resting orders are one list in the order
+in which they came, books are sorted when asked for, and after every input all accounts are looked at, again and again,
+until none is below maintenance. It knows no bound of work per input.
+
+It leaves `ControlRejected.detail` empty: a text for people is no rule.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil, floor
+from typing import Any
+
+from stream_engine.messages import events
+from stream_engine.messages.events import AnyEvent, CancelReason, Cause, FundReason
+from stream_engine.messages.inputs import (
+    AnyInput,
+    Cancel,
+    CancelAll,
+    ClockTick,
+    Deposit,
+    IndexPrices,
+    Leg,
+    Level,
+    ListInstrument,
+    MapVenue,
+    MassQuote,
+    OpenAccounts,
+    Place,
+    PriceShock,
+    QuoteCancel,
+    SeedFund,
+    SeedPositions,
+    SetLeverage,
+    SetRules,
+    Side,
+    TimeInForce,
+    Withdraw,
+)
+from stream_engine.messages.instrument import OWN_TRADES, Instrument
+from stream_engine.messages.refusals import Reject
+from stream_engine.messages.units import WIRE_MAX
+from tests.naive.naive_rules import (
+    LIGHTS,
+    adl_score,
+    bankruptcy_price,
+    first_of,
+    initial_margin,
+    initial_rate_ppm,
+    is_bad,
+    lights,
+    maintenance_margin,
+    median_of_three,
+    nearest,
+    part_of,
+    published_score_ppm,
+)
+
+SECOND_US = 1_000_000
+MINUTE_US = 60 * SECOND_US
+REPEATS_ANSWERED_US = 10 * MINUTE_US
+HEAD_OF_QUEUE = 20
+ORDERS_PER_PART = 4_000
+
+
+@dataclass
+class Resting:
+    """An order in the book, or one level of a quote (no client id)."""
+
+    order_id: int
+    account: int
+    client_id: str
+    symbol: str
+    sign: int
+    price: int
+    size: int
+
+
+@dataclass
+class Holding:
+    """What an account has on one symbol: signed lots, what they cost, its leverage, the id of its last quote."""
+
+    leverage: int
+    size: int = 0
+    cost: int = 0
+    quote_id: int | None = None
+
+
+@dataclass
+class NaiveAccount:
+    """`holdings` stand in the order in which the account first had something on the symbol."""
+
+    number: int
+    wallet: int = 0
+    holdings: dict[str, Holding] = field(default_factory=dict)
+    answers: dict[str, tuple[Place, AnyEvent]] = field(default_factory=dict)
+    done_us: dict[str, int] = field(default_factory=dict)
+    changed: Cause | None = None
+
+
+@dataclass
+class NaiveMarket:
+    """`unpriced`: the last trade since the mark was made. `samples`: (time, mid - index)."""
+
+    instrument: Instrument
+    mark: int = 0
+    index: int = 0
+    last: int = 0
+    moved: Cause | None = None
+    unpriced: Cause | None = None
+    seen: dict[str, tuple[int, int]] = field(default_factory=dict)
+    samples: list[tuple[int, Fraction]] = field(default_factory=list)
+    reported: tuple[int, int, int] = (0, 0, 0)
+
+
+@dataclass
+class Ranked:
+    """A place in the ADL queue."""
+
+    account: NaiveAccount
+    equity: int
+    score: int
+    rank: int = 0
+    lights: int = 0
+
+
+class NaiveExchange:
+    """One venue, `apply(input) -> events`."""
+
+    def __init__(self, venue: str) -> None:
+        self.venue = venue
+        self.seq = -1
+        self.now_us = 0
+        self.ticked_us: int | None = None
+        self.rules = SetRules(venue, 0)
+        self.accounts: dict[int, NaiveAccount] = {}
+        self.markets: dict[str, NaiveMarket] = {}
+        self.resting: list[Resting] = []
+        self.fund = 0
+        self.deficit = 0
+        self.orders_numbered = 0
+        self.has_traded = False
+        self.events: list[AnyEvent] = []
+        self.touched_books: list[str] = []
+
+    def apply(self, received: AnyInput) -> list[AnyEvent]:
+        """Take one input; returns what changed, in order."""
+        self.seq += 1
+        self.events = []
+        self.touched_books = []
+        before = {symbol: (self._levels(symbol, 1), self._levels(symbol, -1)) for symbol in self.markets}
+        if self._is_from_the_future(received):
+            self._refuse(received, Reject.TIMESTAMP_IN_FUTURE)
+        else:
+            self.now_us = max(self.now_us, received.ts_us)
+            self._take(received)
+        self._liquidate_until_nobody_is_left()
+        for symbol in dict.fromkeys(self.touched_books):
+            bids = _differences(before[symbol][0], self._levels(symbol, 1), best=max)
+            asks = _differences(before[symbol][1], self._levels(symbol, -1), best=min)
+            if bids or asks:
+                self._emit(events.BookChanged, None, symbol=symbol, bids=bids, asks=asks)
+        return self.events
+
+    def _is_from_the_future(self, received: AnyInput) -> bool:
+        if isinstance(received, ClockTick) or self.ticked_us is None:
+            return False
+        return received.ts_us - self.ticked_us > SECOND_US
+
+    def _take(self, received: AnyInput) -> None:
+        match received:
+            case Place():
+                self._place(received)
+            case Cancel():
+                self._cancel(received)
+            case CancelAll():
+                self._cancel_all(received)
+            case QuoteCancel():
+                self._quote_cancel(received)
+            case MassQuote():
+                self._mass_quote(received)
+            case IndexPrices() | PriceShock():
+                self._prices(received)
+            case ClockTick():
+                self._clock_tick(received)
+            case SetRules():
+                self._set_rules(received)
+            case ListInstrument():
+                self._list(received)
+            case OpenAccounts():
+                self._open(received)
+            case Deposit():
+                self._deposit(received)
+            case Withdraw():
+                self._withdraw(received)
+            case SetLeverage():
+                self._set_leverage(received)
+            case SeedPositions():
+                self._seed_positions(received)
+            case SeedFund():
+                self._seed_fund(received)
+            case MapVenue():
+                pass
+
+    def _emit(self, kind: type[Any], cause: Cause | None, **fields: Any) -> Cause:
+        number = len(self.events)
+        self.events.append(kind(venue=self.venue, seq=self.seq, n=number, ts_us=self.now_us, cause=cause, **fields))
+        return self.seq, number
+
+    def _refuse(self, received: AnyInput, reason: Reject) -> None:
+        match received:
+            case Place():
+                kind: type[Any] = events.OrderRejected
+                who = {"account": received.account, "client_id": received.client_id, "symbol": received.symbol}
+            case Cancel():
+                kind = events.CancelRejected
+                who = {"account": received.account, "client_id": received.client_id}
+            case CancelAll() | QuoteCancel():
+                kind = events.CancelRejected
+                who = {"account": received.account, "client_id": None}
+            case MassQuote():
+                kind = events.QuoteRejected
+                who = {"account": received.account, "symbol": received.symbol, "quote_id": received.quote_id}
+            case _:
+                kind = events.ControlRejected
+                who = {"input": type(received).__name__}
+        self._emit(kind, None, reason=reason, **who)
+
+    # what an account is worth ------------------------------------------------------------------------------
+
+    def _holding(self, account: NaiveAccount, symbol: str) -> Holding:
+        if symbol not in account.holdings:
+            account.holdings[symbol] = Holding(self.markets[symbol].instrument.default_leverage)
+        return account.holdings[symbol]
+
+    def _size(self, account: NaiveAccount, symbol: str) -> int:
+        return account.holdings[symbol].size if symbol in account.holdings else 0
+
+    def _notional(self, symbol: str, lots: int) -> int:
+        market = self.markets[symbol]
+        return abs(lots) * market.mark * market.instrument.tick_value
+
+    def _unrealised(self, account: NaiveAccount, symbol: str) -> int:
+        holding, market = account.holdings[symbol], self.markets[symbol]
+        return holding.size * market.mark * market.instrument.tick_value - holding.cost if market.mark else 0
+
+    def _equity(self, account: NaiveAccount) -> int:
+        return account.wallet + sum(self._unrealised(account, symbol) for symbol in account.holdings)
+
+    def _maintenance_on(self, account: NaiveAccount, symbol: str) -> int:
+        tiers = self.markets[symbol].instrument.tiers
+        return maintenance_margin(self._notional(symbol, account.holdings[symbol].size), tiers)
+
+    def _maintenance(self, account: NaiveAccount) -> int:
+        return sum(self._maintenance_on(account, symbol) for symbol in account.holdings)
+
+    def _can_be_judged(self, account: NaiveAccount) -> bool:
+        return all(self.markets[symbol].mark for symbol, held in account.holdings.items() if held.size)
+
+    def _is_liquidatable(self, account: NaiveAccount) -> bool:
+        return self._can_be_judged(account) and self._equity(account) < self._maintenance(account)
+
+    def _open_lots(self, account: NaiveAccount, symbol: str, sign: int) -> int:
+        mine = [order for order in self._side(symbol, sign) if order.account == account.number]
+        return sum(order.size for order in mine)
+
+    def _largest(self, account: NaiveAccount, symbol: str) -> int:
+        buying, selling = self._open_lots(account, symbol, 1), self._open_lots(account, symbol, -1)
+        return _largest_position(self._size(account, symbol), buying, selling)
+
+    def _initial(self, account: NaiveAccount, symbol: str, lots: int) -> int:
+        default = self.markets[symbol].instrument.default_leverage
+        leverage = account.holdings[symbol].leverage if symbol in account.holdings else default
+        return initial_margin(self._notional(symbol, lots), leverage)
+
+    def _initial_but_on(self, account: NaiveAccount, left_out: str | None) -> int:
+        symbols = [symbol for symbol in account.holdings if symbol != left_out]
+        return sum(self._initial(account, symbol, self._largest(account, symbol)) for symbol in symbols)
+
+    # the book ----------------------------------------------------------------------------------------------
+
+    def _side(self, symbol: str, sign: int) -> list[Resting]:
+        orders = [order for order in self.resting if order.symbol == symbol and order.sign == sign]
+        return sorted(orders, key=lambda order: -sign * order.price)
+
+    def _levels(self, symbol: str, sign: int) -> dict[int, int]:
+        levels: dict[int, int] = {}
+        for order in self._side(symbol, sign):
+            levels[order.price] = levels.get(order.price, 0) + order.size
+        return levels
+
+    def _rest(self, order: Resting) -> None:
+        self._holding(self.accounts[order.account], order.symbol)
+        self.resting.append(order)
+        self.touched_books.append(order.symbol)
+
+    def _remove(self, order: Resting) -> None:
+        self.resting = [other for other in self.resting if other is not order]
+        self.touched_books.append(order.symbol)
+        if order.client_id:
+            self.accounts[order.account].done_us[order.client_id] = self.now_us
+
+    def _reduce(self, order: Resting, lots: int) -> None:
+        order.size -= lots
+        self.touched_books.append(order.symbol)
+        if not order.size:
+            self._remove(order)
+
+    def _new_order_id(self) -> int:
+        self.orders_numbered += 1
+        return self.orders_numbered
+
+    def _within(self, symbol: str, taker_sign: int, limit: int) -> list[Resting]:
+        """What a taker can reach, best first and then who came first."""
+        other_side = self._side(symbol, -taker_sign)
+        return [order for order in other_side if taker_sign * order.price <= taker_sign * limit]
+
+    def _match(
+        self, taker: NaiveAccount, symbol: str, sign: int, size: int, limit: int, order_id: int, cause: Cause | None
+    ) -> int:
+        left = size
+        while left and (reachable := self._within(symbol, sign, limit)):
+            maker = reachable[0]
+            if maker.account == taker.number:
+                self._cancel_own(maker, cause)
+            else:
+                lots = min(left, maker.size)
+                left -= lots
+                self._trade(taker, maker, lots, left, order_id, cause, liquidation=False)
+        return left
+
+    def _cancel_own(self, order: Resting, cause: Cause | None) -> None:
+        self._remove(order)
+        if order.client_id:
+            self._say_cancelled(order, CancelReason.SELF_TRADE, cause)
+        else:
+            self._say_quote(self.accounts[order.account], order.symbol, cause)
+
+    def _trade(
+        self,
+        taker: NaiveAccount,
+        resting: Resting,
+        lots: int,
+        left: int,
+        order_id: int,
+        cause: Cause | None,
+        liquidation: bool,
+    ) -> Cause:
+        market, maker = self.markets[resting.symbol], self.accounts[resting.account]
+        instrument = market.instrument
+        value = lots * resting.price * instrument.tick_value
+        maker_fee = ceil(part_of(value, instrument.maker_fee_ppm))
+        taker_fee = 0 if liquidation else ceil(part_of(value, instrument.taker_fee_ppm))
+        self._reduce(resting, lots)
+        self._book_fill(taker, resting.symbol, -resting.sign * lots, resting.price)
+        self._book_fill(maker, resting.symbol, resting.sign * lots, resting.price)
+        taker.wallet -= taker_fee
+        maker.wallet -= maker_fee
+        side = Side.SELL if resting.sign > 0 else Side.BUY
+        traded = self._emit(
+            events.Traded, cause, symbol=resting.symbol, price=resting.price, size=lots, taker=taker.number,
+            taker_order_id=order_id, taker_side=side, taker_left=left, taker_fee=taker_fee, maker=maker.number,
+            maker_order_id=resting.order_id, maker_left=resting.size, maker_fee=maker_fee, liquidation=liquidation,
+        )  # fmt: skip
+        self._emit(
+            events.TradePrinted, traded, symbol=resting.symbol, price=resting.price, size=lots, taker_side=side,
+            liquidation=liquidation,
+        )  # fmt: skip
+        self.has_traded = True
+        market.last = resting.price
+        market.seen[OWN_TRADES] = (resting.price, self.now_us)
+        market.unpriced = taker.changed = maker.changed = traded
+        return traded
+
+    def _book_fill(self, account: NaiveAccount, symbol: str, lots: int, price: int) -> int:
+        """Close first what is held the other way, then open the rest; returns what that realised."""
+        holding, tick_value = self._holding(account, symbol), self.markets[symbol].instrument.tick_value
+        realised = 0
+        if holding.size * lots < 0:
+            closed = min(abs(lots), abs(holding.size))
+            direction = 1 if holding.size > 0 else -1
+            released = floor(Fraction(holding.cost * closed, abs(holding.size)))
+            realised = direction * closed * price * tick_value - released
+            holding.size -= direction * closed
+            holding.cost -= released
+            lots += direction * closed
+        holding.size += lots
+        holding.cost += lots * price * tick_value
+        account.wallet += realised
+        return realised
+
+    # orders ------------------------------------------------------------------------------------------------
+
+    def _place(self, order: Place) -> None:
+        account = self.accounts.get(order.account)
+        if account is None:
+            self._refuse(order, Reject.UNKNOWN_ACCOUNT)
+            return
+        if order.client_id in account.answers:
+            self._answer_again(order, *account.answers[order.client_id])
+            return
+        reason = self._order_refusal(account, order)
+        if reason is not None:
+            self._refuse(order, reason)
+            account.answers[order.client_id] = (order, self.events[-1])
+            account.done_us[order.client_id] = self.now_us
+            return
+        sign = _sign(order.side)
+        order_id = self._new_order_id()
+        accepted = self._emit(
+            events.OrderAccepted, None, account=account.number, client_id=order.client_id, order_id=order_id,
+            symbol=order.symbol, side=order.side, size=order.size, price=order.price,
+            time_in_force=order.time_in_force, post_only=order.post_only,
+        )  # fmt: skip
+        account.answers[order.client_id] = (order, self.events[-1])
+        limit = self._limit(order)
+        left = self._match(account, order.symbol, sign, order.size, limit, order_id, accepted)
+        remainder = Resting(order_id, account.number, order.client_id, order.symbol, sign, limit, left)
+        if left and _may_rest(order):
+            self._rest(remainder)
+            return
+        if left:
+            self._say_cancelled(remainder, CancelReason.IMMEDIATE, accepted)
+        account.done_us[order.client_id] = self.now_us
+
+    def _answer_again(self, order: Place, former: Place, answer: AnyEvent) -> None:
+        def same(one: Place) -> tuple[object, ...]:
+            return one.symbol, one.side, one.size, one.price, one.time_in_force, one.post_only
+
+        if same(order) != same(former):
+            self._refuse(order, Reject.DUPLICATE_CLIENT_ID)
+            return
+        meta = ("venue", "seq", "n", "ts_us", "cause", "repeated")
+        fields = {name: getattr(answer, name) for name in answer.__struct_fields__ if name not in meta}
+        self._emit(type(answer), None, repeated=True, **fields)
+
+    def _limit(self, order: Place) -> int:
+        if order.price is not None:
+            return order.price
+        market = self.markets[order.symbol]
+        reach = floor(part_of(market.mark, market.instrument.market_bound_ppm))
+        return max(1, market.mark + _sign(order.side) * reach)
+
+    def _order_refusal(self, account: NaiveAccount, order: Place) -> Reject | None:
+        market = self.markets.get(order.symbol)
+        if market is None:
+            return Reject.UNKNOWN_SYMBOL
+        reasons = set(_size_reasons(market.instrument, order.size))
+        if order.price is not None:
+            reasons.update(_price_reasons(market.instrument, order.price, on_grid=True))
+        if order.post_only and not _may_rest(order):
+            reasons.add(Reject.POST_ONLY_MARKET_ORDER)
+        if not market.mark or not self._can_be_judged(account):
+            reasons.add(Reject.NO_MARK_PRICE)
+        if reasons:
+            return first_of(reasons)
+        sign, limit, tick_value = _sign(order.side), self._limit(order), market.instrument.tick_value
+        if order.post_only and self._within(order.symbol, sign, limit):
+            return Reject.POST_ONLY_WOULD_TAKE
+        taken = paid = 0
+        for resting in self._within(order.symbol, sign, limit):
+            if resting.account != account.number:
+                lots = min(resting.size, order.size - taken)
+                taken += lots
+                paid += lots * resting.price
+        rests = order.size - taken if _may_rest(order) else 0
+        loss = max(0, sign * (paid - taken * market.mark)) * tick_value
+        loss += ceil(part_of(paid * tick_value, market.instrument.taker_fee_ppm))
+        loss += max(0, sign * (limit - market.mark)) * rests * tick_value
+        after = _largest_position(
+            self._size(account, order.symbol) + sign * taken,
+            self._open_lots(account, order.symbol, 1) + (rests if sign > 0 else 0),
+            self._open_lots(account, order.symbol, -1) + (rests if sign < 0 else 0),
+        )
+        return self._exposure_refusal(account, order.symbol, after, loss)
+
+    def _exposure_refusal(self, account: NaiveAccount, symbol: str, largest: int, loss: int) -> Reject | None:
+        if largest <= self._largest(account, symbol):  # it only reduces
+            needed = loss
+        elif largest > self.markets[symbol].instrument.max_size:
+            return Reject.POSITION_TOO_LARGE
+        else:
+            needed = loss + self._initial(account, symbol, largest) + self._initial_but_on(account, symbol)
+        if needed > 0 and self._equity(account) < needed:
+            return Reject.INSUFFICIENT_MARGIN
+        return None
+
+    def _cancel(self, received: Cancel) -> None:
+        if received.account not in self.accounts:
+            self._refuse(received, Reject.UNKNOWN_ACCOUNT)
+            return
+        for order in self._orders(received.account, None):
+            if order.client_id == received.client_id:
+                self._remove(order)
+                self._say_cancelled(order, CancelReason.OWNER, None)
+                return
+        self._refuse(received, Reject.UNKNOWN_ORDER)
+
+    def _cancel_all(self, received: CancelAll) -> None:
+        self._cancel_for(received, with_orders=True)
+
+    def _quote_cancel(self, received: QuoteCancel) -> None:
+        self._cancel_for(received, with_orders=False)
+
+    def _cancel_for(self, received: CancelAll | QuoteCancel, with_orders: bool) -> None:
+        if received.account not in self.accounts:
+            self._refuse(received, Reject.UNKNOWN_ACCOUNT)
+        elif received.symbol is not None and received.symbol not in self.markets:
+            self._refuse(received, Reject.UNKNOWN_SYMBOL)
+        else:
+            account, before = self.accounts[received.account], len(self.resting)
+            self._withdraw_quotes(account, received.symbol, CancelReason.OWNER, None)
+            if with_orders:
+                self._withdraw_orders(account, received.symbol, CancelReason.OWNER, None)
+            if len(self.resting) == before:
+                self._refuse(received, Reject.UNKNOWN_ORDER)
+
+    def _orders(self, account: int, symbol: str | None) -> list[Resting]:
+        mine = [order for order in self.resting if order.account == account and order.client_id]
+        return [order for order in mine if symbol in (None, order.symbol)]
+
+    def _quote_levels(self, account: int, symbol: str, sign: int) -> list[Resting]:
+        return [order for order in self._side(symbol, sign) if order.account == account and not order.client_id]
+
+    def _withdraw_orders(
+        self, account: NaiveAccount, symbol: str | None, reason: CancelReason, cause: Cause | None
+    ) -> None:
+        for order in self._orders(account.number, symbol):
+            self._remove(order)
+            self._say_cancelled(order, reason, cause)
+
+    def _withdraw_quotes(
+        self, account: NaiveAccount, symbol: str | None, reason: CancelReason, cause: Cause | None
+    ) -> None:
+        for name in account.holdings:
+            if symbol not in (None, name):
+                continue
+            levels = self._quote_levels(account.number, name, 1) + self._quote_levels(account.number, name, -1)
+            for order in levels:
+                self._remove(order)
+            if levels:
+                size = sum(order.size for order in levels)
+                self._emit(events.QuoteCancelled, cause, account=account.number, symbol=name, size=size, reason=reason)
+
+    def _say_cancelled(self, order: Resting, reason: CancelReason, cause: Cause | None) -> None:
+        self._emit(
+            events.OrderCancelled, cause, account=order.account, client_id=order.client_id, order_id=order.order_id,
+            symbol=order.symbol, size=order.size, reason=reason,
+        )  # fmt: skip
+
+    def _say_quote(self, account: NaiveAccount, symbol: str, cause: Cause | None) -> None:
+        bids, asks = (self._quote_levels(account.number, symbol, sign) for sign in (1, -1))
+        self._emit(
+            events.QuoteAccepted, cause, account=account.number, symbol=symbol,
+            quote_id=account.holdings[symbol].quote_id, bids=tuple((order.price, order.size) for order in bids),
+            asks=tuple((order.price, order.size) for order in asks),
+        )  # fmt: skip
+
+    # quotes ------------------------------------------------------------------------------------------------
+
+    def _mass_quote(self, received: MassQuote) -> None:
+        reason = self._quote_refusal(received)
+        if reason is not None:
+            self._refuse(received, reason)
+            return
+        account, symbol = self.accounts[received.account], received.symbol
+        self._holding(account, symbol).quote_id = received.quote_id
+        sides = ((1, received.bids), (-1, received.asks))
+        kept: set[tuple[int, int]] = set()
+        for sign, ladder in sides:
+            wanted = dict(ladder)
+            for order in self._quote_levels(account.number, symbol, sign):
+                if 0 < wanted.get(order.price, 0) <= order.size:
+                    kept.add((sign, order.price))
+                    self._reduce(order, order.size - wanted[order.price])
+                else:
+                    self._remove(order)
+        for sign, ladder in sides:
+            for price, size in ladder:
+                if (sign, price) not in kept:
+                    order_id = self._new_order_id()
+                    left = self._match(account, symbol, sign, size, price, order_id, None)
+                    if left:
+                        self._rest(Resting(order_id, account.number, "", symbol, sign, price, left))
+        self._say_quote(account, symbol, None)
+
+    def _quote_refusal(self, received: MassQuote) -> Reject | None:
+        account, market = self.accounts.get(received.account), self.markets.get(received.symbol)
+        if account is None:
+            return Reject.UNKNOWN_ACCOUNT
+        if market is None:
+            return Reject.UNKNOWN_SYMBOL
+        reasons: set[Reject] = set()
+        holding = account.holdings.get(received.symbol)
+        if holding is not None and holding.quote_id is not None and received.quote_id <= holding.quote_id:
+            reasons.add(Reject.QUOTE_ID_NOT_NEWER)
+        for price, size in received.bids + received.asks:
+            reasons.update(_size_reasons(market.instrument, size))
+            reasons.update(_price_reasons(market.instrument, price, on_grid=True))
+        bids, asks = [price for price, _ in received.bids], [price for price, _ in received.asks]
+        if bids != sorted(set(bids), reverse=True) or asks != sorted(set(asks)):
+            reasons.add(Reject.LEVELS_NOT_SORTED)
+        if bids and asks and bids[0] >= asks[0]:
+            reasons.add(Reject.QUOTE_CROSSES_ITSELF)
+        if not market.mark or not self._can_be_judged(account):
+            reasons.add(Reject.NO_MARK_PRICE)
+        if reasons:
+            return first_of(reasons)
+        tick_value = market.instrument.tick_value
+        open_lots = {}
+        loss = takes = 0
+        for sign, ladder in ((1, received.bids), (-1, received.asks)):
+            former = sum(order.size for order in self._quote_levels(account.number, received.symbol, sign))
+            open_lots[sign] = self._open_lots(account, received.symbol, sign) - former
+            for price, size in ladder:
+                open_lots[sign] += size
+                loss += max(0, sign * (price - market.mark)) * size * tick_value
+                if self._within(received.symbol, sign, price):
+                    takes += price * size * tick_value
+        loss += ceil(part_of(takes, market.instrument.taker_fee_ppm))
+        largest = _largest_position(self._size(account, received.symbol), open_lots[1], open_lots[-1])
+        return self._exposure_refusal(account, received.symbol, largest, loss)
+
+    # prices and time ---------------------------------------------------------------------------------------
+
+    def _prices(self, received: IndexPrices | PriceShock) -> None:
+        reasons: set[Reject] = set()
+        for symbol, price in received.prices:
+            market = self.markets.get(symbol)
+            if market is None:
+                reasons.add(Reject.UNKNOWN_SYMBOL)
+                continue
+            outside = [source.name for source in market.instrument.sources if source.name != OWN_TRADES]
+            if received.source not in outside:
+                reasons.add(Reject.UNKNOWN_SOURCE)
+            reasons.update(_price_reasons(market.instrument, price, on_grid=False))
+        reason = first_of(reasons)
+        if reason is not None:
+            self._refuse(received, reason)
+            return
+        if isinstance(received, PriceShock):
+            self._emit(events.NewsPublished, None, label=received.label, headline=received.headline)
+        for symbol, price in received.prices:
+            self.markets[symbol].seen[received.source] = (price, self.now_us)
+        for symbol, _ in received.prices:
+            self._make_mark(symbol, None)
+
+    def _make_mark(self, symbol: str, cause: Cause | None) -> None:
+        market = self.markets[symbol]
+        market.unpriced = None
+        index = self._index(market)
+        if not index:
+            return
+        mark = index
+        if market.instrument.mark == "median":
+            basis = [sample for _, sample in market.samples]
+            with_basis = index + nearest(sum(basis, Fraction(0)) / len(basis)) if basis else index
+            mark = max(1, median_of_three((index, with_basis, market.last or index)))
+        if (mark, index) != (market.mark, market.index):
+            market.mark, market.index = mark, index
+            market.moved = self._emit(
+                events.MarkPriceChanged, cause, symbol=symbol, mark=mark, index=index, last=market.last
+            )
+
+    def _index(self, market: NaiveMarket) -> int:
+        """The weighted mean of the fresh sources; without one, what it was."""
+        fresh = []
+        for source in market.instrument.sources:
+            price, seen_us = market.seen.get(source.name, (0, -1))
+            if price and self.now_us - seen_us <= market.instrument.stale_after_us:
+                fresh.append((source.weight, price))
+        weights = sum(weight for weight, _ in fresh)
+        if not weights:
+            return market.index
+        return nearest(Fraction(sum(weight * price for weight, price in fresh), weights))
+
+    def _clock_tick(self, received: ClockTick) -> None:
+        former_us = self.ticked_us
+        first_of_minute = former_us is None or received.ts_us // MINUTE_US > former_us // MINUTE_US
+        self.ticked_us = received.ts_us if former_us is None else max(former_us, received.ts_us)
+        self._forget_old_answers()
+        self._emit(events.ClockTicked, None)
+        for symbol, market in self.markets.items():
+            if market.index:
+                self._sample_basis(symbol, market)
+            self._make_mark(symbol, None)
+        for symbol, market in self.markets.items():
+            self._report_open_interest(symbol, market)
+            if first_of_minute:
+                self._report_resting(symbol)
+                if market.mark:
+                    self._report_queue(symbol, 1)
+                    self._report_queue(symbol, -1)
+
+    def _sample_basis(self, symbol: str, market: NaiveMarket) -> None:
+        window_us, every_us = market.instrument.basis_window_us, market.instrument.basis_every_us
+        market.samples = [sample for sample in market.samples if self.now_us - sample[0] < window_us]
+        if any(self.now_us - taken_us < every_us for taken_us, _ in market.samples):
+            return
+        bids, asks = self._side(symbol, 1), self._side(symbol, -1)
+        if bids and asks:
+            market.samples.append((self.now_us, Fraction(bids[0].price + asks[0].price, 2) - market.index))
+
+    def _forget_old_answers(self) -> None:
+        for account in self.accounts.values():
+            for client_id, done_us in list(account.done_us.items()):
+                if self.now_us - done_us >= REPEATS_ANSWERED_US:
+                    del account.done_us[client_id], account.answers[client_id]
+
+    def _report_open_interest(self, symbol: str, market: NaiveMarket) -> None:
+        sizes = [self._size(account, symbol) for account in self.accounts.values()]
+        longs, shorts = [size for size in sizes if size > 0], [size for size in sizes if size < 0]
+        now = (sum(longs), len(longs), len(shorts))
+        if now != market.reported:
+            market.reported = now
+            self._emit(
+                events.OpenInterestChanged, None, symbol=symbol, open_interest=now[0], long_accounts=now[1],
+                short_accounts=now[2],
+            )  # fmt: skip
+
+    def _report_resting(self, symbol: str) -> None:
+        bids, asks = (
+            tuple((o.account, o.order_id, o.client_id, o.price, o.size) for o in self._side(symbol, sign))
+            for sign in (1, -1)
+        )
+        parts = max(1, ceil(Fraction(max(len(bids), len(asks)), ORDERS_PER_PART)))
+        for part in range(parts):
+            start, end = part * ORDERS_PER_PART, (part + 1) * ORDERS_PER_PART
+            self._emit(
+                events.OrdersResting, None, symbol=symbol, part=part, parts=parts, bids=bids[start:end],
+                asks=asks[start:end],
+            )  # fmt: skip
+
+    def _report_queue(self, symbol: str, sign: int) -> None:
+        queue = self._adl_queue(symbol, sign)
+        least = {
+            light: min(published_score_ppm(ranked.score) for ranked in queue if ranked.lights == light)
+            for light in {ranked.lights for ranked in queue}
+        }
+        self._emit(
+            events.AdlQueueRanked, None, symbol=symbol, side=_side_of(sign), positions=len(queue),
+            thresholds_ppm=tuple(least[light] for light in range(LIGHTS, 1, -1) if light in least),
+            head=tuple(
+                (r.account.number, self._size(r.account, symbol), published_score_ppm(r.score), r.lights)
+                for r in queue[:HEAD_OF_QUEUE]
+            ),
+        )  # fmt: skip
+
+    # the operator ------------------------------------------------------------------------------------------
+
+    def _set_rules(self, received: SetRules) -> None:
+        shares = (received.fund_draw_ppm, received.cover_bound_ppm)
+        if received.checks_per_input < 1 or min(shares) < 0:
+            self._refuse(received, Reject.AMOUNT_NOT_POSITIVE)
+        elif max(shares) > 1_000_000:
+            self._refuse(received, Reject.AMOUNT_TOO_LARGE)
+        else:
+            self.rules = received
+
+    def _list(self, received: ListInstrument) -> None:
+        instrument = received.instrument
+        if instrument.symbol in self.markets:
+            self._refuse(received, Reject.ALREADY_EXISTS)
+        elif is_bad(instrument):
+            self._refuse(received, Reject.BAD_INSTRUMENT)
+        else:
+            self.markets[instrument.symbol] = NaiveMarket(instrument)
+            self._emit(events.InstrumentListed, None, instrument=instrument)
+
+    def _open(self, received: OpenAccounts) -> None:
+        numbers = [number for number, _ in received.accounts]
+        if len({*numbers, *self.accounts}) < len(numbers) + len(self.accounts):
+            self._refuse(received, Reject.ALREADY_EXISTS)
+            return
+        for number in numbers:
+            self.accounts[number] = NaiveAccount(number)
+        self._emit(events.AccountsOpened, None, accounts=received.accounts)
+
+    def _deposit(self, received: Deposit) -> None:
+        reasons: set[Reject] = set()
+        wallets = {number: account.wallet for number, account in self.accounts.items()}
+        for number, quote in received.deposits:
+            if number not in wallets:
+                reasons.add(Reject.UNKNOWN_ACCOUNT)
+                continue
+            wallets[number] += quote
+            if quote <= 0:
+                reasons.add(Reject.AMOUNT_NOT_POSITIVE)
+            if wallets[number] > WIRE_MAX:
+                reasons.add(Reject.AMOUNT_TOO_LARGE)
+        reason = first_of(reasons)
+        if reason is not None:
+            self._refuse(received, reason)
+            return
+        done = []
+        for number, quote in received.deposits:
+            self.accounts[number].wallet += quote
+            done.append((number, quote, self.accounts[number].wallet))
+        self._emit(events.Deposited, None, deposits=tuple(done))
+
+    def _withdraw(self, received: Withdraw) -> None:
+        account = self.accounts.get(received.account)
+        if account is None:
+            self._refuse(received, Reject.UNKNOWN_ACCOUNT)
+            return
+        reasons = set()
+        if not self._can_be_judged(account):
+            reasons.add(Reject.NO_MARK_PRICE)
+        free = self._equity(account) - self._initial_but_on(account, None)
+        if received.quote > free or received.quote > account.wallet:
+            reasons.add(Reject.INSUFFICIENT_MARGIN)
+        if received.quote <= 0:
+            reasons.add(Reject.AMOUNT_NOT_POSITIVE)
+        reason = first_of(reasons)
+        if reason is not None:
+            self._refuse(received, reason)
+            return
+        account.wallet -= received.quote
+        self._emit(events.Withdrawn, None, account=account.number, quote=received.quote, wallet=account.wallet)
+
+    def _set_leverage(self, received: SetLeverage) -> None:
+        account, market = self.accounts.get(received.account), self.markets.get(received.symbol)
+        if account is None:
+            self._refuse(received, Reject.UNKNOWN_ACCOUNT)
+            return
+        if market is None:
+            self._refuse(received, Reject.UNKNOWN_SYMBOL)
+            return
+        if received.leverage < 1 or received.leverage > market.instrument.max_leverage:
+            self._refuse(received, Reject.LEVERAGE_OUT_OF_RANGE)
+            return
+        lots = self._largest(account, received.symbol)
+        wanted = initial_margin(self._notional(received.symbol, lots), received.leverage)
+        holding = account.holdings.get(received.symbol)
+        if holding is not None and lots and initial_rate_ppm(received.leverage) > initial_rate_ppm(holding.leverage):
+            if not self._can_be_judged(account):
+                self._refuse(received, Reject.NO_MARK_PRICE)
+                return
+            if self._equity(account) < wanted + self._initial_but_on(account, received.symbol):
+                self._refuse(received, Reject.INSUFFICIENT_MARGIN)
+                return
+        self._holding(account, received.symbol).leverage = received.leverage
+        self._emit(events.LeverageSet, None, account=account.number, symbol=received.symbol, leverage=received.leverage)
+
+    def _seed_positions(self, received: SeedPositions) -> None:
+        reason = first_of(self._seed_reasons(received.legs))
+        if reason is not None:
+            self._refuse(received, reason)
+            return
+        for leg in received.legs:
+            holding = self._holding(self.accounts[leg.account], leg.symbol)
+            holding.leverage = leg.leverage or holding.leverage
+            holding.size = leg.size
+            holding.cost = leg.size * leg.entry * self.markets[leg.symbol].instrument.tick_value
+        self._emit(events.PositionsSeeded, None, legs=received.legs)
+
+    def _seed_reasons(self, legs: tuple[Leg, ...]) -> Iterator[Reject]:
+        places = [(leg.account, leg.symbol) for leg in legs]
+        for leg in legs:
+            account, market = self.accounts.get(leg.account), self.markets.get(leg.symbol)
+            if account is None:
+                yield Reject.UNKNOWN_ACCOUNT
+            if market is None:
+                yield Reject.UNKNOWN_SYMBOL
+            if places.count((leg.account, leg.symbol)) > 1 or (account and self._size(account, leg.symbol)):
+                yield Reject.ALREADY_EXISTS
+            if sum(other.size for other in legs if other.symbol == leg.symbol):
+                yield Reject.POSITIONS_DO_NOT_BALANCE
+            if leg.size == 0:
+                yield Reject.SIZE_NOT_POSITIVE
+            if market is None:
+                continue
+            if leg.leverage > market.instrument.max_leverage:
+                yield Reject.LEVERAGE_OUT_OF_RANGE
+            if abs(leg.size) > market.instrument.max_size:
+                yield Reject.SIZE_TOO_LARGE
+            yield from _price_reasons(market.instrument, leg.entry, on_grid=False)
+        if self.has_traded:
+            yield Reject.TRADING_HAS_BEGUN
+
+    def _seed_fund(self, received: SeedFund) -> None:
+        if received.quote <= 0:
+            self._refuse(received, Reject.AMOUNT_NOT_POSITIVE)
+        elif self.fund + received.quote > WIRE_MAX:
+            self._refuse(received, Reject.AMOUNT_TOO_LARGE)
+        else:
+            self._fund_takes(received.quote, FundReason.SEEDED, None, None, None)
+
+    # liquidation -------------------------------------------------------------------------------------------
+
+    def _liquidate_until_nobody_is_left(self) -> None:
+        by_number = sorted(self.accounts.values(), key=lambda account: account.number)
+        while found := [account for account in by_number if self._is_liquidatable(account)]:
+            for account in self._doomed(found):
+                self._liquidate(account)
+            self._make_marks_of_what_traded()
+
+    def _doomed(self, found: list[NaiveAccount]) -> Iterable[NaiveAccount]:
+        """Each is looked at once more when its turn comes: an earlier liquidation may have saved it."""
+        return (account for account in found if self._is_liquidatable(account))
+
+    def _make_marks_of_what_traded(self) -> None:
+        for symbol, market in self.markets.items():
+            if market.unpriced is not None:
+                self._make_mark(symbol, market.unpriced)
+
+    def _liquidate(self, account: NaiveAccount) -> None:
+        held = [symbol for symbol, holding in account.holdings.items() if holding.size]
+        causes = [self.markets[symbol].moved for symbol in held] + [account.changed]
+        trigger = max((cause for cause in causes if cause is not None), default=None)
+        last = trigger
+        for symbol in sorted(held, key=lambda symbol: self._maintenance_on(account, symbol), reverse=True):
+            last = self._close(account, symbol, trigger)
+        if account.wallet > 0 and held:
+            dust, account.wallet = account.wallet, 0
+            self._fund_takes(dust, FundReason.DUST, account.number, None, last)
+        if account.wallet < 0:
+            debt, account.wallet = -account.wallet, 0
+            paid = min(debt, self.fund)
+            self._fund_takes(-paid, FundReason.DEBT, account.number, None, last)
+            self._deficit_takes(debt - paid, account.number, None, last)
+
+    def _close(self, account: NaiveAccount, symbol: str, trigger: Cause | None) -> Cause:
+        market, size = self.markets[symbol], account.holdings[symbol].size
+        equity, maintenance = self._equity(account), self._maintenance(account)
+        own = self._maintenance_on(account, symbol)
+        bankruptcy = bankruptcy_price(size, market.mark, equity, own, maintenance, market.instrument.tick_value)
+        started = self._emit(
+            events.LiquidationStarted, trigger, account=account.number, symbol=symbol, size=size, mark=market.mark,
+            bankruptcy_price=bankruptcy, equity=equity, maintenance=maintenance,
+        )  # fmt: skip
+        self._withdraw_quotes(account, None, CancelReason.LIQUIDATION, started)
+        self._withdraw_orders(account, None, CancelReason.LIQUIDATION, started)
+        book = self._close_in_the_book(account, symbol, bankruptcy, bankruptcy, None, started)
+        fund = 0
+        if account.holdings[symbol].size:
+            sign = -1 if size > 0 else 1
+            limit = bankruptcy + sign * floor(part_of(bankruptcy, self.rules.cover_bound_ppm))
+            allowance = floor(part_of(self.fund, self.rules.fund_draw_ppm))
+            fund = self._close_in_the_book(account, symbol, limit, bankruptcy, allowance, started)
+        adl = deficit = 0
+        if account.holdings[symbol].size:
+            adl, deficit = self._deleverage(account, symbol, bankruptcy, started)
+        return self._emit(
+            events.LiquidationEnded, started, account=account.number, symbol=symbol, book=book, fund=fund, adl=adl,
+            deficit=deficit, bankruptcy_price=bankruptcy, wallet=account.wallet,
+        )  # fmt: skip
+
+    def _close_in_the_book(
+        self, account: NaiveAccount, symbol: str, limit: int, bankruptcy: int, allowance: int | None, started: Cause
+    ) -> int:
+        """One liquidation order down to a limit; with an allowance the fund pays for what is beyond bankruptcy."""
+        order_id, holding = self._new_order_id(), account.holdings[symbol]
+        direction = 1 if holding.size > 0 else -1
+        tick_value = self.markets[symbol].instrument.tick_value
+        done = 0
+        while holding.size and (reachable := self._within(symbol, -direction, limit)):
+            best = reachable[0]
+            gain_per_lot = direction * (best.price - bankruptcy) * tick_value
+            lots = min(abs(holding.size), best.size)
+            if allowance is not None:
+                lots = min(lots, floor(Fraction(allowance, -gain_per_lot)))
+                if not lots:
+                    break
+                allowance += lots * gain_per_lot
+            left = abs(holding.size) - lots
+            traded = self._trade(account, best, lots, left, order_id, started, liquidation=True)
+            done += lots
+            gain = lots * gain_per_lot
+            account.wallet -= gain
+            filled = self._emit(
+                events.LiquidationFilled, traded, account=account.number, symbol=symbol, side=_side_of(-direction),
+                size=lots, price=best.price, bankruptcy_price=bankruptcy, to_fund=gain,
+            )  # fmt: skip
+            reason = FundReason.SURPLUS if gain > 0 else FundReason.COVER
+            self._fund_takes(gain, reason, account.number, symbol, filled)
+        return done
+
+    def _adl_queue(self, symbol: str, sign: int) -> list[Ranked]:
+        queue = []
+        for account in self.accounts.values():
+            size = self._size(account, symbol)
+            if size * sign <= 0:
+                continue
+            equity = self._equity(account)
+            score = 0
+            if equity > 0:
+                score = adl_score(self._unrealised(account, symbol), equity, self._notional(symbol, size))
+            queue.append(Ranked(account, equity, score))
+        queue.sort(key=lambda ranked: ranked.account.number)
+        queue.sort(key=lambda ranked: ranked.score, reverse=True)
+        queue.sort(key=lambda ranked: ranked.equity <= 0)
+        for rank, ranked in enumerate(queue, 1):
+            ranked.rank, ranked.lights = rank, lights(rank, len(queue))
+        return queue
+
+    def _deleverage(self, account: NaiveAccount, symbol: str, bankruptcy: int, started: Cause) -> tuple[int, int]:
+        market, holding = self.markets[symbol], account.holdings[symbol]
+        direction = 1 if holding.size > 0 else -1
+        queue = self._adl_queue(symbol, -direction)
+        deleveraging = self._emit(
+            events.DeleveragingStarted, started, account=account.number, symbol=symbol, size=holding.size,
+            price=bankruptcy, candidates=len(queue),
+        )  # fmt: skip
+        loss_per_lot = direction * (bankruptcy - market.mark) * market.instrument.tick_value
+        adl = deficit = 0
+        for ranked in queue:
+            lots = min(abs(holding.size), abs(self._size(ranked.account, symbol)))
+            if loss_per_lot > 0:
+                lots = min(lots, floor(Fraction(max(0, ranked.equity), loss_per_lot)))
+            if lots:
+                adl += lots
+                self._close_against(account, ranked, symbol, direction, lots, bankruptcy, deleveraging)
+        for ranked in queue:
+            lots = min(abs(holding.size), abs(self._size(ranked.account, symbol)))
+            if lots:
+                deficit += lots
+                self._close_against(account, ranked, symbol, direction, lots, market.mark, deleveraging)
+                account.wallet += lots * loss_per_lot
+                self._deficit_takes(lots * loss_per_lot, account.number, symbol, deleveraging)
+        return adl, deficit
+
+    def _close_against(
+        self, bankrupt: NaiveAccount, ranked: Ranked, symbol: str, direction: int, lots: int, price: int, cause: Cause
+    ) -> None:
+        other = ranked.account
+        self._book_fill(bankrupt, symbol, -direction * lots, price)
+        realised = self._book_fill(other, symbol, direction * lots, price)
+        deleveraged = self._emit(
+            events.PositionDeleveraged, cause, account=other.number, bankrupt=bankrupt.number, symbol=symbol,
+            size=direction * lots, price=price, position=self._size(other, symbol), rank=ranked.rank,
+            score_ppm=published_score_ppm(ranked.score), lights=ranked.lights, realised=realised,
+        )  # fmt: skip
+        bankrupt.changed = other.changed = deleveraged
+        self._withdraw_quotes(other, symbol, CancelReason.DELEVERAGED, deleveraged)
+        self._withdraw_orders(other, symbol, CancelReason.DELEVERAGED, deleveraged)
+
+    def _fund_takes(
+        self, change: int, reason: FundReason, account: int | None, symbol: str | None, cause: Cause | None
+    ) -> None:
+        if change:
+            self.fund += change
+            self._emit(
+                events.FundChanged, cause, change=change, balance=self.fund, reason=reason, account=account,
+                symbol=symbol,
+            )  # fmt: skip
+
+    def _deficit_takes(self, loss: int, account: int, symbol: str | None, cause: Cause | None) -> None:
+        if loss:
+            self.deficit -= loss
+            self._emit(events.DeficitChanged, cause, change=-loss, total=self.deficit, account=account, symbol=symbol)
+
+
+def _sign(side: Side) -> int:
+    return 1 if side is Side.BUY else -1
+
+
+def _side_of(sign: int) -> Side:
+    return Side.BUY if sign > 0 else Side.SELL
+
+
+def _may_rest(order: Place) -> bool:
+    return order.price is not None and order.time_in_force is TimeInForce.GTC
+
+
+def _largest_position(size: int, buying: int, selling: int) -> int:
+    """The largest position, either way, to which the open lots can lead."""
+    return max(abs(size), abs(size + buying), abs(size - selling))
+
+
+def _size_reasons(instrument: Instrument, size: int) -> Iterator[Reject]:
+    if size <= 0:
+        yield Reject.SIZE_NOT_POSITIVE
+    if size > instrument.max_size:
+        yield Reject.SIZE_TOO_LARGE
+
+
+def _price_reasons(instrument: Instrument, price: int, on_grid: bool) -> Iterator[Reject]:
+    if price <= 0:
+        yield Reject.PRICE_NOT_POSITIVE
+    if price > instrument.max_price:
+        yield Reject.PRICE_TOO_HIGH
+    if on_grid and price % instrument.price_step:
+        yield Reject.PRICE_OFF_TICK
+
+
+def _differences(before: dict[int, int], after: dict[int, int], best: Any) -> tuple[Level, ...]:
+    changed = [price for price in {*before, *after} if before.get(price, 0) != after.get(price, 0)]
+    return tuple((price, after.get(price, 0)) for price in sorted(changed, reverse=best is max))

@@ -1,0 +1,128 @@
+"""The exchange's formulas once more, as fractions: written down from the rules, rounded only where a rule says so.
+
+It imports nothing of ours but the vocabulary, so that an error of the core cannot come in here as well.
+"""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from math import ceil, floor
+
+from stream_engine.messages.instrument import Instrument, Tier, tick_value_of
+from stream_engine.messages.refusals import Reject
+from stream_engine.messages.units import MILLION, WIRE_MAX
+
+HALF = Fraction(1, 2)
+LIGHTS = 5
+
+
+def nearest(value: Fraction) -> int:
+    """The nearest integer; a half goes up."""
+    return floor(value + HALF)
+
+
+def part_of(value: int, ppm: int) -> Fraction:
+    """So many millionths of a value."""
+    return Fraction(value * ppm, MILLION)
+
+
+def initial_rate_ppm(leverage: int) -> int:
+    """The rate of initial margin at a leverage, rounded up to a whole ppm."""
+    return ceil(Fraction(MILLION, leverage))
+
+
+def initial_margin(notional: int, leverage: int) -> int:
+    """Initial margin in micro-quote, rounded up."""
+    return ceil(part_of(notional, initial_rate_ppm(leverage)))
+
+
+def maintenance_margin(notional: int, tiers: tuple[Tier, ...]) -> int:
+    """Each slice of the notional at the rate of the tier in which it lies; the sum is rounded up."""
+    margin = Fraction(0)
+    lower = 0
+    for tier in tiers:
+        upper = tier.bound or notional
+        if notional > lower:
+            margin += part_of(min(notional, upper) - lower, tier.rate_ppm)
+        lower = upper
+    return ceil(margin)
+
+
+def bankruptcy_price(size: int, mark: int, equity: int, own: int, total: int, tick_value: int) -> int:
+    """The price at which closing leaves nothing of the position's share (own / total) of the account's equity.
+
+    Rounded to the side that leaves dust: a long's up, a short's down.
+    """
+    share = Fraction(equity * own, total)
+    price = mark - share / (size * tick_value)
+    return ceil(price) if size > 0 else floor(price)
+
+
+def median_of_three(prices: Iterable[int]) -> int:
+    """The middle one."""
+    return sorted(prices)[1]
+
+
+def adl_score(unrealised: int, equity: int, notional: int) -> int:
+    """PNL% times leverage for a winner, PNL% over leverage for the others, in units of 10^-12, rounded down."""
+    gain = Fraction(unrealised, notional)
+    leverage = Fraction(notional, equity)
+    return floor((gain * leverage if unrealised >= 0 else gain / leverage) * 10**12)
+
+
+def published_score_ppm(score: int) -> int:
+    """A score of 10^-12 in ppm, rounded down and cut to the wire's range."""
+    return min(WIRE_MAX, max(-WIRE_MAX, floor(Fraction(score, MILLION))))
+
+
+def lights(rank: int, positions: int) -> int:
+    """Five for the first fifth of the queue, one for the last."""
+    before = Fraction(rank - 1, positions)
+    return next(light for light in range(LIGHTS, 0, -1) if before < Fraction(LIGHTS + 1 - light, LIGHTS))
+
+
+def first_of(reasons: Iterable[Reject]) -> Reject | None:
+    """Of all the reasons that apply, the one that is looked for first."""
+    found = set(reasons)
+    return next((reason for reason in Reject if reason in found), None)
+
+
+def is_bad(instrument: Instrument) -> bool:
+    """Whether a listing contradicts itself."""
+    expected = tick_value_of(instrument)
+    at_least_one = (
+        instrument.price_step,
+        instrument.max_price,
+        instrument.max_size,
+        instrument.max_leverage,
+        instrument.default_leverage,
+        instrument.stale_after_us,
+        instrument.basis_every_us,
+        instrument.basis_window_us,
+    )
+    names = [source.name for source in instrument.sources]
+    fees = (instrument.maker_fee_ppm, instrument.taker_fee_ppm)
+    return (
+        expected is None
+        or expected < 1
+        or expected != instrument.tick_value
+        or min(at_least_one) < 1
+        or instrument.max_price * instrument.max_size * instrument.tick_value > WIRE_MAX
+        or instrument.default_leverage > instrument.max_leverage
+        or instrument.taker_fee_ppm < 0
+        or sum(fees) < 0
+        or max(fees) >= MILLION
+        or instrument.market_bound_ppm < 0
+        or instrument.mark not in ("median", "index")
+        or len(set(names)) < len(names)
+        or sum(source.weight for source in instrument.sources) == 0
+        or _is_bad_table(instrument.tiers)
+        or instrument.tiers[0].rate_ppm > initial_rate_ppm(instrument.max_leverage)
+    )
+
+
+def _is_bad_table(tiers: tuple[Tier, ...]) -> bool:
+    if not tiers:
+        return True
+    bounds = [0, *(tier.bound for tier in tiers[:-1])]
+    rates = [0, *(tier.rate_ppm for tier in tiers), MILLION]
+    return tiers[-1].bound != 0 or bounds != sorted(set(bounds)) or rates != sorted(set(rates))
