@@ -36,7 +36,7 @@ from stream_engine.messages.topics import Topic
 Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
-LEVELS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 11.0)
+LEVELS = (1.0, 1.6, 2.6, 4.2, 7.0, 12.0, 20.0, 32.0)
 MEMORIES_S = (15.0, 60.0, 300.0)
 FLOW_MEMORY_S = 60.0
 LOOK_AT_DEPTH_S = 5
@@ -126,6 +126,8 @@ class _Line:
         self.symbol = symbol
         self.scale = scale
         self.side_usdt = side_usdt
+        # The levels are of one size, such that those within 1 % make up its side in normal times.
+        self.level_usdt = side_usdt / sum(times * scale.half_spread <= 0.01 for times in LEVELS)
         self.steps = 0
         # the market, as seen from here
         self.outside = 0.0
@@ -407,8 +409,8 @@ class MarketMaker:
         line.quoted_at = line.steps
         line.filled = False
         line.quote_id += 1
-        bids = view.lots(bid * line.side_usdt / len(LEVELS), fair)
-        asks = view.lots(ask * line.side_usdt / len(LEVELS), fair)
+        bids = view.lots(bid * line.level_usdt, fair)
+        asks = view.lots(ask * line.level_usdt, fair)
         return MassQuote(
             self._venue, now_us, self._account, line.symbol, line.quote_id,
             tuple((price, bids) for price in _ladder(view, fair, -width)) if bids else (),

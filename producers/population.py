@@ -7,7 +7,7 @@ Money     a crowd account's equity at the start is its notional over its leverag
 """
 
 from collections.abc import Mapping
-from math import ceil
+from math import ceil, pow
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -21,9 +21,10 @@ Positive = Annotated[float, Meta(gt=0)]
 
 
 class LeverageClass(Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
-    """A leverage and how often it is met."""
+    """A range of leverage, even on a logarithmic scale, and how often it is met."""
 
-    leverage: Annotated[float, Meta(ge=1)]
+    low: Annotated[float, Meta(ge=1)]
+    high: Annotated[float, Meta(ge=1)]
     weight: Positive
 
 
@@ -139,10 +140,10 @@ def _position(
     if large:
         leverage = population.large_leverage
     elif lots > 0:
-        leverage = _drawn(population.long_leverage, noise.uniform(account, 3))
+        leverage = _drawn(population.long_leverage, noise, account)
         leverage = max(1.0, leverage * population.leverage_factor.get(perpetual.symbol, 1.0))
     else:
-        leverage = _drawn(population.short_leverage, noise.uniform(account, 3))
+        leverage = _drawn(population.short_leverage, noise, account)
     leverage = min(leverage, 0.8 * perpetual.max_leverage)
     off = population.entry_spread * (2 * noise.uniform(account, 4) - 1) / leverage
     entry = max(1, round(perpetual.price * (1 - off if lots > 0 else 1 + off)))
@@ -152,10 +153,10 @@ def _position(
     return Position(holder, money, min(perpetual.max_leverage, ceil(leverage * 1.05) + 1))
 
 
-def _drawn(classes: list[LeverageClass], chance: float) -> float:
-    left = chance * sum(one.weight for one in classes)
+def _drawn(classes: list[LeverageClass], noise: Noise, account: int) -> float:
+    left = noise.uniform(account, 3) * sum(one.weight for one in classes)
     for one in classes:
         left -= one.weight
         if left <= 0:
             break
-    return one.leverage
+    return one.low * pow(one.high / one.low, noise.uniform(account, 5))

@@ -15,7 +15,7 @@ Nobody reads the clock but for intervals. All chance is keyed by step or account
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
-from math import exp
+from math import exp, pow
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -87,13 +87,15 @@ class Dips(Struct, frozen=True, forbid_unknown_fields=True):
 
     buyers            accounts on each symbol.
     density_of_depth  what they bid per percent of price, as a share of the symbol's normal depth.
-    nearest_pct, farthest_pct   between which they stand below the outside price, evenly.
+    nearest_pct, farthest_pct   between which they stand below the outside price: evenly at a `crowding` of 1, nearer
+                      to the market above.
     refill_s, refills           how long one waits after a fill, on average, and how often it comes again.
     """
 
     buyers: Annotated[int, Meta(ge=0)] = 40
     density_of_depth: dict[str, Positive] = {}
     nearest_pct: Positive = 1.5
+    crowding: Positive = 1.0
     farthest_pct: dict[str, Positive] = {}
     refill_s: Positive = 120.0
     refills: Annotated[int, Meta(ge=0)] = 20
@@ -126,11 +128,13 @@ class NoiseFlow(Struct, frozen=True, forbid_unknown_fields=True):
 
 class NearBook(Struct, frozen=True, forbid_unknown_fields=True):
     """Small resting orders: `share` of the normal depth within `reach_pct`, renewed every `refresh_s`; less of it once
-    volatility is more than `boldness` times the normal one."""
+    volatility is more than `boldness` times the normal one. Their middle lies `follows_last` of the way from the
+    outside price to the last one."""
 
     accounts: Annotated[int, Meta(ge=0)] = 6
     share: NotNegative = 0.05
     boldness: Positive = 2.0
+    follows_last: Share = 0.8
     reach_pct: Positive = 0.9
     refresh_s: Annotated[int, Meta(ge=1)] = 25
     capital_usdt: Positive = 20_000_000.0
@@ -364,7 +368,8 @@ class DipBuyers(_Population):
             span = dips.farthest_pct[symbol] - dips.nearest_pct
             usdt = dips.density_of_depth[symbol] * sizes[symbol].depth_usdt * span / len(numbers)
             for place, account in enumerate(numbers):
-                below = (dips.nearest_pct + span * (place + noise.uniform(account, 0)) / len(numbers)) / 100
+                way = pow((place + noise.uniform(account, 0)) / len(numbers), dips.crowding)
+                below = (dips.nearest_pct + span * way) / 100
                 self._bids[account] = _Bid(account, symbol, below, usdt, dips.refills)
 
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> list[Input]:
@@ -583,7 +588,8 @@ class NearBookTraders(_Population):
         calm = min(1.0, self._near.boldness * size.volatility / max(self._variance[order.symbol], 1e-12) ** 0.5)
         usdt = self._near.share * size.depth_usdt * calm / self._near.accounts
         outside = self._outside[order.symbol] / view.tick_usdt
-        price = view.ticks((outside + (view.last or outside)) / 2 * (1 + order.place))
+        anchor = outside + self._near.follows_last * ((view.last or outside) - outside)
+        price = view.ticks(anchor * (1 + order.place))
         lots = view.lots(usdt, price)
         if not lots:
             order.client_id = ""
