@@ -30,7 +30,7 @@ def command(ctx: click.Context, seed: int, speed: float | None) -> None:
     """
     from stream_engine.cli import session, show
 
-    live = sys.stdout is not None and sys.stdout.isatty()
+    live = show.can_draw(sys.stdout)
     if live and ctx.get_parameter_source("speed") is click.core.ParameterSource.DEFAULT:
         speed = SPEED
     result = session.run(SCENARIO, seed, (), None, speed, None, show.View() if live else show.progress())

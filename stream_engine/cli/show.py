@@ -5,7 +5,9 @@ Terminal    a bar and the markers of the run.      No terminal   a line of JSON 
 
 import json
 import os
+import sys
 import time
+from typing import TextIO
 
 import click
 from rich.console import Console
@@ -125,7 +127,12 @@ class View:
 
 def progress() -> Show:
     """How progress is shown on this stderr."""
-    return Bar() if Console(stderr=True).is_terminal else Lines()
+    return Bar() if can_draw(sys.stderr) else Lines()
+
+
+def can_draw(stream: TextIO | None) -> bool:
+    """Whether something that moves can be shown there. FORCE_COLOR makes no terminal of a pipe."""
+    return stream is not None and stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 def summary(result: Result) -> None:
@@ -144,7 +151,7 @@ def summary(result: Result) -> None:
 def stdout() -> Console:
     """The console of results: a terminal has its width; a pipe or a file gets lines of a good length."""
     console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
+    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
         console.width = PIPE_WIDTH
     return console
 
