@@ -39,6 +39,8 @@ from stream_engine.messages.instrument import Instrument, tick_value_of
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.units import MILLION, WIRE_MAX
 
+DETAIL_LENGTH = 400  # what a message's text may have
+
 LOOKED_FOR = {reason: place for place, reason in enumerate(Reject)}
 
 Refusal = tuple[Reject, str]
@@ -46,7 +48,7 @@ Refusal = tuple[Reject, str]
 
 def refuse(venue: Venue, received: Input, reason: Reject, detail: str = "") -> None:
     """Say why an input of the operator, of an account's settings or of a price source is not allowed."""
-    venue.out.emit(ControlRejected, None, type(received).__name__, reason, detail)
+    venue.out.emit(ControlRejected, None, type(received).__name__, reason, detail[:DETAIL_LENGTH])
 
 
 def first_refusal(found: Iterable[Refusal]) -> Refusal | None:

@@ -4,11 +4,11 @@ One lot gains `tick_value` micro-quote per tick, an integer of 1 or more, so PnL
 The listing travels on `control` and again on `market`, so whoever reads the topics can convert.
 """
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 
 from msgspec import Struct
 
-from stream_engine.messages.units import MILLION, Count, Lots, Micros, Name, Ppm, Quote, Ticks
+from stream_engine.messages.units import MILLION, WIRE_MAX, Count, Lots, Micros, Name, Ppm, Quote, Ticks
 
 
 class Tier(Struct, frozen=True, gc=False, array_like=True):
@@ -63,12 +63,15 @@ class Instrument(Struct, frozen=True, gc=False, kw_only=True):
 
 
 def tick_value_of(instrument: Instrument) -> int | None:
-    """tick_size * lot_size in micro-quote; None where they are no decimals above 0 or their product is not whole."""
+    """tick_size * lot_size in micro-quote; None where they are no decimals above 0, or their product is not whole
+    or larger than the wire carries."""
     try:
-        value = Decimal(instrument.tick_size) * Decimal(instrument.lot_size) * MILLION
-    except InvalidOperation:
+        tick, lot = Decimal(instrument.tick_size), Decimal(instrument.lot_size)
+        value = tick * lot * MILLION
+        fits = tick > 0 and lot > 0 and value <= WIRE_MAX and value == value.to_integral_value()
+    except (InvalidOperation, Overflow):
         return None
-    return int(value) if value.is_finite() and value > 0 and value == value.to_integral_value() else None
+    return int(value) if fits else None
 
 
 def price_of(instrument: Instrument, ticks: int) -> Decimal:
