@@ -123,7 +123,7 @@ def an_exchange(
     apply(exchange, spot(**marks))
     legs = tuple(holds)
     if legs:
-        assert not refusals(apply(exchange, SeedPositions(VENUE, 0, legs))), legs
+        assert kinds(apply(exchange, SeedPositions(VENUE, 0, legs))) == ["PositionsSeeded"], legs
     assert not refusals(apply(exchange, *orders_of_book(book))), book
     return exchange
 

@@ -135,11 +135,11 @@ def test_several_accounts_of_one_round_are_liquidated_in_the_order_of_their_ids(
 
 
 def test_an_account_saved_earlier_in_its_round_is_not_liquidated() -> None:
-    # At 94 Alice is 10 below nothing and Bob 4 below his maintenance of 94. She goes first, and is closed against his
-    # short at her bankruptcy price of 95: that costs him 10, but halves his maintenance.
+    # Alice is 10 below nothing, Bob's equity is 92 and his maintenance 93.5. She goes first, and is closed against
+    # his short at her bankruptcy price of 95: that costs him 10, but halves his maintenance.
     exchange = an_exchange(
         marks={"BTC": 100, "ETH": 100},
-        wallets={ALICE: 50, BOB: 90},
+        wallets={ALICE: 50, BOB: 102},
         holds=[
             leg(ALICE, 10, at=100),
             leg(BOB, -10, at=100),
@@ -147,7 +147,7 @@ def test_an_account_saved_earlier_in_its_round_is_not_liquidated() -> None:
             leg(DAVE, -10, at=100, symbol="ETH"),
         ],
     )
-    assert liquidated(exchange, BTC=94, ETH=94) == [ALICE]
+    assert liquidated(exchange, BTC=94, ETH=93) == [ALICE]
     assert (held(exchange, BOB), held(exchange, BOB, "ETH")) == (0, 10)
 
 
