@@ -109,16 +109,15 @@ def test_a_loss_elsewhere_makes_a_hedger_go_first() -> None:
     assert ranks(exchange) == [CAROL, BOB]
 
 
-def test_an_account_at_or_below_zero_has_no_score_and_stands_last() -> None:
+@pytest.mark.parametrize(("dollars", "queued"), [(-99, [BOB, DAVE]), (-100, [DAVE, BOB]), (-101, [DAVE, BOB])])
+def test_an_account_at_or_below_zero_has_no_score_and_stands_last_behind_losers_too(
+    dollars: int, queued: list[int]
+) -> None:
     exchange = an_exchange(
-        wallets={BOB: 1_000}, holds=[leg(ALICE, 20, at=100), leg(BOB, -10, at=100), leg(DAVE, -10, at=100)]
+        marks={"BTC": 90}, holds=[leg(ALICE, 20, at=90), leg(BOB, -10, at=100), leg(DAVE, -10, at=80)]
     )
-    for account, dollars in ((BOB, -100), (BOB, -101)):
-        exchange.state.accounts[account].wallet = usd(dollars)
-        exchange.state.markets["BTC"].mark = 90  # equity 0, then -1: before the venue has looked
-        assert ranks(exchange) == [DAVE, BOB]
-    exchange.state.accounts[BOB].wallet = usd(-99)
-    assert ranks(exchange) == [BOB, DAVE]
+    exchange.state.accounts[BOB].wallet = usd(dollars)  # with his gain of 100: equity 1, 0, -1; Dave is a loser
+    assert ranks(exchange) == queued
 
 
 # how far ---------------------------------------------------------------------------------------------------

@@ -404,6 +404,18 @@ def test_the_events_of_a_fill_are_set_off_by_the_fill() -> None:
     assert changed.cause == (filled.seq, filled.n)
 
 
+def test_of_several_marks_that_moved_the_newest_is_the_cause() -> None:
+    exchange = an_exchange(
+        marks={"BTC": 100, "ETH": 100},
+        wallets={ALICE: 200},
+        holds=[*LONG_AND_SHORT, leg(ALICE, 10, at=100, symbol="ETH"), leg(DAVE, -10, at=100, symbol="ETH")],
+    )
+    apply(exchange, spot(ETH=99))
+    events = apply(exchange, spot(BTC=88))
+    newest = one(events, MarkPriceChanged)
+    assert {started.cause for started in only(events, LiquidationStarted)} == {(newest.seq, newest.n)}
+
+
 def test_a_cascade_cut_short_names_its_cause_in_the_earlier_input() -> None:
     exchange = an_exchange(
         wallets={ALICE: 60, BOB: 60},
