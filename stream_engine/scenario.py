@@ -108,6 +108,7 @@ class MarketSetting(Struct, frozen=True, forbid_unknown_fields=True):
     outside_weight, own_weight   of the outside source and of the venue's own trades in the index.
     depth_usdt          both sides together within 1 % in normal times, all makers.
     half_spread_bp      between the mid price and a side's best.      volatility_bp   per root second.
+    stale_after_s       silence after which a source is left out of the index.
     """
 
     symbol: str
@@ -126,6 +127,7 @@ class MarketSetting(Struct, frozen=True, forbid_unknown_fields=True):
     maker_fee_ppm: int = 0
     taker_fee_ppm: int = 400
     market_bound_ppm: Annotated[int, Meta(gt=0, le=MILLION)] = 100_000
+    stale_after_s: AtLeastOne = 5
     mark: str = "median"
 
 
@@ -632,6 +634,7 @@ def _instrument(market: MarketSetting, source: str) -> Instrument:
         taker_fee_ppm=market.taker_fee_ppm,
         market_bound_ppm=market.market_bound_ppm,
         sources=tuple(sources),
+        stale_after_us=market.stale_after_s * SECOND_US,
         mark=market.mark,
     )
 
