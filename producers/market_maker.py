@@ -3,7 +3,7 @@
 Per symbol and tick
   sees      the outside price on its own line (lagged), the venue's book, trades, mark and open interest; its fills.
   risk      s = volatility of the outside price, raised when the venue's own is higher (a share per root second).
-  width     w = max(normal, 0.8 s sqrt(horizon)), wider with inventory and with the gap between mark and outside.
+  width     w = max(normal w * s / normal s, 0.8 s sqrt(horizon)), wider with inventory and with the gap to outside.
   fair      0.8 outside + 0.2 last, leaned against its inventory.
   income    what two-sided flow pays at w.        loss   what one-sided flow costs beyond w, and the price of
             standing there if the crowd of leveraged longs is forced out: it grows with the fall, with the share of
@@ -279,7 +279,9 @@ class MarketMaker:
 
     def _width(self, line: _Line, view: SymbolView, load: float) -> float:
         """Half the width between its best bid and ask, as a share of the price."""
-        width = max(line.scale.half_spread, 0.8 * line.volatility() * sqrt(self._desk.horizon_s))
+        volatility = line.volatility()
+        width = line.scale.half_spread * max(1.0, volatility / line.scale.volatility)
+        width = max(width, 0.8 * volatility * sqrt(self._desk.horizon_s))
         width = width * (1 + 0.75 * min(abs(load), 1.0)) + 0.25 * max(0.0, abs(self._gap(line, view)) - 0.003)
         return min(width, (self._makers.duty_width_pct if self._makers.stay else self._makers.max_width_pct) / 100)
 
