@@ -5,7 +5,7 @@ Mid       halfway between best bid and best ask; while one side is empty, the la
 Maker     a participant who has ever sent a quote. Its other orders count with its quotes; everybody else is `others`.
 Sampled   at each clock tick, and only where the book has changed since the last.
 Normal    the median of the last 60 minutes (`paths.Normal`), frozen while an episode is open.
-Findings  spread-wide: spread, smoothed over 30 s, above 2 times its normal for 3 minutes, until below 1.6 times;
+Findings  spread-wide: spread, smoothed over 30 s, above 1.6 times its normal for 3 minutes, until below 1.3 times;
           depth-low: depth under 20 % of its normal for 30 s, until 50 % or more for a minute.
 Source    `executions` alone tells who owns what rests; `OrdersResting` is the whole truth of a symbol each minute, so
           a monitor that comes late is right from there on.
@@ -33,8 +33,8 @@ LOW_FOR_US = 30 * SECOND_US
 RECOVERED_PERCENT = 50
 RECOVERED_FOR_US = MINUTE_US
 
-WIDE_TIMES_TEN = 20
-NARROW_TIMES_TEN = 16
+WIDE_TIMES_TEN = 16
+NARROW_TIMES_TEN = 13
 WIDE_FOR_US = 3 * MINUTE_US
 SMOOTHING = 2 / (30 + 1)  # weight of the newest second in the moving average of the spread
 
@@ -271,7 +271,8 @@ class _Book:
         self.spread = Path()
         self.normal_depth = Normal()
         self.normal_spread = Normal()
-        self.trough: Extreme | None = None  # the least depth in proportion to its normal
+        self.trough: Extreme | None = None  # the minute with the least mean depth in proportion to its normal
+        self._minute_us = self._minute_sum = self._minute_ticks = 0
         self.widest: Extreme | None = None  # the largest smoothed spread in proportion to its normal
         self.one_sided_us = 0
         self.smooth_spread: float | None = None
@@ -317,14 +318,25 @@ class _Book:
         both = sample.both
         self.depth.put(ts_us, both)
         self.normal_depth.put(ts_us, both)
-        normal = self.normal_depth.value
-        if normal and (self.trough is None or both * self.trough.normal < self.trough.value * normal):
-            self.trough = Extreme(ts_us, both, normal)
+        self._follow_minute(ts_us, both)
         if sample.spread_ppm is None:
             self.one_sided_us += ts_us - (self._was_us or ts_us)
         else:
             self._follow_spread(ts_us, sample.spread_ppm)
         self._was_us = ts_us
+
+    def _follow_minute(self, ts_us: int, both: int) -> None:
+        """A trough is a minute's mean: a book that is swept for a second is none."""
+        minute_us = ts_us - ts_us % MINUTE_US
+        normal = self.normal_depth.value
+        if minute_us != self._minute_us:
+            if normal and self._minute_ticks:
+                mean = self._minute_sum // self._minute_ticks
+                if self.trough is None or mean * self.trough.normal < self.trough.value * normal:
+                    self.trough = Extreme(self._minute_us, mean, normal)
+            self._minute_us, self._minute_sum, self._minute_ticks = minute_us, 0, 0
+        self._minute_sum += both
+        self._minute_ticks += 1
 
     def _follow_spread(self, ts_us: int, spread_ppm: int) -> None:
         was = self.smooth_spread

@@ -6,10 +6,11 @@ not quote as usual):
   thin      its two-sided 1 % depth is under 60 % of its normal, for 30 s; quoting again from 70 %, for a minute
   gone      for 10 s it does not stand on both sides at all; the time out counts from the first of these seconds
   back      it stands on both sides again, for 30 s; quoting from 70 % of its normal, for a minute
+Beside these it may be wide: its own spread over 1.5 times its normal, for 30 s; until under 1.2 times for a minute.
 A state begins when its condition began, not when it had held long enough.
 
-Findings  maker-thin, maker-gone (closed when back); and of more than half of a symbol's makers at once: makers-thin
-          (they do not quote as usual, for whatever reason), makers-gone.
+Findings  maker-thin, maker-gone (closed when back); and of more than half of a symbol's makers at once: makers-wide,
+          makers-thin (they do not quote as usual, for whatever reason), makers-gone.
 Holds     observed after `Depth`, whose samples it reads: the board sees to it.
 """
 
@@ -31,6 +32,10 @@ THIN_PERCENT = 60
 THIN_FOR_US = 30 * SECOND_US
 FULL_PERCENT = 70
 FULL_FOR_US = MINUTE_US
+WIDE_PERCENT = 150
+WIDE_FOR_US = 30 * SECOND_US
+NARROW_PERCENT = 120
+NARROW_FOR_US = MINUTE_US
 GONE_FOR_US = 10 * SECOND_US
 BACK_FOR_US = 30 * SECOND_US
 
@@ -77,6 +82,9 @@ class Maker:
         self.normal = Normal()
         self.depth = MakerDepth(0, 0, None)
         self.thin, self.full, self.gone, self.back = Held(), Held(), Held(), Held()
+        self.is_wide = False
+        self.normal_spread = Normal()
+        self.wide, self.narrow = Held(), Held()
         self.episode: Episode | None = None
 
     def out_us(self, now_us: int) -> int:
@@ -94,6 +102,7 @@ class MarketMakers:
         self.venue = venue
         self.depth = depth
         self.makers: dict[str, dict[str, Maker]] = {}
+        self.wide_spells: dict[str, list[Spell]] = {}
         self.thin_spells: dict[str, list[Spell]] = {}
         self.gone_spells: dict[str, list[Spell]] = {}
         self.handlers: Handlers = {e.ClockTicked: self._ticked}
@@ -120,6 +129,11 @@ class MarketMakers:
         left = [maker for maker in self.of(symbol) if maker.absences]
         return sorted(left, key=lambda maker: (maker.absences[0].from_us, maker.name))
 
+    def most_wide_us(self, symbol: str) -> int | None:
+        """When for the first time more than half of a symbol's makers quoted wide."""
+        spells = self.wide_spells.get(symbol)
+        return spells[0].from_us if spells else None
+
     def most_gone_us(self, symbol: str) -> int | None:
         """When for the first time more than half of a symbol's makers were gone."""
         spells = self.gone_spells.get(symbol)
@@ -145,6 +159,7 @@ class MarketMakers:
                     makers[name].since_us = event.ts_us
                 maker = makers[name]
                 maker.depth = book.sample.makers[name]
+                _judge_spread(maker, event)
                 found.extend(self._judge(maker, event))
             found.extend(self._judge_all(symbol, event))
         return found
@@ -229,8 +244,12 @@ class MarketMakers:
 
     def _judge_all(self, symbol: str, event: e.ClockTicked) -> Iterator[Finding]:
         makers = self.makers[symbol]
+        wide = [name for name, maker in makers.items() if maker.is_wide]
         slack = [name for name, maker in makers.items() if maker.state is not Presence.QUOTING]
         gone = [name for name in slack if makers[name].state is Presence.GONE]
+        spells = self.wide_spells.setdefault(symbol, [])
+        if _turns(spells, most=2 * len(wide) > len(makers)):
+            yield self._turn(symbol, spells, event, "makers-wide", Severity.WATCH, "quote wide in", wide)
         spells = self.thin_spells.setdefault(symbol, [])
         if _turns(spells, most=2 * len(slack) > len(makers)):
             yield self._turn(symbol, spells, event, "makers-thin", Severity.WARNING, "have thinned out in", slack)
@@ -276,6 +295,24 @@ class MarketMakers:
             seq=since.seq,
             subject=maker.name,
         )
+
+
+def _judge_spread(maker: Maker, event: e.ClockTicked) -> None:
+    spread = maker.depth.spread_ppm
+    if spread is not None and not maker.is_wide:
+        maker.normal_spread.put(event.ts_us, spread)
+    normal = maker.normal_spread.value
+    if not normal:
+        return
+    if maker.is_wide:
+        narrow = spread is not None and 100 * spread < NARROW_PERCENT * normal
+        turns = maker.narrow.for_us(narrow, event) >= NARROW_FOR_US
+    else:
+        wide = spread is not None and 100 * spread > WIDE_PERCENT * normal
+        turns = maker.wide.for_us(wide, event) >= WIDE_FOR_US
+    if turns:
+        maker.is_wide = not maker.is_wide
+        maker.wide, maker.narrow = Held(), Held()
 
 
 def _turns(spells: list[Spell], *, most: bool) -> bool:

@@ -25,6 +25,7 @@ class Figure(Struct, frozen=True):
 
 
 NEWS = Figure("20:00 (others: 20:50)", ACCOUNT, "M")
+WIDENING = Figure("20:00: they stay, but widen", ACCOUNT, "M")
 THINNING = Figure("20:40", ACCOUNT, "M")
 FULL_WITHDRAWAL = Figure("21:00", ACCOUNT, "M")
 WARNING_TIME = Figure("20-40 min", ACCOUNT, "M")

@@ -368,7 +368,7 @@ def _add_leaving(line: _Timeline, board: Board, token: str) -> None:
     makers = board.market_makers
     thin = sorted((maker.thin_from_us, maker.name) for maker in makers.of(token) if maker.thin_from_us is not None)
     leaving = makers.leaving_order(token)
-    line.add("widen", opened.get("spread-wide"), "spread over twice its normal", token)
+    line.add("widen", makers.most_wide_us(token), "most makers have widened", token, record.WIDENING)
     if thin:
         line.add("thin", thin[0][0], f"{thin[0][1]} thins out, the first maker", token)
     line.add("most_thin", makers.most_thin_us(token), "most makers have thinned out", token, record.THINNING)

@@ -180,13 +180,22 @@ def test_a_low_book_is_one_finding_from_its_onset_to_its_recovery_with_the_troug
     assert opened.id == closed.id == f"depth-low/{VENUE}/{TOKEN}/{onset_seq}"
     assert opened.values["since_us"] == onset_us
     assert opened.text == "TOKEN-PERP: depth $2.00k, 10 % of its normal $20.0k"
-    assert closed.text == "TOKEN-PERP: depth back to 60 %; its trough was $400 at 20:00:02"
+    assert closed.text == "TOKEN-PERP: depth back to 60 %; its trough was $400 at 20:01:00"
     trough = depth.books[TOKEN].trough
     assert trough is not None and (trough.value, trough.normal) == (400 * USD, 20_000 * USD)
 
 
-@pytest.mark.parametrize(("half_width", "wide"), [(19, False), (20, False), (23, True)])
-def test_a_spread_over_twice_its_normal_for_three_minutes_is_wide(half_width: int, wide: bool) -> None:
+def test_a_book_that_is_swept_for_a_second_is_no_trough() -> None:
+    depth, story = a_book()
+    story.quote(1, [(9_990, 100)], [(10_010, 100)]).minutes(10)
+    story.quote(1, [], []).seconds(1)
+    story.quote(1, [(9_990, 100)], [(10_010, 100)]).minutes(2)
+    trough = depth.books[TOKEN].trough
+    assert trough is not None and 100 * trough.value > 95 * trough.normal
+
+
+@pytest.mark.parametrize(("half_width", "wide"), [(15, False), (16, False), (19, True)])
+def test_a_spread_over_eight_fifths_of_its_normal_for_three_minutes_is_wide(half_width: int, wide: bool) -> None:
     _, story = a_book()
     story.quote(1, [(9_990, 10)], [(10_010, 10)]).minutes(10)
     story.quote(1, [(10_000 - half_width, 10)], [(10_000 + half_width, 10)]).minutes(6)

@@ -48,6 +48,34 @@ def test_a_maker_is_thin_once_it_has_been_so_for_thirty_seconds(seconds: int, fo
     assert state(makers) is found
 
 
+@pytest.mark.parametrize(("half_width", "wide"), [(14, False), (15, False), (16, True)])
+def test_a_maker_whose_spread_is_over_three_halves_of_its_normal_is_wide(half_width: int, wide: bool) -> None:
+    makers, story = makers_at_work()
+    story.quote(1, [(10_000 - half_width, 100)], [(10_000 + half_width, 100)]).minutes()
+    assert makers.makers[TOKEN]["MM1"].is_wide is wide
+
+
+@pytest.mark.parametrize(("seconds", "wide"), [(29, False), (30, False), (31, True)])
+def test_a_maker_is_wide_once_it_has_been_so_for_thirty_seconds(seconds: int, wide: bool) -> None:
+    makers, story = makers_at_work()
+    story.quote(1, [(9_970, 100)], [(10_030, 100)]).seconds(seconds)
+    assert makers.makers[TOKEN]["MM1"].is_wide is wide
+
+
+@pytest.mark.parametrize(("wide_makers", "told"), [(2, False), (3, True), (4, True)])
+def test_that_most_makers_widen_is_one_finding_until_most_are_narrow_again(wide_makers: int, told: bool) -> None:
+    makers, story = makers_at_work()
+    for account in range(1, wide_makers + 1):
+        story.quote(account, [(9_970, 200)], [(10_030, 200)])
+    story.minutes(2)
+    assert [state for state, _ in story.told("makers-wide")] == (["open"] if told else [])
+    assert (makers.most_wide_us(TOKEN) is not None) is told
+    for account in range(1, wide_makers + 1):
+        full(story, account)
+    story.minutes(3)
+    assert [state for state, _ in story.told("makers-wide")] == (["open", "close"] if told else [])
+
+
 @pytest.mark.parametrize(("seconds", "found"), [(10, Presence.QUOTING), (11, Presence.GONE), (12, Presence.GONE)])
 def test_a_maker_is_gone_once_it_has_had_no_quote_for_ten_seconds(seconds: int, found: Presence) -> None:
     makers, story = makers_at_work()
