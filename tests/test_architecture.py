@@ -43,15 +43,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 MESSAGES_FROM_OUTSIDE = {"__future__", "collections", "decimal", "enum", "typing", "msgspec"}
 CORE_FROM_OUTSIDE = {
     "__future__",
-    "bisect",
     "collections",
-    "dataclasses",
-    "decimal",
     "enum",
     "functools",
     "heapq",
     "itertools",
-    "operator",
     "typing",
     "msgspec",
     "sortedcontainers",
