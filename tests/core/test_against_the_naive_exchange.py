@@ -157,16 +157,15 @@ def test_any_history_brings_the_same_events_as_the_naive_exchange(told: list[Any
 
 
 @pytest.mark.prove
-@settings(max_examples=2_000, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1_000, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @given(told=histories(chapters=20))
 def test_very_many_histories_bring_the_same_events_as_the_naive_exchange(told: list[AnyInput]) -> None:
     assert difference(told, NaiveExchange(VENUE), Counter()) is None
 
 
 @pytest.mark.prove
-@pytest.mark.parametrize("thousand", range(1, 4))
-def test_a_thousand_long_histories_bring_the_same_events_as_the_naive_exchange(thousand: int) -> None:
-    for seed in range(thousand * 1_000, (thousand + 1) * 1_000):
+def test_a_thousand_long_histories_bring_the_same_events_as_the_naive_exchange() -> None:
+    for seed in range(1_000, 2_000):
         parted = difference(history(seed, 300), NaiveExchange(VENUE), Counter())
         assert parted is None, f"seed {seed}, {parted}"
 
