@@ -118,9 +118,7 @@ class ShockProducer:
         self._source = outside.source
         self._path = path
         self._tick_sizes = dict(tick_sizes)
-        self._news = sorted(
-            ((micros(news.at, outside.shift_s), news) for news in outside.news), key=lambda due: due[0]
-        )
+        self._news = sorted(((micros(news.at, outside.shift_s), news) for news in outside.news), key=lambda due: due[0])
         self._published = 0
 
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> list[Input]:
@@ -147,7 +145,9 @@ def _path(
 ) -> dict[str, list[float]]:
     knot_steps = [_step(knot.at, outside, start_us) for knot in outside.knots]
     news_moves = {_step(news.at, outside, start_us): news.moves_pct for news in outside.news}
-    restless = [_between(knot_steps, [knot.noise for knot in outside.knots], step, {}) for step in range(steps)]
+    # A smaller shock is a calmer one too: what volatility is above the normal one belongs to it.
+    factors = [min(knot.noise, 1.0) + outside.scale * max(knot.noise - 1.0, 0.0) for knot in outside.knots]
+    restless = [_between(knot_steps, factors, step, {}) for step in range(steps)]
     keep = 1.0 - 1.0 / outside.reversion_s
     own_share = (1.0 - outside.common_share**2) ** 0.5
     common = [noise.normal(step) for step in range(steps)]
@@ -158,8 +158,7 @@ def _path(
         line: list[float] = []
         away = 0.0
         for step in range(steps):
-            # A smaller shock is a calmer one too: the extra volatility belongs to it.
-            sigma = normal_bp * 1e-4 * max(0.0, 1.0 + outside.scale * (restless[step] - 1.0))
+            sigma = normal_bp * 1e-4 * restless[step]
             away = keep * away + sigma * (outside.common_share * common[step] + own_share * noise.normal(step, number))
             given = _between(knot_steps, knots, step, jumps)
             line.append((knots[0] + outside.scale * (given - knots[0])) * exp(away))

@@ -428,9 +428,7 @@ class MomentumShorts(_Population):
         super().__init__("momentum", venue, [one for many in accounts.values() for one in many], view, noise)
         self._momentum = momentum
         self._sizes = sizes
-        self._marks: dict[str, deque[int]] = {
-            symbol: deque(maxlen=momentum.lookback_s + 1) for symbol in accounts
-        }
+        self._marks: dict[str, deque[int]] = {symbol: deque(maxlen=momentum.lookback_s + 1) for symbol in accounts}
         # Each has its own trigger: whose is smallest comes first, so it stands last in the list.
         self._waiting = {
             symbol: sorted(

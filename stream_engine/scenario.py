@@ -1,7 +1,7 @@
 """Scenario: a TOML file from which a whole run follows, checked to the last key before anything starts.
 
-Read      1 the file  2 the overrides (`makers.stay=true`, `makers.MM1.capital_scale=2`)  3 every key against the schema,
-          an unknown one stops with its path and the nearest name  4 every value  5 what the values say together.
+Read      1 the file  2 the overrides (`makers.stay=true`, `makers.MM1.capital_scale=2`)  3 every key by the schema:
+          an unknown one stops with its path and the nearest name  4 every value  5 what they say together.
 Paths     a.b.c; an element of a list by its number or its name, and where a table has one list of named things, the
           list's own name may be left out (`makers.MM1` is `makers.desks.MM1`).
 Dates     Only the bounds of the run, the knots of the outside path, the news and the feed faults have any. All of them
@@ -486,9 +486,7 @@ def agents(scenario: Scenario, seed: int) -> list[Agent]:
         made.append(NoiseTraders(venue, cast.noise, scenario.noise, sizes, view(), Noise(seed, "noise")))
     if scenario.near_book is not None:
         noise = Noise(seed, "near-book")
-        near = NearBookTraders(
-            venue, cast.near_book, scenario.near_book, sizes, view(books=False), cast.path, noise
-        )
+        near = NearBookTraders(venue, cast.near_book, scenario.near_book, sizes, view(books=False), cast.path, noise)
         made.append(near)
     if scenario.arbitrage is not None:
         noise = Noise(seed, "arbitrage")
@@ -559,9 +557,7 @@ def _add_hedgers(scenario: Scenario, cast: _Cast, seed: int) -> dict[str, int]:
         leverage = {leg.symbol: leg.leverage for leg in hedgers.legs}
         cast.portfolios[account] = lots
         cast.accounts.append((account, f"hedger-{number + 1}"))
-        money = sum(
-            abs(size) * cast.perpetuals[symbol].lot_usdt / leverage[symbol] for symbol, size in lots.items()
-        )
+        money = sum(abs(size) * cast.perpetuals[symbol].lot_usdt / leverage[symbol] for symbol, size in lots.items())
         cast.money.append((account, money))
         for symbol, size in lots.items():
             held[symbol] += size
@@ -585,9 +581,7 @@ def _add_populations(scenario: Scenario, cast: _Cast, seed: int) -> None:
                 leverage = momentum.leverage_from + span * noise.uniform(account, 2)
                 cast.money.append((account, max(1.0, momentum.size_of_depth * depth[symbol] / leverage)))
     if scenario.noise is not None:
-        cast.noise = _accounts(
-            cast, symbols, scenario.noise.traders, NOISE_FROM, "noise", scenario.noise.capital_usdt
-        )
+        cast.noise = _accounts(cast, symbols, scenario.noise.traders, NOISE_FROM, "noise", scenario.noise.capital_usdt)
     near = scenario.near_book
     if near is not None:
         cast.near_book = _accounts(cast, symbols, near.accounts, NEAR_FROM, "near", near.capital_usdt)

@@ -1,0 +1,92 @@
+"""A stage for one participant: a market that follows the outside price, and no exchange behind it."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from producers.agent import Agent
+from producers.market_maker import Desk, Makers, MarketMaker, Scale
+from producers.market_view import MarketView
+from producers.noise import Noise
+from producers.shocks import SECOND_US, FeedFault, Knot, Outside, OutsidePath
+from stream_engine.messages.events import AnyEvent, MarkPriceChanged, OpenInterestChanged, Traded
+from stream_engine.messages.inputs import Input, MassQuote, Side
+from stream_engine.messages.instrument import IndexSource, Instrument, Tier
+
+START = datetime(2025, 10, 10, 20, 0, tzinfo=UTC)
+START_US = round(START.timestamp()) * SECOND_US
+VENUE, SYMBOL, ACCOUNT, OTHER = "alpha", "COIN", 1, 2
+SCALE = Scale(depth_usdt=1_000_000, half_spread=5e-4, volatility=1e-4)
+
+
+def an_instrument() -> Instrument:
+    """A coin of about 100 USDT in ticks of a cent and lots of a hundredth: one lot gains 100 micro-quote per tick."""
+    return Instrument(
+        symbol=SYMBOL, tick_size="0.01", lot_size="0.01", tick_value=100, max_price=100_000, max_size=10_000_000,
+        tiers=(Tier(0, 10_000),), sources=(IndexSource("spot", 1),),
+    )  # fmt: skip
+
+
+def a_view() -> MarketView:
+    return MarketView(VENUE, {SYMBOL: an_instrument()})
+
+
+def an_outside(*knots: tuple[int, float], noise: float = 0.0, faults: Iterable[tuple[int, int]] = ()) -> Outside:
+    """Prices at seconds after the start; without noise the path is exactly that."""
+    return Outside(
+        knots=[Knot(START + timedelta(seconds=at), {SYMBOL: price}, noise) for at, price in knots],
+        faults=[FeedFault(START + timedelta(seconds=a), START + timedelta(seconds=b)) for a, b in faults],
+    )
+
+
+def a_path(outside: Outside, seconds: int = 3_600, seed: int = 1) -> OutsidePath:
+    shift_us = outside.shift_s * SECOND_US
+    end_us = START_US + seconds * SECOND_US
+    return OutsidePath(outside, {SYMBOL: 1.0}, START_US + shift_us, end_us + shift_us, Noise(seed, "outside"))
+
+
+def a_desk(**changes: float | int | str) -> Desk:
+    fields: dict[str, float | int | str] = {
+        "name": "MM1", "capital_usdt": 10_000_000.0, "share": 0.5, "horizon_s": 4.0, "requote_s": 1, "feed_lag_s": 0,
+        "boldness": 4.0, "accepts_pct": 2.0, "loss_budget_pct": 8.0, "inventory_limit": 6.0, "hedge_s": 40.0,
+        "feed_age_s": 5, "gap_pct": 4.0, "return_gap_pct": 30.0, "alone": 0.3, "hold_s": 30, "return_s": 120,
+        "ramp_s": 60.0,
+    }  # fmt: skip
+    return Desk(**(fields | changes))  # type: ignore[arg-type]
+
+
+def a_maker(path: OutsidePath, desk: Desk | None = None, **settings: float | bool) -> MarketMaker:
+    desk = desk or a_desk()
+    makers = Makers([desk], **({"variation": 0.0} | settings))  # type: ignore[arg-type]
+    return MarketMaker(VENUE, ACCOUNT, desk, makers, {SYMBOL: SCALE}, a_view(), path, Noise(1, desk.name))
+
+
+def the_market(path: OutsidePath, second: int, start_us: int = START_US, gap: float = 0.0) -> list[AnyEvent]:
+    """What is published at a second: mark, index and last at the outside price, or off it by a share; 87 % are long."""
+    now_us = start_us + second * SECOND_US
+    price = round(path.prices(now_us)[SYMBOL] * 100 * (1 + gap))
+    return [
+        MarkPriceChanged(VENUE, second, 0, now_us, None, SYMBOL, price, price, price),
+        OpenInterestChanged(VENUE, second, 1, now_us, None, SYMBOL, 1_000_000, 87, 13),
+    ]
+
+
+def play(
+    agent: Agent, path: OutsidePath, seconds: Iterable[int], start_us: int = START_US, gap: float = 0.0
+) -> dict[int, Sequence[Input]]:
+    """What it sends, second by second, in a market that does nothing but follow the outside price."""
+    return {
+        second: agent.decide(start_us + second * SECOND_US, the_market(path, second, start_us, gap))
+        for second in seconds
+    }
+
+
+def quotes(sent: Iterable[Sequence[Input]]) -> list[MassQuote]:
+    return [each for inputs in sent for each in inputs if isinstance(each, MassQuote)]
+
+
+def a_fill(second: int, size: int, price: int, account_buys: bool, account: int = ACCOUNT) -> Traded:
+    """The account's resting order was hit for so many lots."""
+    return Traded(
+        VENUE, second, 2, START_US + second * SECOND_US, None, SYMBOL, price, size, OTHER, 1,
+        Side.SELL if account_buys else Side.BUY, 0, 0, account, 2, 0, 0,
+    )  # fmt: skip

@@ -1,0 +1,174 @@
+"""A maker weighs cost against income; what it does follows from what it sees."""
+
+from collections.abc import Iterable
+
+import msgspec
+import pytest
+
+from producers.market_maker import LEVELS
+from producers.shocks import SECOND_US
+from stream_engine.messages.inputs import MassQuote, QuoteCancel
+from tests.agents.stage import (
+    SCALE,
+    START_US,
+    a_desk,
+    a_fill,
+    a_maker,
+    a_path,
+    an_outside,
+    play,
+    quotes,
+    the_market,
+)
+
+CALM = an_outside((0, 100.0))
+A_FALL = an_outside((0, 100.0), (300, 100.0), (2_700, 88.0), (3_300, 88.0), noise=1.0)
+
+
+def half_spread(quote: MassQuote) -> float:
+    return (quote.asks[0][0] - quote.bids[0][0]) / (quote.asks[0][0] + quote.bids[0][0])
+
+
+def shown_usdt(quote: MassQuote) -> float:
+    return sum(price * size * 1e-4 for price, size in (*quote.bids, *quote.asks))
+
+
+def states(labels: Iterable[object]) -> list[tuple[int, str, str]]:
+    return [((each.ts_us - START_US) // SECOND_US, each.state, each.reason) for each in labels]  # type: ignore[attr-defined]
+
+
+def withdrew_at(maker: object) -> int | None:
+    return next((at for at, state, _ in states(maker.labels) if state == "withdrew"), None)  # type: ignore[attr-defined]
+
+
+def test_it_quotes_eight_levels_on_both_sides_of_the_outside_price() -> None:
+    path = a_path(CALM)
+    quote = quotes(play(a_maker(path), path, range(1)).values())[0]
+    assert len(quote.bids) == len(quote.asks) == len(LEVELS)
+    assert quote.bids[0][0] < 10_000 < quote.asks[0][0]
+    assert half_spread(quote) == pytest.approx(SCALE.half_spread, rel=0.2)
+
+
+def test_in_normal_times_it_shows_its_share_of_the_depth_within_one_percent() -> None:
+    path = a_path(CALM)
+    quote = quotes(play(a_maker(path), path, range(1)).values())[0]
+    near = sum(price * size * 1e-4 for price, size in (*quote.bids, *quote.asks) if abs(price - 10_000) <= 100)
+    assert near == pytest.approx(0.5 * SCALE.depth_usdt, rel=0.02)
+
+
+def test_while_nothing_moves_it_sends_nothing_new() -> None:
+    path = a_path(CALM)
+    assert len(quotes(play(a_maker(path), path, range(600)).values())) == 1
+
+
+def test_after_a_fill_it_quotes_again_with_a_newer_id() -> None:
+    path = a_path(CALM)
+    maker = a_maker(path)
+    first = quotes(play(maker, path, range(5)).values())[-1]
+    again = maker.decide(START_US + 5 * SECOND_US, [a_fill(5, 10, 9_995, account_buys=True), *the_market(path, 5)])
+    assert [quote.quote_id for quote in quotes([again])] == [first.quote_id + 1]
+
+
+def test_what_it_has_bought_makes_it_bid_less_and_lean_down() -> None:
+    path = a_path(CALM)
+    maker = a_maker(path)
+    before = quotes(play(maker, path, range(5)).values())[-1]
+    fill = a_fill(5, 900_000, 9_995, account_buys=True)
+    after = quotes([maker.decide(START_US + 5 * SECOND_US, [fill, *the_market(path, 5)])])[0]
+    assert sum(size for _, size in after.bids) < sum(size for _, size in before.bids)
+    assert sum(size for _, size in after.asks) >= sum(size for _, size in before.asks)
+    assert after.bids[0][0] + after.asks[0][0] < before.bids[0][0] + before.asks[0][0]
+
+
+def test_a_restless_market_makes_it_quote_wider_and_less() -> None:
+    calm, rough = (a_path(an_outside((0, 100.0), (3_600, 100.0), noise=noise)) for noise in (1.0, 10.0))
+    quiet = quotes(play(a_maker(calm), calm, range(300)).values())[-1]
+    wild = quotes(play(a_maker(rough), rough, range(300)).values())[-1]
+    assert half_spread(wild) > 2 * half_spread(quiet)
+    assert shown_usdt(wild) < 0.8 * shown_usdt(quiet)
+
+
+@pytest.mark.parametrize(("age", "leaves"), [(4, False), (5, False), (6, True)])
+def test_it_withdraws_the_moment_its_feed_is_older_than_it_bears(age: int, leaves: bool) -> None:
+    path = a_path(an_outside((0, 100.0), faults=[(100, 100 + age)]))
+    maker = a_maker(path, a_desk(feed_age_s=5))
+    sent = play(maker, path, range(100 + age))
+    assert withdrew_at(maker) == (105 if leaves else None)
+    assert isinstance(sent[99 + age][0], QuoteCancel) if leaves else not sent[99 + age]
+
+
+def test_a_gap_between_mark_and_outside_drives_it_out_only_when_it_lasts() -> None:
+    path = a_path(CALM)
+    maker = a_maker(path, a_desk(gap_pct=4.0, hold_s=30))
+    play(maker, path, range(0, 10))
+    play(maker, path, range(10, 39), gap=-0.05)
+    assert withdrew_at(maker) is None
+    play(maker, path, range(39, 40), gap=-0.05)
+    assert states(maker.labels)[-1] == (39, "withdrew", "gap")
+
+
+@pytest.mark.parametrize(("gap", "leaves"), [(0.039, False), (0.041, True)])
+def test_a_gap_inside_its_bound_is_borne(gap: float, leaves: bool) -> None:
+    path = a_path(CALM)
+    maker = a_maker(path, a_desk(gap_pct=4.0))
+    play(maker, path, range(60), gap=-gap)
+    assert (withdrew_at(maker) is not None) == leaves
+
+
+def test_in_a_fall_with_a_crowd_of_longs_it_thins_and_then_withdraws_under_strain() -> None:
+    path = a_path(A_FALL)
+    maker = a_maker(path)
+    play(maker, path, range(2_700))
+    thinned = next(at for at, state, _ in states(maker.labels) if state == "thinned")
+    left = withdrew_at(maker)
+    assert left is not None and 300 < thinned < left
+    assert "strain" in [reason for _, state, reason in states(maker.labels) if state == "withdrew"]
+
+
+def test_with_twice_the_capital_it_leaves_later() -> None:
+    path = a_path(A_FALL)
+    poor, rich = a_maker(path), a_maker(path, a_desk(capital_scale=2.0))
+    play(poor, path, range(2_700))
+    play(rich, path, range(2_700))
+    left, later = withdrew_at(poor), withdrew_at(rich)
+    assert left is not None and (later is None or later > left)
+
+
+def test_made_to_stay_it_never_withdraws_and_keeps_to_its_duty() -> None:
+    path = a_path(an_outside((0, 100.0), (300, 100.0), (2_700, 70.0), noise=8.0, faults=[(900, 920)]))
+    maker = a_maker(path, stay=True, duty_size=0.5, duty_width_pct=0.5)
+    made = quotes(play(maker, path, range(2_700), gap=-0.1).values())
+    assert withdrew_at(maker) is None
+    assert max(half_spread(quote) for quote in made) < 0.0055
+    full = shown_usdt(quotes(play(a_maker(a_path(CALM)), a_path(CALM), range(1)).values())[0])
+    assert min(shown_usdt(quote) for quote in made) > 0.5 * full * 0.65  # half the lots, at prices down to 0.7
+
+
+def test_it_returns_once_it_has_been_calm_for_long_enough_and_fills_up_slowly() -> None:
+    path = a_path(an_outside((0, 100.0), faults=[(100, 110)]))
+    maker = a_maker(path, a_desk(feed_age_s=5, return_s=120, ramp_s=60.0))
+    sent = play(maker, path, range(600))
+    assert [(at, state) for at, state, _ in states(maker.labels)] == [(105, "withdrew"), (229, "returned")]
+    back = quotes(sent[second] for second in range(229, 600))
+    assert shown_usdt(back[0]) < 0.1 * shown_usdt(back[-1])
+
+
+def test_every_new_low_outside_begins_the_wait_anew() -> None:
+    falling = an_outside((0, 100.0), (110, 100.0), (400, 99.0), faults=[(100, 110)])
+    maker = a_maker(a_path(falling), a_desk(feed_age_s=5, return_s=120))
+    play(maker, a_path(falling), range(600))
+    assert states(maker.labels)[-1][:2] == (520, "returned")
+
+
+def test_an_hour_later_it_does_the_same_an_hour_later() -> None:
+    path = a_path(A_FALL)
+    maker = a_maker(path)
+    sent = play(maker, path, range(1_500))
+    later_us = START_US + 3_600 * SECOND_US
+    late_path = a_path(msgspec.structs.replace(A_FALL, shift_s=3_600))
+    late = a_maker(late_path)
+    late_sent = play(late, late_path, range(1_500), start_us=later_us)
+    assert [(quote.quote_id, quote.bids, quote.asks) for quote in quotes(sent.values())] == [
+        (quote.quote_id, quote.bids, quote.asks) for quote in quotes(late_sent.values())
+    ]
+    assert [each.ts_us + 3_600 * SECOND_US for each in maker.labels] == [each.ts_us for each in late.labels]

@@ -1,0 +1,339 @@
+"""A scenario is read strictly, says what is wrong and where, and everything of a run follows from it."""
+
+import os
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+import pytest
+from msgspec import Struct
+
+from stream_engine import scenario as scenarios
+from stream_engine.core import invariants
+from stream_engine.core.exchange import Exchange
+from stream_engine.messages.codec import encode
+from stream_engine.messages.events import ControlRejected, LiquidationStarted
+from stream_engine.messages.inputs import ClockTick, IndexPrices, Input, SeedPositions
+from stream_engine.messages.topics import INPUT_TOPIC, MAX_INPUT_BYTES
+from stream_engine.scenario import Scenario, ScenarioError, agents, clock, load, names, setup
+
+QUIET = scenarios.text("quiet-day")
+FIRST_KNOT = "knots = [{ at = 2025-10-09T14:00:00Z, prices = { BTC = 121500.0, TOKEN = 4.1 } }]"
+
+
+def a_file(folder: Path, text: str) -> str:
+    path = folder / "a.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def changed(folder: Path, before: str, after: str) -> str:
+    assert before in QUIET
+    return a_file(folder, QUIET.replace(before, after, 1))
+
+
+def complaint(name_or_path: str, *overrides: str) -> str:
+    with pytest.raises(ScenarioError) as caught:
+        load(name_or_path, overrides)
+    return str(caught.value)
+
+
+# reading --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["hedged-portfolio", "oct10", "quiet-day"])
+def test_the_shipped_scenarios_are_sound_and_named_as_their_files(name: str) -> None:
+    assert name in names()
+    assert load(name).name == name
+
+
+def test_a_scenario_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
+    assert load(changed(tmp_path, 'name = "quiet-day"', 'name = "mine"')).name == "mine"
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
+    said = complaint("oct-10")
+    assert said.startswith("oct-10: no scenario of this name; the nearest is oct10")
+
+
+def test_a_file_that_is_no_toml_says_where(tmp_path: Path) -> None:
+    assert "line 1" in complaint(a_file(tmp_path, "name = = 1\n"))
+
+
+def test_an_unknown_key_stops_at_once_with_its_path_and_the_nearest_name(tmp_path: Path) -> None:
+    said = complaint(changed(tmp_path, "stay = false", "stays = false"))
+    assert said == "makers.stays: there is no such setting; the nearest is stay"
+
+
+def test_an_unknown_key_deep_in_a_list_has_the_whole_path(tmp_path: Path) -> None:
+    said = complaint(changed(tmp_path, 'name = "MM2", capital_usdt', 'name = "MM2", capital_usd'))
+    assert said == "makers.desks[1].capital_usd: there is no such setting; the nearest is capital_usdt"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("fund_usdt = 500_000", 'fund_usdt = "much"', "venue.fund_usdt: expected `float`, got `str`"),
+        ("fund_usdt = 500_000", "fund_usdt = 0", "venue.fund_usdt: expected `float` > 0.0"),
+        ("accounts = 600", "accounts = 0", "population.accounts: expected `int` >= 1"),
+        ("share = 0.30", "share = 1.5", "makers.desks[0].share: expected `float` <= 1.0"),
+        ("half_spread_bp = 1.5\n", "", "markets[0]: object missing required field `half_spread_bp`"),
+    ],
+)
+def test_a_wrong_value_is_answered_with_its_path_and_what_was_expected(
+    tmp_path: Path, before: str, after: str, said: str
+) -> None:
+    assert complaint(changed(tmp_path, before, after)) == said
+
+
+# overrides ------------------------------------------------------------------------------------------------
+
+
+def test_a_setting_is_overridden_by_its_path() -> None:
+    assert load("oct10").makers.stay is False
+    assert load("oct10", ["makers.stay=true"]).makers.stay is True
+
+
+@pytest.mark.parametrize("path", ["makers.MM3", "makers.desks.MM3", "makers.desks.2"])
+def test_an_element_of_a_list_is_addressed_by_its_name_or_number_and_the_list_may_be_left_out(path: str) -> None:
+    before, after = load("oct10"), load("oct10", [f"{path}.capital_scale=2"])
+    scales = [desk.capital_scale for desk in after.makers.desks]
+    assert [desk.capital_scale for desk in before.makers.desks] == [1.0] * 5
+    assert scales == [1.0, 1.0, 2.0, 1.0, 1.0]
+
+
+def test_markets_are_addressed_by_their_symbol() -> None:
+    changed_market = load("oct10", ["markets.TOKEN.depth_usdt=5"]).markets
+    assert {market.symbol: market.depth_usdt == 5 for market in changed_market} == {
+        "BTC": False, "ETH": False, "DOGE": False, "TOKEN": True,
+    }  # fmt: skip
+
+
+def test_of_two_overrides_of_one_setting_the_last_holds() -> None:
+    assert load("oct10", ["outside.scale=0.5", "outside.scale=0.25"]).outside.scale == 0.25
+
+
+def test_a_table_of_defaults_may_be_overridden_though_the_file_does_not_have_it(tmp_path: Path) -> None:
+    without = changed(tmp_path, "[momentum]\nsellers = 5\n", "")
+    assert load(without).momentum is None
+    momentum = load(without, ["momentum.sellers=3"]).momentum
+    assert momentum is not None and momentum.sellers == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("makers.stay", "makers.stay: expected a.b=value"),
+        ("makers..stay=1", "makers..stay=1: expected a.b=value"),
+        ("makers.sta=true", "makers.sta: there is no such setting; the nearest is stay"),
+        ("makers.MM9.capital_scale=2", "makers.MM9: there is no such setting"),
+        ("makers.desks.MM9.capital_scale=2", "makers.desks.MM9: there is no such table to set capital_scale in"),
+        ("makers.desks.9=1", "makers.desks.9: the list has no element 9"),
+        ("outside.scale=half", "outside.scale: expected `float`, got `str`"),
+        ("name.x=1", "name: there is no such table to set x in"),
+    ],
+)
+def test_an_override_that_fits_nothing_is_answered_with_its_path(override: str, said: str) -> None:
+    assert complaint("oct10", override).startswith(said)
+
+
+# what the values say together -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("second", "sound"), [(59, False), (60, True), (61, True)])
+def test_knots_lie_a_minute_apart_or_more(tmp_path: Path, second: int, sound: bool) -> None:
+    at = f"14:{second // 60:02}:{second % 60:02}"
+    knots = FIRST_KNOT.replace("}]", "}, { at = 2025-10-09T" + at + "Z, prices = { BTC = 1.0, TOKEN = 1.0 } }]")
+    path = changed(tmp_path, FIRST_KNOT, knots)
+    if sound:
+        assert len(load(path).outside.knots) == 2
+    else:
+        assert complaint(path).startswith("outside.knots[1].at: expected a minute or more after the knot before it")
+
+
+def test_knots_that_are_not_in_order_are_refused(tmp_path: Path) -> None:
+    knots = FIRST_KNOT.replace("}]", "}, { at = 2025-10-09T13:00:00Z, prices = { BTC = 1.0, TOKEN = 1.0 } }]")
+    assert complaint(changed(tmp_path, FIRST_KNOT, knots)).startswith("outside.knots[1].at")
+
+
+NEWS = 'news = [{ at = 2025-10-09T14:10:00Z, label = "x", headline = "x", moves_pct = { BTC = -5.0 } }]'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (", TOKEN = 4.1 }", " }", "outside.knots[0].prices: expected a price of each market and no other"),
+        ("2025-10-09T14:30:00Z", "2025-10-09T14:00:00Z", "run.end: expected later than run.start"),
+        ("end = 2025-10-09T14:30:00Z", "end = 2025-10-09T14:30:00.5Z", "run.end: expected a whole second"),
+        (FIRST_KNOT, NEWS + "\n" + FIRST_KNOT, "outside.news[0].at: news that moves a price needs a knot at its time"),
+        ('source = "spot"', 'source = "own"', "outside.source: own stands for the venue's own trades"),
+        ('tick_size = "0.1"', 'tick_size = "0.0001"', "markets[0]: tick_size * lot_size is no whole number"),
+        ('tick_size = "0.1"', 'tick_size = "x"', "markets[0].tick_size: expected tick and lot as decimal numbers"),
+        ("[0, 25_000]]", "[9, 25_000]]", "markets[0].tiers: expected rising bounds, the last of them 0"),
+        ("max_leverage = 50", "max_leverage = 5", "markets[0].default_leverage: expected at most max_leverage (5)"),
+        ("split = { BTC = 0.5, TOKEN = 0.5 }", "split = { BTC = 1.0 }", "population.split: expected a value of each"),
+        ('name = "MM2"', 'name = "MM1"', "makers.desks: a name is given twice"),
+        ("accounts = 600", "accounts = 100_000", "population.accounts: on BTC more than fit one record"),
+        ('symbol = "TOKEN"', 'symbol = "BTC"', "markets: a symbol is listed twice"),
+    ],
+)
+def test_what_contradicts_itself_is_refused_with_its_path(tmp_path: Path, before: str, after: str, said: str) -> None:
+    assert complaint(changed(tmp_path, before, after)).startswith(said)
+
+
+def test_a_time_without_its_zone_is_refused(tmp_path: Path) -> None:
+    text = QUIET.replace("2025-10-09T14:00:00Z", "2025-10-09T14:00:00").replace(
+        "2025-10-09T14:30:00Z", "2025-10-09T14:30:00"
+    )
+    assert complaint(a_file(tmp_path, text)).startswith("run.start: expected a time with its zone")
+
+
+def test_makers_and_large_accounts_that_hold_more_than_the_short_side_are_refused() -> None:
+    scenario = load("quiet-day", ["population.maker_share=0.8", "population.large_share=0.5"])
+    with pytest.raises(ScenarioError, match="population: on BTC makers, portfolios and large accounts leave"):
+        setup(scenario, 1)
+
+
+# times ----------------------------------------------------------------------------------------------------
+
+WITH_DATES = {"run.start", "run.end", "outside.knots[].at", "outside.news[].at", "outside.faults[].start",
+              "outside.faults[].end"}  # fmt: skip
+
+
+def fields(kind: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every field of the schema by its path, and its type."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        for name, below in get_type_hints(kind, include_extras=True).items():
+            yield from fields(below, f"{path}.{name}" if path else name)
+    elif origin is Annotated:
+        yield from fields(arguments[0], path)
+    elif origin is list:
+        yield from fields(arguments[0], f"{path}[]")
+    elif arguments:
+        for each in arguments:
+            yield from fields(each, path)
+    else:
+        yield path, kind
+
+
+def test_only_bounds_knots_news_and_faults_have_dates() -> None:
+    assert {path for path, kind in fields(Scenario) if kind in (datetime, date, time)} == WITH_DATES
+
+
+def test_no_participant_can_be_given_a_time_of_day_in_another_guise() -> None:
+    # A date may hide in a number or a text: the schema of participants has neither texts but names, nor such names.
+    schema = dict(fields(Scenario))
+    participants = [path for path in schema if path.split(".")[0].removesuffix("[]") not in ("run", "outside")]
+    texts = {path for path in participants if schema[path] is str}
+    assert {path.split(".")[-1] for path in texts} <= NAMES | TABLES
+    assert not [path for path in participants if path.split(".")[-1] in ("at", "start", "end", "when", "time", "date")]
+    assert not [path for path in participants if path.endswith(("_at", "_us", "_utc", "_time"))]
+
+
+NAMES = {"name", "title", "symbol", "tick_size", "lot_size", "mark"}
+TABLES = {"split", "leverage_factor", "panic_pct", "profit_pct", "density_of_depth", "farthest_pct"}
+
+
+def test_one_setting_moves_every_time_by_the_same() -> None:
+    plain, shifted = load("oct10"), load("oct10", ["outside.shift_s=3600"])
+    hour_us = 3_600_000_000
+    assert clock(shifted).start_us == clock(plain).start_us + hour_us
+    assert clock(shifted).end_us == clock(plain).end_us + hour_us
+    moved = [msgspec.structs.replace(each, ts_us=each.ts_us + hour_us) for each in setup(plain, 7)]
+    assert setup(shifted, 7) == moved
+
+
+# what follows from it -------------------------------------------------------------------------------------
+
+
+def opened(name: str, seed: int) -> tuple[Exchange, list[Input]]:
+    """The exchange after the setup and the first prices; nothing of it may be refused."""
+    scenario = load(name)
+    exchange = Exchange(scenario.venue.name)
+    inputs = setup(scenario, seed)
+    start_us = clock(scenario).start_us
+    first = next(agent for agent in agents(scenario, seed) if agent.name == "outside").decide(start_us, [])
+    prices = [each for each in first if isinstance(each, IndexPrices)]
+    for each in [*inputs, ClockTick(scenario.venue.name, start_us), *prices]:
+        events = exchange.apply(each)  # type: ignore[arg-type]
+        assert not [event for event in events if isinstance(event, ControlRejected | LiquidationStarted)]
+    return exchange, inputs
+
+
+@pytest.mark.parametrize("name", ["hedged-portfolio", "oct10", "quiet-day"])
+def test_the_setup_is_taken_as_it_is_and_nobody_starts_below_maintenance(name: str) -> None:
+    exchange, _ = opened(name, 7)
+    invariants.check(exchange)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_longs_equal_shorts_to_the_lot_in_every_record(seed: int) -> None:
+    for each in setup(load("oct10"), seed):
+        if isinstance(each, SeedPositions):
+            sums: dict[str, int] = defaultdict(int)
+            for leg in each.legs:
+                sums[leg.symbol] += leg.size
+            assert set(sums.values()) == {0}
+
+
+def test_every_record_of_the_setup_is_small_enough_for_its_topic() -> None:
+    sizes = [(len(encode(each)), MAX_INPUT_BYTES[INPUT_TOPIC[type(each)]]) for each in setup(load("oct10"), 7)]
+    assert all(size <= most for size, most in sizes), sizes
+
+
+def test_some_ten_thousand_accounts_of_which_87_percent_are_long_and_a_few_hold_the_shorts() -> None:
+    legs = [leg for each in setup(load("oct10"), 7) if isinstance(each, SeedPositions) for leg in each.legs]
+    crowd = [leg for leg in legs if leg.account >= scenarios.CROWD_FROM]
+    assert 9_500 < len(crowd) < 10_500
+    assert sum(leg.size > 0 for leg in crowd) / len(crowd) == pytest.approx(0.87, abs=0.005)
+    shorts = Counter({leg.account: -leg.size for leg in legs if leg.symbol == "BTC" and leg.size < 0})
+    biggest = sum(lots for _, lots in shorts.most_common(len(shorts) // 20))
+    assert biggest > 0.6 * sum(shorts.values())
+
+
+def test_sizes_are_heavy_tailed() -> None:
+    legs = [leg for each in setup(load("oct10"), 7) if isinstance(each, SeedPositions) for leg in each.legs]
+    longs = sorted((leg.size for leg in legs if leg.symbol == "BTC" and leg.size > 0), reverse=True)
+    assert sum(longs[: len(longs) // 10]) > 0.4 * sum(longs)
+
+
+def test_seed_and_scenario_give_the_same_setup_and_another_seed_another() -> None:
+    scenario = load("oct10")
+    first = setup(scenario, 7)
+    assert first != setup(scenario, 8)
+    assert first == setup(scenario, 7)
+
+
+def test_the_setup_does_not_depend_on_the_interpreters_hash_seed() -> None:
+    program = (
+        "import hashlib\nfrom stream_engine.messages.codec import encode\n"
+        "from stream_engine.scenario import load, setup\n"
+        "print(hashlib.sha256(b''.join(map(encode, setup(load('quiet-day'), 7)))).hexdigest())"
+    )
+
+    def said(hash_seed: str) -> str:
+        environment = os.environ | {"PYTHONHASHSEED": hash_seed}
+        command = [sys.executable, "-c", program]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    assert said("0") == said("4242")
+
+
+def test_the_participants_are_new_for_every_run_and_each_has_a_name_of_its_own() -> None:
+    scenario = load("oct10")
+    one, other = agents(scenario, 7), agents(scenario, 7)
+    assert not {id(agent) for agent in one} & {id(agent) for agent in other}
+    assert len({agent.name for agent in one}) == len(one)
+    assert {"MM1", "MM2", "MM3", "MM4", "MM5"} < {agent.name for agent in one}
+
+
+def test_no_account_belongs_to_two_participants() -> None:
+    owners: Sequence[Any] = agents(load("oct10"), 7)
+    accounts = [account for agent in owners for account in agent.accounts]
+    assert len(set(accounts)) == len(accounts)
