@@ -92,7 +92,7 @@ def free_margin(account: Account, markets: dict[str, Market], besides: str | Non
 def initial_of(position: Position, market: Market) -> int:
     """Initial margin of the largest position that the open orders can lead to."""
     lots = worst_size(position.size, position.buying, position.selling)
-    return initial_margin(lots * market.mark * market.tick_value, position.initial_ppm) if lots else 0
+    return initial_margin(lots * market.mark * market.tick_value, position.initial_ppm, market.table) if lots else 0
 
 
 def is_marked(account: Account, markets: dict[str, Market]) -> bool:

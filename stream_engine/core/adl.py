@@ -12,7 +12,7 @@ Rounding scores down, at 10^-12, so that a tie is a tie.
 from msgspec import Struct
 
 from stream_engine.core.accounts import Account, equity_of
-from stream_engine.core.arithmetic import div_floor
+from stream_engine.core.arithmetic import div_ceil, div_floor
 from stream_engine.core.market import Market
 from stream_engine.core.position import Position, notional, unrealised
 from stream_engine.messages.units import MILLION, WIRE_MAX
@@ -61,12 +61,12 @@ def score_ppm(candidate: Candidate) -> int:
 
 
 def thresholds_ppm(ranked: list[Candidate]) -> tuple[int, ...]:
-    """The least score with 5, 4, 3 and 2 lights; empty for an empty queue."""
-    least: dict[int, int] = {}
-    for rank, candidate in enumerate(ranked, 1):
-        light, score = lights(rank, len(ranked)), score_ppm(candidate)
-        least[light] = min(score, least.get(light, score))  # who has no score stands last, with a 0
-    return tuple(least[light] for light in range(LIGHTS, 1, -1) if light in least)
+    """The least score with 5, with 4 or more, 3 or more and 2 or more lights; empty for an empty queue."""
+    if not ranked:
+        return ()
+    scores = [score_ppm(candidate) for candidate in ranked]
+    # So many fifths of the queue, rounded up. Who has no score stands last, with a 0: the least is not the last.
+    return tuple(min(scores[: div_ceil(fifths * len(scores), LIGHTS)]) for fifths in range(1, LIGHTS))
 
 
 def closable(candidate: Candidate, loss_per_lot: int) -> int:

@@ -11,6 +11,7 @@ from stream_engine.core.margin import TierTableError, initial_margin, initial_ra
 from stream_engine.core.mark_price import Basis
 from stream_engine.core.market import Market, hold
 from stream_engine.core.order_book import OrderBook
+from stream_engine.core.order_entry import resting_loss
 from stream_engine.core.position import fill
 from stream_engine.core.venue import Venue, position_of
 from stream_engine.messages.events import (
@@ -37,7 +38,7 @@ from stream_engine.messages.inputs import (
 )
 from stream_engine.messages.instrument import Instrument, tick_value_of
 from stream_engine.messages.refusals import Reject
-from stream_engine.messages.units import MILLION, WIRE_MAX
+from stream_engine.messages.units import BALANCE_MAX, MILLION, WIRE_MAX
 
 DETAIL_LENGTH = 400  # what a message's text may have
 
@@ -123,7 +124,8 @@ def deposit(venue: Venue, received: Deposit) -> None:
 
 
 def withdraw(venue: Venue, received: Withdraw) -> None:
-    """Pay money out: no more than the wallet holds, and equity must still cover initial margin."""
+    """Pay money out: no more than the wallet holds, and equity must still cover initial margin and what the account's
+    resting orders would lose at once."""
     account = venue.accounts.get(received.account)
     if account is None:
         refuse(venue, received, Reject.UNKNOWN_ACCOUNT, f"account {received.account}")
@@ -131,7 +133,7 @@ def withdraw(venue: Venue, received: Withdraw) -> None:
     if not is_marked(account, venue.markets):
         refuse(venue, received, Reject.NO_MARK_PRICE, f"account {account.number}")
         return
-    free = free_margin(account, venue.markets)
+    free = free_margin(account, venue.markets) - resting_loss(venue, account)
     if min(free, account.wallet) < received.quote:
         refuse(venue, received, Reject.INSUFFICIENT_MARGIN, f"account {account.number}: free margin {free}")
         return
@@ -160,7 +162,7 @@ def set_leverage(venue: Venue, received: SetLeverage) -> None:
     rate = initial_rate(received.leverage)
     if position is not None and rate > position.initial_ppm:
         lots = worst_size(position.size, position.buying, position.selling)
-        more = initial_margin(lots * market.mark * market.tick_value, rate) - initial_of(position, market)
+        more = initial_margin(lots * market.mark * market.tick_value, rate, market.table) - initial_of(position, market)
         if lots and not is_marked(account, venue.markets):
             refuse(venue, received, Reject.NO_MARK_PRICE, where)
             return
@@ -194,7 +196,7 @@ def seed_fund(venue: Venue, received: SeedFund) -> None:
     """Pay money into the insurance fund."""
     if received.quote <= 0:
         refuse(venue, received, Reject.AMOUNT_NOT_POSITIVE, f"fund: {received.quote}")
-    elif venue.fund.balance + received.quote > WIRE_MAX:
+    elif venue.fund.balance + received.quote > BALANCE_MAX:
         refuse(venue, received, Reject.AMOUNT_TOO_LARGE, f"fund: {received.quote}")
     else:
         venue.paid_in += received.quote
@@ -211,7 +213,7 @@ def _deposit_refusals(venue: Venue, received: Deposit) -> Iterator[Refusal]:
         coming[number] = coming.get(number, 0) + quote
         if quote <= 0:
             yield Reject.AMOUNT_NOT_POSITIVE, f"account {number}: {quote}"
-        if account.wallet + coming[number] > WIRE_MAX:
+        if account.wallet + coming[number] > BALANCE_MAX:
             yield Reject.AMOUNT_TOO_LARGE, f"account {number}: {quote}"
 
 

@@ -155,8 +155,9 @@ class Exchange:
         state.forget_answers()
         state.out.emit(ClockTicked, None)
         for market in state.markets.values():
-            if market.index:
-                market.basis.sample(state.now_us, market.book.doubled_mid(), market.index)
+            index = market.index_price.value(state.now_us) or market.index
+            if index:
+                market.basis.sample(state.now_us, market.book.doubled_mid(), index)
             reprice(state, market, None)
             market.printed = None
         for market in state.markets.values():

@@ -6,8 +6,8 @@ Steps     1 cancel all its orders; then for each position, the one with most mai
           3 the fund covers: the order trades on beyond the bankruptcy price, the fund pays each difference, as far
             as its balance and its limits go
           4 ADL: the opposite side is closed at the bankruptcy price, by rank, nobody below zero
-          5 deficit: the rest is closed at the mark against the opposite side by rank, and the venue's deficit
-            account pays the difference to the bankruptcy price.
+          5 the rest is closed at the mark against the opposite side by rank; the fund pays the difference to the
+            bankruptcy price as far as it has anything, then the venue's deficit account.
 Holds     every lot leaving one account enters another; the account ends with no position and nothing in its wallet
           (what rounding left is the fund's).
 Bound     each position is closed once; a step of 2 and 3 takes a resting order, of 4 and 5 an opposite position.
@@ -39,8 +39,10 @@ def liquidate(venue: Venue, account: Account) -> None:
     """Close everything an account has, or write off the debt of one that has nothing left."""
     trigger = _trigger(venue, account)
     live = [position for position in account.positions.values() if position.size]
-    live.sort(key=lambda position: -_maintenance(venue, position))
+    live.sort(key=lambda position: (-_maintenance(venue, position), position.symbol))
     last = trigger
+    if not live:
+        _cancel_everything(venue, account, trigger)
     for number, position in enumerate(live):
         figures = standing(account, venue.markets)
         last = _close(venue, account, position, figures, trigger, first=number == 0)
@@ -66,14 +68,14 @@ def _close(
     market = venue.markets[position.symbol]
     weight = _maintenance(venue, position)
     price = bankruptcy_price(position.size, market.mark, figures.equity, weight, figures.maintenance, market.tick_value)
+    price = max(1, min(market.instrument.max_price, price))  # what no price can make good is left as a debt
     size = position.size
     started = venue.out.emit(
         LiquidationStarted, trigger, account.number, position.symbol, size, market.mark, price, figures.equity,
         figures.maintenance,
     )  # fmt: skip
     if first:
-        cancel_quotes(venue, account, None, CancelReason.LIQUIDATION, started)
-        cancel_orders(venue, account, None, CancelReason.LIQUIDATION, started)
+        _cancel_everything(venue, account, started)
     book = _into_book(venue, market, account, size, price, started)
     fund = _at_the_funds_cost(venue, market, account, position.size, price, started)
     left = abs(position.size)
@@ -89,6 +91,11 @@ def _close(
     return venue.out.emit(
         LiquidationEnded, started, account.number, position.symbol, book, fund, adl, deficit, price, account.wallet
     )
+
+
+def _cancel_everything(venue: Venue, account: Account, cause: Cause | None) -> None:
+    cancel_quotes(venue, account, None, CancelReason.LIQUIDATION, cause)
+    cancel_orders(venue, account, None, CancelReason.LIQUIDATION, cause)
 
 
 def _into_book(venue: Venue, market: Market, account: Account, size: int, bankruptcy: int, started: Cause) -> int:
@@ -183,7 +190,7 @@ def _at_the_deficits_cost(
             loss = -fund_flow(position.size, lots, market.mark, bankruptcy, market.tick_value)
             _close_against(venue, market, account, position, candidate, (rank, len(ranked)), lots, market.mark, cause)
             account.wallet += loss
-            venue.fund.run_deficit(venue.out, cause, loss, account.number, position.symbol)
+            _pay(venue, account, loss, FundReason.SHORTFALL, position.symbol, cause)
     return done
 
 
@@ -213,9 +220,15 @@ def _close_against(
 
 def _write_off(venue: Venue, account: Account, cause: Cause | None) -> None:
     debt, account.wallet = -account.wallet, 0
-    paid = min(debt, venue.fund.balance)
-    venue.fund.change(venue.out, cause, -paid, FundReason.DEBT, account.number, None)
-    venue.fund.run_deficit(venue.out, cause, debt - paid, account.number, None)
+    _pay(venue, account, debt, FundReason.DEBT, None, cause)
+
+
+def _pay(
+    venue: Venue, account: Account, loss: int, reason: FundReason, symbol: str | None, cause: Cause | None
+) -> None:
+    paid = min(loss, venue.fund.balance)
+    venue.fund.change(venue.out, cause, -paid, reason, account.number, symbol)
+    venue.fund.run_deficit(venue.out, cause, loss - paid, account.number, symbol)
 
 
 def _trigger(venue: Venue, account: Account) -> Cause | None:

@@ -1,6 +1,7 @@
 """Margin: what a position must carry, and the prices at which it no longer can.
 
-Initial       notional * 10^6 / leverage; opening anything must leave equity at or above the sum of these.
+Initial       notional * 10^6 / leverage, and never less than maintenance; opening anything must leave equity at or
+              above the sum of these.
 Maintenance   MM = ceil(max_k(N * r_k - c_k) / 10^6) over the tiers k, c_{k+1} = c_k + bound_k * (r_{k+1} - r_k).
 Liquidatable  equity < maintenance, strictly, both at the mark.
 Rounding      margin required goes up, margin counted goes down. The bankruptcy price is rounded away from debt:
@@ -62,9 +63,10 @@ def initial_rate(leverage: int) -> int:
     return div_ceil(MILLION, leverage)
 
 
-def initial_margin(notional: int, rate_ppm: int) -> int:
-    """Initial margin of a notional, in micro-quote, rounded up."""
-    return div_ceil(notional * rate_ppm, MILLION)
+def initial_margin(notional: int, rate_ppm: int, table: MaintenanceTable) -> int:
+    """Initial margin of a notional, in micro-quote, rounded up: at least its maintenance, or a fill could be
+    liquidated at once."""
+    return max(div_ceil(notional * rate_ppm, MILLION), maintenance_margin(notional, table))
 
 
 def worst_size(size: int, buying: int, selling: int) -> int:

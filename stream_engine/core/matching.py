@@ -75,7 +75,8 @@ def trade_with_best(
 ) -> tuple[int, int, Cause]:
     """One fill of at most `most` lots with the first order of the other side, of a taker with `left` lots open.
 
-    Returns lots, price in ticks and the trade's event. A liquidation pays no fee: its surplus is the fund's.
+    Returns lots, price in ticks and the trade's event. A liquidation pays no fee, its surplus is the fund's; no
+    rebate is paid out of nothing.
     """
     resting = market.book.opposite(sign)
     order = resting.first()
@@ -85,6 +86,8 @@ def trade_with_best(
     instrument = market.instrument
     value = lots * price * market.tick_value
     maker_fee = div_ceil(value * instrument.maker_fee_ppm, MILLION)
+    if liquidation:
+        maker_fee = max(0, maker_fee)
     taker_fee = 0 if liquidation else div_ceil(value * instrument.taker_fee_ppm, MILLION)
     venue.fees += maker_fee + taker_fee
     resting.fill(order, lots)
@@ -98,7 +101,6 @@ def trade_with_best(
         position.buying -= lots
     if order.client_id and not order.size:
         finish(venue, maker, order.client_id)
-    venue.traded = True
     market.last = price
     market.index_price.see_own(price, venue.now_us)
     traded = venue.out.emit(
@@ -114,6 +116,7 @@ def settle(venue: Venue, market: Market, account: Account, lots: int, price: int
     """Book one fill of signed lots, and a fee in micro-quote, to an account; returns the realised PnL."""
     position = position_of(account, market)
     before = position.size
+    venue.traded = True
     realised = fill(position, lots, price, market.tick_value)
     account.wallet += realised - fee
     hold(market, position, before)

@@ -2,8 +2,11 @@
 
 Refused   in the order of the `Reject` enum; refusing changes nothing. Nothing may be opened without margin:
           after the order equity must cover the initial margin of all positions and open orders, with what the
-          order would lose at once (against the mark, at its fills; at its limit for what rests) and its fee.
-          An order that only reduces needs no more than not to leave a debt.
+          order would lose at once (against the mark, at its fills; at its limit for what rests) and its fee. An
+          order that loses at once counts with what the account's other resting orders would lose so: else two
+          accounts could trade themselves the fund's money.
+          An order that only reduces (neither the long nor the short that the open orders can lead to grows) needs no
+          more than not to leave a debt.
 Market    an order without a price is an IOC limited at the mark, give or take the instrument's bound.
 Repeats   a client id seen before, with the same content, is answered as it was; with other content it is refused.
 """
@@ -14,7 +17,7 @@ from stream_engine.core.margin import initial_margin, initial_rate, worst_size
 from stream_engine.core.market import Market
 from stream_engine.core.matching import finish, match, rest, take_off_book
 from stream_engine.core.order_book import Order
-from stream_engine.core.position import Position
+from stream_engine.core.position import Position, RestingQuote
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import (
     CancelReason,
@@ -30,6 +33,7 @@ from stream_engine.messages.refusals import Reject
 from stream_engine.messages.units import MILLION
 
 BUY, IOC = Side.BUY, TimeInForce.IOC  # looked up once: they are asked for with every order
+_NOTHING_HELD = Position(0, "", 0, 0)
 
 
 def place(venue: Venue, order: Place) -> None:
@@ -161,20 +165,49 @@ def price_refusal(market: Market, price: int) -> Reject | None:
     return None
 
 
+def resting_loss(venue: Venue, account: Account, replaced: RestingQuote | None = None) -> int:
+    """What the account's resting orders would lose against the mark, at their limits, but for a quote being replaced.
+
+    A scan: asked for where it matters, by a withdrawal and by an order that loses at once.
+    """
+    orders = list(account.orders.values())
+    for position in account.positions.values():
+        if position.quote is not None and position.quote is not replaced:
+            orders += [order for order in position.quote.bids + position.quote.asks if order.level is not None]
+    loss = 0
+    for order in orders:
+        market = venue.markets[order.symbol]
+        loss += max(0, order.sign * (order.price - market.mark)) * order.size * market.tick_value
+    return loss
+
+
 def exposure_refusal(
-    venue: Venue, account: Account, market: Market, size: int, buying: int, selling: int, loss: int
+    venue: Venue,
+    account: Account,
+    market: Market,
+    size: int,
+    buying: int,
+    selling: int,
+    loss: int,
+    replaced: RestingQuote | None = None,
 ) -> Reject | None:
-    """Whether the account may come to this position and these open lots on the symbol, losing `loss` at once."""
+    """Whether the account may come to this position and these open lots on the symbol, losing `loss` at once.
+
+    `replaced` is the quote that the new open lots stand instead of.
+    """
     symbol = market.instrument.symbol
     position = account.positions.get(symbol)
-    before = worst_size(position.size, position.buying, position.selling) if position is not None else 0
-    worst = worst_size(size, buying, selling)
-    if worst <= before:
+    if loss:
+        loss += resting_loss(venue, account, replaced)
+    held = position if position is not None else _NOTHING_HELD
+    long, short = max(0, held.size + held.buying), max(0, held.selling - held.size)
+    if size + buying <= long and selling - size <= short:
         return Reject.INSUFFICIENT_MARGIN if loss > 0 and equity_of(account, venue.markets) < loss else None
+    worst = worst_size(size, buying, selling)
     if worst > market.instrument.max_size:
         return Reject.POSITION_TOO_LARGE
     rate = initial_rate(market.instrument.default_leverage) if position is None else position.initial_ppm
-    required = initial_margin(worst * market.mark * market.tick_value, rate)
+    required = initial_margin(worst * market.mark * market.tick_value, rate, market.table)
     if free_margin(account, venue.markets, besides=symbol) - loss < required:
         return Reject.INSUFFICIENT_MARGIN
     return None
@@ -212,9 +245,6 @@ def _refusal(account: Account, market: Market, order: Place, venue: Venue) -> Re
     buying = position.buying + (resting if sign > 0 else 0)
     selling = position.selling + (resting if sign < 0 else 0)
     return exposure_refusal(venue, account, market, size, buying, selling, loss)
-
-
-_NOTHING_HELD = Position(0, "", 0, 0)
 
 
 def _reject(venue: Venue, order: Place, reason: Reject) -> None:

@@ -33,6 +33,7 @@ class FundReason(Enum):
     SEEDED = "seeded"
     SURPLUS = "surplus"  # a liquidation order filled better than the bankruptcy price
     COVER = "cover"  # it filled worse: the fund paid the difference
+    SHORTFALL = "shortfall"  # what deleveraging left was closed at the mark: the fund paid the difference
     DEBT = "debt"  # an account without a position owed money
     DUST = "dust"  # what rounding left in a liquidated account
 
@@ -352,7 +353,8 @@ class PositionDeleveraged(Event, frozen=True):
 
 class AdlQueueRanked(Event, frozen=True):
     """Each minute: the head of one side's queue, first to be deleveraged first: (account, signed lots, score in ppm,
-    lights). `thresholds_ppm`: the least score with 5, 4, 3 and 2 lights. `positions` is the length of the queue."""
+    lights). `thresholds_ppm`: the least score with 5, with 4 or more, 3 or more and 2 or more lights; empty for an
+    empty queue. `positions` is the length of the queue."""
 
     symbol: Name
     side: Side

@@ -34,4 +34,4 @@ class Reject(Enum):
     POSITION_TOO_LARGE = "position_too_large"  # position and open orders together would pass max_size
     INSUFFICIENT_MARGIN = "insufficient_margin"
     AMOUNT_NOT_POSITIVE = "amount_not_positive"
-    AMOUNT_TOO_LARGE = "amount_too_large"  # a balance would pass 2^53 micro-quote
+    AMOUNT_TOO_LARGE = "amount_too_large"  # a balance would pass 2^52 micro-quote

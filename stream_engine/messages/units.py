@@ -13,6 +13,7 @@ from msgspec import Meta
 
 WIRE_MAX = 2**53 - 1
 MILLION = 1_000_000
+BALANCE_MAX = 2**52  # what may be paid in: room is left for what is won
 
 Ticks = Annotated[int, Meta(ge=-WIRE_MAX, le=WIRE_MAX, description="price, in ticks of the instrument")]
 Lots = Annotated[int, Meta(ge=-WIRE_MAX, le=WIRE_MAX, description="size, in lots; short is negative")]

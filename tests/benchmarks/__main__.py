@@ -2,9 +2,9 @@
 
 import sys
 
-from tests.benchmarks import apply, book
+from tests.benchmarks import apply, book, run
 
-BENCHMARKS = {"book": book.run, "apply": apply.run}
+BENCHMARKS = {"book": book.run, "apply": apply.run, "run": run.run}
 
 if __name__ == "__main__":
     unknown = [name for name in sys.argv[1:] if name not in BENCHMARKS]

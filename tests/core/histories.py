@@ -343,20 +343,20 @@ class Story:
     # plots -------------------------------------------------------------------------------------------------
 
     def _run_up_a_debt(self, random: Random) -> AnyInput:
-        """Somebody offers his position far below the mark, takes his money out, is filled, and owes what he has not.
+        """Somebody offers his position so far below the mark that nothing is left, is filled, and owes the fee.
 
         On C, whose mark does not follow its trades; everybody else's orders are cleared away first.
         """
         price, lots = self.prices["C"], random.choice((10, 50))
-        value, half = price * lots * C.tick_value, max(1, price * 6 // 10)
+        per_tick, away = lots * C.tick_value, price * random.choice((8, 9)) // 20
+        fee = -(-price * per_tick * C.maker_fee_ppm // MILLION)
         self.plot = [
             *self._cleared("C"),
-            Deposit(VENUE, self.now_us, ((EMPTY, value * 9 // 20),)),
+            Deposit(VENUE, self.now_us, ((EMPTY, away * per_tick + fee),)),
             self._place(EMPTY, "C", Side.BUY, lots, price),
             self._place(RICH, "C", Side.SELL, lots, price, TimeInForce.IOC),
-            self._place(EMPTY, "C", Side.SELL, lots, half),
-            Withdraw(VENUE, self.now_us, EMPTY, value * random.choice((3, 4)) // 20),
-            self._place(RICH, "C", Side.BUY, lots, half, TimeInForce.IOC),
+            self._place(EMPTY, "C", Side.SELL, lots, price - away),
+            self._place(RICH, "C", Side.BUY, lots, price - away, TimeInForce.IOC),
         ]
         return self.plot.pop(0)
 
@@ -568,7 +568,7 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._jump, 5),
     (Story._d_priced, 2),
     (Story._tick, 12),
-    (Story._run_up_a_debt, 1),
+    (Story._run_up_a_debt, 3),
     (Story._build_a_staircase, 1),
     (Story._bad, 9),
 )

@@ -190,3 +190,9 @@ def test_the_thresholds_are_the_least_scores_with_five_four_three_and_two_lights
     ranked = [Candidate(rank, Position(rank, "BTC", 0, 0), 1, (20 - rank) * SCORE_UNIT) for rank in range(1, 11)]
     assert thresholds_ppm(ranked) == (18_000_000, 16_000_000, 14_000_000, 12_000_000)
     assert thresholds_ppm([]) == ()
+
+
+def test_a_short_queue_has_all_four_thresholds_too() -> None:
+    two = [Candidate(rank, Position(rank, "BTC", 0, 0), 1, (20 - rank) * SCORE_UNIT) for rank in (1, 2)]
+    assert thresholds_ppm(two[:1]) == (19_000_000,) * 4
+    assert thresholds_ppm(two) == (19_000_000, 19_000_000, 18_000_000, 18_000_000)  # five lights and three

@@ -26,7 +26,7 @@ from stream_engine.messages.inputs import (
 )
 from stream_engine.messages.instrument import IndexSource, Tier
 from stream_engine.messages.refusals import Reject
-from stream_engine.messages.units import WIRE_MAX
+from stream_engine.messages.units import BALANCE_MAX, WIRE_MAX
 from tests.core.rulebook import (
     ALICE,
     BOB,
@@ -148,12 +148,20 @@ def test_deposits_are_refused_as_a_whole(second: tuple[int, int], reason: Reject
     assert wallet(exchange, ALICE) == RICH
 
 
-@pytest.mark.parametrize(("quote", "allowed"), [(WIRE_MAX - 2, True), (WIRE_MAX - 1, True), (WIRE_MAX, False)])
-def test_a_balance_stays_below_what_the_wire_carries(quote: int, allowed: bool) -> None:
+@pytest.mark.parametrize(("quote", "allowed"), [(BALANCE_MAX - 2, True), (BALANCE_MAX - 1, True), (BALANCE_MAX, False)])
+def test_a_balance_is_paid_up_to_half_of_what_the_wire_carries(quote: int, allowed: bool) -> None:
     exchange = an_exchange(wallets={ALICE: 0})
     apply(exchange, Deposit(VENUE, 0, ((ALICE, 1),)))
     events = apply(exchange, Deposit(VENUE, 0, ((ALICE, quote),)))
     assert reasons(events) == ([] if allowed else [Reject.AMOUNT_TOO_LARGE])
+
+
+@pytest.mark.parametrize(("dollars", "allowed"), [(99, True), (100, True), (101, False)])
+def test_a_withdrawal_leaves_what_resting_orders_would_lose_at_once(dollars: int, allowed: bool) -> None:
+    exchange = an_exchange(wallets={ALICE: 1_000}, holds=[leg(ALICE, 10, at=100), leg(DAVE, -10, at=100)])
+    apply(exchange, sell(10, 20))  # ten lots for 80 less than the mark; the position needs another 100
+    events = apply(exchange, withdraw(ALICE, dollars))
+    assert reasons(events) == ([] if allowed else [Reject.INSUFFICIENT_MARGIN])
 
 
 @pytest.mark.parametrize(("dollars", "allowed"), [(49, True), (50, True), (51, False)])

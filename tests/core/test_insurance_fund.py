@@ -7,7 +7,7 @@ from stream_engine.core.insurance_fund import InsuranceFund
 from stream_engine.messages.events import FundChanged, FundReason
 from stream_engine.messages.inputs import SeedFund
 from stream_engine.messages.refusals import Reject
-from stream_engine.messages.units import WIRE_MAX
+from stream_engine.messages.units import BALANCE_MAX
 from tests.core.rulebook import VENUE, an_exchange, apply, fund, one, reasons, usd
 
 
@@ -25,8 +25,8 @@ def test_what_is_paid_in_is_above_zero(quote: int, reason: Reject | None) -> Non
     assert reasons(apply(an_exchange(), SeedFund(VENUE, 0, quote))) == ([] if reason is None else [reason])
 
 
-@pytest.mark.parametrize(("quote", "allowed"), [(WIRE_MAX - 2, True), (WIRE_MAX - 1, True), (WIRE_MAX, False)])
-def test_the_balance_stays_below_what_the_wire_carries(quote: int, allowed: bool) -> None:
+@pytest.mark.parametrize(("quote", "allowed"), [(BALANCE_MAX - 2, True), (BALANCE_MAX - 1, True), (BALANCE_MAX, False)])
+def test_the_balance_is_paid_up_to_half_of_what_the_wire_carries(quote: int, allowed: bool) -> None:
     exchange = an_exchange()
     apply(exchange, SeedFund(VENUE, 0, 1))
     assert reasons(apply(exchange, SeedFund(VENUE, 0, quote))) == ([] if allowed else [Reject.AMOUNT_TOO_LARGE])

@@ -281,6 +281,37 @@ def test_the_deficit_is_never_above_zero_and_its_total_is_told() -> None:
     assert exchange.state.fund.deficit == totals[-1]
 
 
+@pytest.mark.parametrize(("balance", "paid", "deficit"), [(0, 0, 14), (13, 13, 1), (14, 14, 0), (15, 14, 0)])
+def test_the_fund_pays_for_what_is_closed_at_the_mark_as_far_as_it_goes_before_the_deficit_does(
+    balance: int, paid: int, deficit: int
+) -> None:
+    _, events = a_venue_without_winners(fund=balance)
+    of_alice = [event for event in events if getattr(event, "account", None) == ALICE]
+    changes = [event for event in of_alice if isinstance(event, FundChanged)]
+    assert [(-event.change, event.reason) for event in changes] == ([(usd(paid), FundReason.SHORTFALL)] if paid else [])
+    assert [-event.change for event in only(of_alice, DeficitChanged)] == ([usd(deficit)] if deficit else [])
+
+
+def test_no_bankruptcy_price_is_below_one_tick_what_it_can_not_make_good_is_a_debt() -> None:
+    holds = [leg(ALICE, 1_000, at=100), leg(DAVE, -1_000, at=100)]
+    holds += [leg(ALICE, -1, at=20, symbol="SOL"), leg(DAVE, 1, at=20, symbol="SOL")]
+    exchange = an_exchange(marks={"BTC": 100, "SOL": 20}, wallets={ALICE: 12_000}, holds=holds)
+    events = apply(exchange, spot(BTC=1))
+    prices = {event.symbol: event.bankruptcy_price for event in only(events, LiquidationStarted)}
+    assert prices["SOL"] == 1 and prices["BTC"] > 1
+    debt = next(event for event in only(events, DeficitChanged) if event.symbol is None)
+    assert debt.change < 0 and wallet(exchange, ALICE) == 0
+
+
+@pytest.mark.parametrize(("fee_ppm", "paid"), [(-500, 0), (0, 0), (500, 0.47)])
+def test_a_maker_gets_no_rebate_out_of_a_liquidation_that_pays_no_fee(fee_ppm: int, paid: float) -> None:
+    exchange = an_exchange(
+        "10 @ 94 |", wallets={ALICE: 60}, holds=LONG_AND_SHORT, maker_fee_ppm=fee_ppm, taker_fee_ppm=1_000
+    )
+    (traded,) = only(apply(exchange, spot(BTC=95)), Traded)
+    assert (traded.maker_fee, traded.taker_fee) == (usd(paid), 0)
+
+
 # dust and debt ---------------------------------------------------------------------------------------------
 
 
@@ -312,6 +343,16 @@ def test_the_debt_of_an_account_without_a_position_is_paid_by_the_fund_and_then_
     assert [-event.change for event in only(events, DeficitChanged)] == ([usd(deficit)] if deficit else [])
     assert all(event.reason is FundReason.DEBT for event in only(events, FundChanged))
     assert wallet(exchange, ALICE) == 0
+
+
+def test_the_orders_of_an_account_that_only_has_a_debt_are_cancelled() -> None:
+    exchange = an_exchange(wallets={ALICE: 160}, holds=LONG_AND_SHORT, maker_fee_ppm=1_000, taker_fee_ppm=1_000)
+    apply(exchange, buy(1, 60, id="left"), spot(BTC=90))
+    apply(exchange, sell(10, 84))  # equity 60, all of which the ten lots lose; then there is the fee
+    events = apply(exchange, buy(10, 84, by=BOB))
+    cancelled = only(events, OrderCancelled)
+    assert [(event.client_id, event.reason) for event in cancelled] == [("left", CancelReason.LIQUIDATION)]
+    assert book(exchange) == "|"
 
 
 # the whole account -----------------------------------------------------------------------------------------

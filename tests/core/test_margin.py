@@ -62,7 +62,7 @@ def test_the_initial_rate_is_one_over_the_leverage_rounded_up(leverage: int, ppm
 
 @pytest.mark.parametrize(("notional", "margin"), [(0, 0), (9, 1), (10, 1), (11, 2)])
 def test_initial_margin_is_rounded_up(notional: int, margin: int) -> None:
-    assert initial_margin(notional, 100_000) == margin
+    assert initial_margin(notional, 100_000, maintenance_table((Tier(0, 50_000),))) == margin
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from stream_engine.messages.inputs import (
     TimeInForce,
 )
 from stream_engine.messages.instrument import IndexSource, Instrument, Tier
-from stream_engine.messages.units import WIRE_MAX
+from stream_engine.messages.units import BALANCE_MAX, WIRE_MAX
 from tests.conftest import data_path
 from tests.core.rulebook import VENUE, apply
 
@@ -190,7 +190,7 @@ class Run:
             self.exchange,
             ListInstrument(VENUE, 0, instrument),
             OpenAccounts(VENUE, 0, tuple((account, "somebody") for account in accounts)),
-            Deposit(VENUE, 0, tuple((account, WIRE_MAX) for account in accounts)),
+            Deposit(VENUE, 0, tuple((account, BALANCE_MAX) for account in accounts)),
             IndexPrices(VENUE, 0, "spot", ((SYMBOL, prices[0]),)),
         )
 

@@ -4,6 +4,7 @@ import pytest
 
 from stream_engine.messages.events import CancelReason, OrderAccepted, OrderCancelled, OrderRejected
 from stream_engine.messages.inputs import Place
+from stream_engine.messages.instrument import Tier
 from stream_engine.messages.refusals import Reject
 from tests.core.rulebook import (
     ALICE,
@@ -29,6 +30,7 @@ from tests.core.rulebook import (
     spot,
     tick,
     trades,
+    usd,
     wallet,
 )
 
@@ -270,6 +272,24 @@ def test_an_account_under_its_initial_margin_may_still_place_what_only_reduces(s
     assert not reasons(apply(exchange, sell(size, 96)))
 
 
+@pytest.mark.parametrize(("size", "allowed"), [(10, True), (16, True), (17, False), (20, False)])
+def test_an_account_under_its_initial_margin_turns_its_position_round_only_as_far_as_its_equity_carries(
+    size: int, allowed: bool
+) -> None:
+    exchange = an_exchange(
+        book="50 @ 96 |", wallets={ALICE: 100}, holds=[leg(ALICE, 10, at=100), leg(DAVE, -10, at=100)]
+    )
+    apply(exchange, spot(BTC=96))
+    assert reasons(apply(exchange, sell(size, 96))) == ([] if allowed else [Reject.INSUFFICIENT_MARGIN])
+
+
+@pytest.mark.parametrize(("dollars", "allowed"), [(774, False), (775, True), (776, True)])
+def test_no_position_is_opened_that_would_be_below_maintenance_at_once(dollars: int, allowed: bool) -> None:
+    steep = (Tier(usd(500), 50_000), Tier(0, 500_000))  # 20 lots at 100: initial 200, maintenance 775
+    exchange = an_exchange(wallets={ALICE: dollars}, tiers=steep)
+    assert reasons(apply(exchange, buy(20, 100))) == ([] if allowed else [Reject.INSUFFICIENT_MARGIN])
+
+
 def test_an_account_under_its_initial_margin_opens_nothing() -> None:
     exchange = an_exchange(wallets={ALICE: 100}, holds=[leg(ALICE, 10, at=100), leg(DAVE, -10, at=100)])
     apply(exchange, spot(BTC=96))
@@ -289,6 +309,14 @@ def test_an_order_that_only_reduces_must_not_leave_a_debt(price: int, allowed: b
 def test_position_and_open_orders_together_stay_within_the_largest_size(size: int, allowed: bool) -> None:
     exchange = an_exchange(holds=[leg(ALICE, 10, at=100), leg(DAVE, -10, at=100)])
     assert reasons(apply(exchange, buy(size, 100))) == ([] if allowed else [Reject.POSITION_TOO_LARGE])
+
+
+@pytest.mark.parametrize(("price", "allowed"), [(93, True), (92, True), (91, False)])
+def test_what_several_orders_would_lose_at_once_counts_together(price: int, allowed: bool) -> None:
+    exchange = an_exchange(wallets={ALICE: 100}, holds=[leg(ALICE, 10, at=100), leg(DAVE, -10, at=100)])
+    apply(exchange, spot(BTC=96))  # equity 60
+    apply(exchange, sell(5, 88))  # 40 lost at once
+    assert reasons(apply(exchange, sell(5, price))) == ([] if allowed else [Reject.INSUFFICIENT_MARGIN])
 
 
 def test_margin_is_set_free_by_a_cancel() -> None:

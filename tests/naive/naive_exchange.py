@@ -41,7 +41,7 @@ from stream_engine.messages.inputs import (
 )
 from stream_engine.messages.instrument import OWN_TRADES, Instrument
 from stream_engine.messages.refusals import Reject
-from stream_engine.messages.units import WIRE_MAX
+from stream_engine.messages.units import BALANCE_MAX
 from tests.naive.naive_rules import (
     LIGHTS,
     adl_score,
@@ -273,7 +273,7 @@ class NaiveExchange:
     def _initial(self, account: NaiveAccount, symbol: str, lots: int) -> int:
         default = self.markets[symbol].instrument.default_leverage
         leverage = account.holdings[symbol].leverage if symbol in account.holdings else default
-        return initial_margin(self._notional(symbol, lots), leverage)
+        return initial_margin(self._notional(symbol, lots), leverage, self.markets[symbol].instrument.tiers)
 
     def _initial_but_on(self, account: NaiveAccount, left_out: str | None) -> int:
         symbols = [symbol for symbol in account.holdings if symbol != left_out]
@@ -352,6 +352,8 @@ class NaiveExchange:
         instrument = market.instrument
         value = lots * resting.price * instrument.tick_value
         maker_fee = ceil(part_of(value, instrument.maker_fee_ppm))
+        if liquidation and maker_fee < 0:
+            maker_fee = 0
         taker_fee = 0 if liquidation else ceil(part_of(value, instrument.taker_fee_ppm))
         self._reduce(resting, lots)
         self._book_fill(taker, resting.symbol, -resting.sign * lots, resting.price)
@@ -469,15 +471,31 @@ class NaiveExchange:
         loss = max(0, sign * (paid - taken * market.mark)) * tick_value
         loss += ceil(part_of(paid * tick_value, market.instrument.taker_fee_ppm))
         loss += max(0, sign * (limit - market.mark)) * rests * tick_value
-        after = _largest_position(
-            self._size(account, order.symbol) + sign * taken,
-            self._open_lots(account, order.symbol, 1) + (rests if sign > 0 else 0),
-            self._open_lots(account, order.symbol, -1) + (rests if sign < 0 else 0),
-        )
-        return self._exposure_refusal(account, order.symbol, after, loss)
+        size = self._size(account, order.symbol) + sign * taken
+        longest = size + self._open_lots(account, order.symbol, 1) + (rests if sign > 0 else 0)
+        shortest = size - self._open_lots(account, order.symbol, -1) - (rests if sign < 0 else 0)
+        return self._exposure_refusal(account, order.symbol, longest, shortest, loss)
 
-    def _exposure_refusal(self, account: NaiveAccount, symbol: str, largest: int, loss: int) -> Reject | None:
-        if largest <= self._largest(account, symbol):  # it only reduces
+    def _exposure_refusal(
+        self,
+        account: NaiveAccount,
+        symbol: str,
+        longest: int,
+        shortest: int,
+        loss: int,
+        replaced: Iterable[Resting] = (),
+    ) -> Reject | None:
+        """From the most positive and the most negative position that the open orders could then lead to.
+
+        What would be lost at once counts with what the other resting orders would lose at once.
+        """
+        size = self._size(account, symbol)
+        was_longest = size + self._open_lots(account, symbol, 1)
+        was_shortest = size - self._open_lots(account, symbol, -1)
+        largest = max(abs(longest), abs(shortest))
+        if loss:
+            loss += self._resting_loss(account, replaced)
+        if longest <= max(0, was_longest) and shortest >= min(0, was_shortest):  # it only reduces
             needed = loss
         elif largest > self.markets[symbol].instrument.max_size:
             return Reject.POSITION_TOO_LARGE
@@ -486,6 +504,18 @@ class NaiveExchange:
         if needed > 0 and self._equity(account) < needed:
             return Reject.INSUFFICIENT_MARGIN
         return None
+
+    def _resting_loss(self, account: NaiveAccount, replaced: Iterable[Resting] = ()) -> int:
+        """What the account would lose against the marks if all its orders were filled at their limits."""
+        left_out = {order.order_id for order in replaced}
+        loss = 0
+        for order in self.resting:
+            if order.account == account.number and order.order_id not in left_out:
+                market = self.markets[order.symbol]
+                worse = order.sign * (order.price - market.mark)
+                if worse > 0:
+                    loss += worse * order.size * market.instrument.tick_value
+        return loss
 
     def _cancel(self, received: Cancel) -> None:
         if received.account not in self.accounts:
@@ -620,8 +650,10 @@ class NaiveExchange:
                 if self._within(received.symbol, sign, price):
                     takes += price * size * tick_value
         loss += ceil(part_of(takes, market.instrument.taker_fee_ppm))
-        largest = _largest_position(self._size(account, received.symbol), open_lots[1], open_lots[-1])
-        return self._exposure_refusal(account, received.symbol, largest, loss)
+        size = self._size(account, received.symbol)
+        longest, shortest = size + open_lots[1], size - open_lots[-1]
+        replaced = [order for sign in (1, -1) for order in self._quote_levels(account.number, received.symbol, sign)]
+        return self._exposure_refusal(account, received.symbol, longest, shortest, loss, replaced)
 
     # prices and time ---------------------------------------------------------------------------------------
 
@@ -683,8 +715,9 @@ class NaiveExchange:
         self._forget_old_answers()
         self._emit(events.ClockTicked, None)
         for symbol, market in self.markets.items():
-            if market.index:
-                self._sample_basis(symbol, market)
+            index = self._index(market)
+            if index:
+                self._sample_basis(symbol, market, index)
             self._make_mark(symbol, None)
         for symbol, market in self.markets.items():
             self._report_open_interest(symbol, market)
@@ -694,14 +727,14 @@ class NaiveExchange:
                     self._report_queue(symbol, 1)
                     self._report_queue(symbol, -1)
 
-    def _sample_basis(self, symbol: str, market: NaiveMarket) -> None:
+    def _sample_basis(self, symbol: str, market: NaiveMarket, index: int) -> None:
         window_us, every_us = market.instrument.basis_window_us, market.instrument.basis_every_us
         market.samples = [sample for sample in market.samples if self.now_us - sample[0] < window_us]
         if any(self.now_us - taken_us < every_us for taken_us, _ in market.samples):
             return
         bids, asks = self._side(symbol, 1), self._side(symbol, -1)
         if bids and asks:
-            market.samples.append((self.now_us, Fraction(bids[0].price + asks[0].price, 2) - market.index))
+            market.samples.append((self.now_us, Fraction(bids[0].price + asks[0].price, 2) - index))
 
     def _forget_old_answers(self) -> None:
         for account in self.accounts.values():
@@ -735,13 +768,14 @@ class NaiveExchange:
 
     def _report_queue(self, symbol: str, sign: int) -> None:
         queue = self._adl_queue(symbol, sign)
-        least = {
-            light: min(published_score_ppm(ranked.score) for ranked in queue if ranked.lights == light)
-            for light in {ranked.lights for ranked in queue}
-        }
+        thresholds = [
+            min(published_score_ppm(ranked.score) for ranked in queue if ranked.lights >= light)
+            for light in range(LIGHTS, 1, -1)
+            if queue
+        ]
         self._emit(
             events.AdlQueueRanked, None, symbol=symbol, side=_side_of(sign), positions=len(queue),
-            thresholds_ppm=tuple(least[light] for light in range(LIGHTS, 1, -1) if light in least),
+            thresholds_ppm=tuple(thresholds),
             head=tuple(
                 (r.account.number, self._size(r.account, symbol), published_score_ppm(r.score), r.lights)
                 for r in queue[:HEAD_OF_QUEUE]
@@ -788,7 +822,7 @@ class NaiveExchange:
             wallets[number] += quote
             if quote <= 0:
                 reasons.add(Reject.AMOUNT_NOT_POSITIVE)
-            if wallets[number] > WIRE_MAX:
+            if wallets[number] > BALANCE_MAX:
                 reasons.add(Reject.AMOUNT_TOO_LARGE)
         reason = first_of(reasons)
         if reason is not None:
@@ -808,7 +842,7 @@ class NaiveExchange:
         reasons = set()
         if not self._can_be_judged(account):
             reasons.add(Reject.NO_MARK_PRICE)
-        free = self._equity(account) - self._initial_but_on(account, None)
+        free = self._equity(account) - self._initial_but_on(account, None) - self._resting_loss(account)
         if received.quote > free or received.quote > account.wallet:
             reasons.add(Reject.INSUFFICIENT_MARGIN)
         if received.quote <= 0:
@@ -832,7 +866,7 @@ class NaiveExchange:
             self._refuse(received, Reject.LEVERAGE_OUT_OF_RANGE)
             return
         lots = self._largest(account, received.symbol)
-        wanted = initial_margin(self._notional(received.symbol, lots), received.leverage)
+        wanted = initial_margin(self._notional(received.symbol, lots), received.leverage, market.instrument.tiers)
         holding = account.holdings.get(received.symbol)
         if holding is not None and lots and initial_rate_ppm(received.leverage) > initial_rate_ppm(holding.leverage):
             if not self._can_be_judged(account):
@@ -883,7 +917,7 @@ class NaiveExchange:
     def _seed_fund(self, received: SeedFund) -> None:
         if received.quote <= 0:
             self._refuse(received, Reject.AMOUNT_NOT_POSITIVE)
-        elif self.fund + received.quote > WIRE_MAX:
+        elif self.fund + received.quote > BALANCE_MAX:
             self._refuse(received, Reject.AMOUNT_TOO_LARGE)
         else:
             self._fund_takes(received.quote, FundReason.SEEDED, None, None, None)
@@ -911,22 +945,27 @@ class NaiveExchange:
         causes = [self.markets[symbol].moved for symbol in held] + [account.changed]
         trigger = max((cause for cause in causes if cause is not None), default=None)
         last = trigger
-        for symbol in sorted(held, key=lambda symbol: self._maintenance_on(account, symbol), reverse=True):
+        if not held:
+            self._withdraw_quotes(account, None, CancelReason.LIQUIDATION, trigger)
+            self._withdraw_orders(account, None, CancelReason.LIQUIDATION, trigger)
+        for symbol in sorted(sorted(held), key=lambda symbol: self._maintenance_on(account, symbol), reverse=True):
             last = self._close(account, symbol, trigger)
         if account.wallet > 0 and held:
             dust, account.wallet = account.wallet, 0
             self._fund_takes(dust, FundReason.DUST, account.number, None, last)
         if account.wallet < 0:
             debt, account.wallet = -account.wallet, 0
-            paid = min(debt, self.fund)
-            self._fund_takes(-paid, FundReason.DEBT, account.number, None, last)
-            self._deficit_takes(debt - paid, account.number, None, last)
+            self._make_good(debt, FundReason.DEBT, account.number, None, last)
 
     def _close(self, account: NaiveAccount, symbol: str, trigger: Cause | None) -> Cause:
         market, size = self.markets[symbol], account.holdings[symbol].size
         equity, maintenance = self._equity(account), self._maintenance(account)
         own = self._maintenance_on(account, symbol)
         bankruptcy = bankruptcy_price(size, market.mark, equity, own, maintenance, market.instrument.tick_value)
+        if bankruptcy < 1:
+            bankruptcy = 1
+        if bankruptcy > market.instrument.max_price:
+            bankruptcy = market.instrument.max_price
         started = self._emit(
             events.LiquidationStarted, trigger, account=account.number, symbol=symbol, size=size, mark=market.mark,
             bankruptcy_price=bankruptcy, equity=equity, maintenance=maintenance,
@@ -1019,13 +1058,14 @@ class NaiveExchange:
                 deficit += lots
                 self._close_against(account, ranked, symbol, direction, lots, market.mark, deleveraging)
                 account.wallet += lots * loss_per_lot
-                self._deficit_takes(lots * loss_per_lot, account.number, symbol, deleveraging)
+                self._make_good(lots * loss_per_lot, FundReason.SHORTFALL, account.number, symbol, deleveraging)
         return adl, deficit
 
     def _close_against(
         self, bankrupt: NaiveAccount, ranked: Ranked, symbol: str, direction: int, lots: int, price: int, cause: Cause
     ) -> None:
         other = ranked.account
+        self.has_traded = True
         self._book_fill(bankrupt, symbol, -direction * lots, price)
         realised = self._book_fill(other, symbol, direction * lots, price)
         deleveraged = self._emit(
@@ -1046,6 +1086,12 @@ class NaiveExchange:
                 events.FundChanged, cause, change=change, balance=self.fund, reason=reason, account=account,
                 symbol=symbol,
             )  # fmt: skip
+
+    def _make_good(self, loss: int, reason: FundReason, account: int, symbol: str | None, cause: Cause | None) -> None:
+        """The fund pays a loss as far as it has anything; the rest is the venue's deficit."""
+        from_fund = min(loss, self.fund)
+        self._fund_takes(-from_fund, reason, account, symbol, cause)
+        self._deficit_takes(loss - from_fund, account, symbol, cause)
 
     def _deficit_takes(self, loss: int, account: int, symbol: str | None, cause: Cause | None) -> None:
         if loss:

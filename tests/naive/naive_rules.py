@@ -30,9 +30,9 @@ def initial_rate_ppm(leverage: int) -> int:
     return ceil(Fraction(MILLION, leverage))
 
 
-def initial_margin(notional: int, leverage: int) -> int:
-    """Initial margin in micro-quote, rounded up."""
-    return ceil(part_of(notional, initial_rate_ppm(leverage)))
+def initial_margin(notional: int, leverage: int, tiers: tuple[Tier, ...]) -> int:
+    """Initial margin in micro-quote, rounded up, and no less than maintenance."""
+    return max(ceil(part_of(notional, initial_rate_ppm(leverage))), maintenance_margin(notional, tiers))
 
 
 def maintenance_margin(notional: int, tiers: tuple[Tier, ...]) -> int:
