@@ -149,7 +149,7 @@ def _position(
     entry = max(1, round(perpetual.price * (1 - off if lots > 0 else 1 + off)))
     gained = lots * perpetual.lot_usdt * (perpetual.price - entry) / perpetual.price
     money = abs(lots) * perpetual.lot_usdt / leverage - gained
-    holder = Holder(account, perpetual.symbol, lots, entry, leverage)
+    holder = Holder(account, perpetual.symbol, lots, entry, perpetual.price, leverage)
     return Position(holder, money, min(perpetual.max_leverage, ceil(leverage * 1.05) + 1))
 
 

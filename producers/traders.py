@@ -42,12 +42,14 @@ LOOK_EVERY_S = 5
 
 
 class Holder(Struct, frozen=True):
-    """An account with a position at the start: signed lots, entry in ticks, notional over its money."""
+    """An account with a position at the start: signed lots, entry in ticks, and at `price`, the price of the start in
+    ticks, its notional over its money. Its plans count from that price: what it has won or lost before is old news."""
 
     account: int
     symbol: str
     lots: int
     entry: int
+    price: int
     leverage: float
 
 
@@ -58,7 +60,7 @@ class Crowd(Struct, frozen=True, forbid_unknown_fields=True):
     panic_share         of the longs may panic, when the price has fallen from its high by more than they bear
                         (lognormal round `panic_pct` of the symbol), after a wait of `panic_wait_s` on average.
     profit_share        of the shorts take profit once it is more than they hoped for (lognormal round `profit_pct`),
-                        after a wait of `profit_wait_s` on average, with resting bids at the mark.
+                        after a wait of `profit_wait_s` on average, with bids that rest `profit_below_pct` below the mark.
     reopen_share        of the deleveraged open half again after `reopen_wait_s` on average.
     slice_of_depth      of the normal depth is the most one of them trades at a time.
     patience_s          how long an order that finds nobody waits before it is tried again.
@@ -75,6 +77,7 @@ class Crowd(Struct, frozen=True, forbid_unknown_fields=True):
     profit_pct: dict[str, Positive] = {}
     profit_sigma: Positive = 0.5
     profit_wait_s: Positive = 800.0
+    profit_below_pct: NotNegative = 0.5
     reopen_share: Share = 0.5
     reopen_wait_s: Positive = 300.0
     fall_memory_s: Positive = 3600.0
@@ -246,13 +249,13 @@ class LeveragedTraders(_Population):
         if holder.lots > 0:
             if draw(account, 1) < crowd.stop_share:
                 way = crowd.stop_from + (crowd.stop_to - crowd.stop_from) * draw(account, 2)
-                self._stops[holder.symbol].append((holder.entry * (1 - way / holder.leverage), account))
+                self._stops[holder.symbol].append((holder.price * (1 - way / holder.leverage), account))
             if draw(account, 3) < crowd.panic_share:
                 bears = self._noise.lognormal(crowd.panic_pct[holder.symbol], crowd.panic_sigma, account, 4)
                 self._panics[holder.symbol].append((-bears / 100, account))
         elif draw(account, 5) < crowd.profit_share:
             hopes = self._noise.lognormal(crowd.profit_pct[holder.symbol], crowd.profit_sigma, account, 6)
-            self._profits[holder.symbol].append((holder.entry * (1 - min(hopes / 100, 0.95)), account))
+            self._profits[holder.symbol].append((holder.price * (1 - min(hopes / 100, 0.95)), account))
 
     def _take(self, event: AnyEvent) -> None:
         match event:
@@ -333,7 +336,7 @@ class LeveragedTraders(_Population):
         if self._steps < work.not_before:
             return []
         most = max(1, view.lots(self._crowd.slice_of_depth * self._sizes[symbol].depth_usdt, view.mark))
-        price = view.ticks(view.mark) if work.resting else None
+        price = view.ticks(view.mark * (1 - self._crowd.profit_below_pct / 100)) if work.resting else None
         order = self._order(now_us, account, symbol, max(-most, min(work.left, most)), price, work.resting)
         work.client_id, work.since = order.client_id, self._steps
         return [order]

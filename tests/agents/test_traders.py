@@ -53,7 +53,7 @@ NEEDS = {"panic_pct": {SYMBOL: 5.0}, "profit_pct": {SYMBOL: 5.0}}
 
 
 def a_long(lots: int = 100, leverage: float = 10.0) -> Holder:
-    return Holder(ACCOUNT, SYMBOL, lots, 10_000, leverage)
+    return Holder(ACCOUNT, SYMBOL, lots, 10_000, 10_000, leverage)
 
 
 def traders(*holders: Holder, **settings: float) -> LeveragedTraders:
@@ -98,9 +98,18 @@ def test_a_stop_sells_the_whole_position_at_the_market_once_the_mark_is_there() 
     assert (order.account, order.side, order.size, order.price) == (ACCOUNT, Side.SELL, 100, None)
 
 
+def test_plans_count_from_the_price_of_the_start_not_from_an_old_entry() -> None:
+    path = falling(97.0)  # the long was bought at 130, the short sold at 130: neither acts on what lies behind it
+    bought = Holder(ACCOUNT, SYMBOL, 100, 13_000, 10_000, 10.0)
+    sold = Holder(ACCOUNT, SYMBOL, -100, 13_000, 10_000, 10.0)
+    assert not orders(play(traders(bought, stop_from=0.5, stop_to=0.5), path, range(1_000)))
+    greedy = traders(sold, stop_share=0.0, profit_share=1.0, profit_sigma=0.01, profit_wait_s=1.0)
+    assert not orders(play(greedy, path, range(1_000)))
+
+
 def test_a_short_has_no_stop() -> None:
     path = falling(50.0)
-    assert not orders(play(traders(Holder(ACCOUNT, SYMBOL, -100, 10_000, 10.0)), path, range(1_000)))
+    assert not orders(play(traders(Holder(ACCOUNT, SYMBOL, -100, 10_000, 10_000, 10.0)), path, range(1_000)))
 
 
 def test_a_large_position_is_sold_in_slices_each_after_the_one_before_it() -> None:
@@ -138,7 +147,7 @@ def test_an_order_that_finds_nobody_is_tried_again_after_a_while() -> None:
 
 def test_panic_comes_with_the_fall_and_some_time_after_it() -> None:
     crowd = {"stop_share": 0.0, "panic_share": 1.0, "panic_sigma": 0.01, "panic_wait_s": 60.0}
-    holders = [Holder(number, SYMBOL, 10, 10_000, 2.0) for number in range(1, 101)]
+    holders = [Holder(number, SYMBOL, 10, 10_000, 10_000, 2.0) for number in range(1, 101)]
     path = falling(80.0)  # 5 % are lost after 250 s
     sent = orders(play(traders(*holders, **crowd), path, range(1_000)))
     seconds = [second for second, _ in sent]
@@ -146,15 +155,20 @@ def test_panic_comes_with_the_fall_and_some_time_after_it() -> None:
     assert min(seconds) >= 240 and 40 < sum(seconds) / len(seconds) - 250 < 90
 
 
-def test_shorts_take_profit_with_bids_that_rest_at_the_mark_and_follow_it() -> None:
+def test_shorts_take_profit_with_bids_that_rest_below_the_mark_and_follow_it() -> None:
     path = falling(80.0)
     trader = traders(
-        Holder(ACCOUNT, SYMBOL, -100, 10_000, 2.0), stop_share=0.0, profit_share=1.0, profit_wait_s=10.0, patience_s=20
+        Holder(ACCOUNT, SYMBOL, -100, 10_000, 10_000, 2.0),
+        stop_share=0.0,
+        profit_share=1.0,
+        profit_wait_s=10.0,
+        profit_below_pct=1.0,
+        patience_s=20,
     )
     sent = play(trader, path, range(1_000))
     (second, order), *_ = orders(sent)
     assert (order.side, order.size, order.time_in_force) == (Side.BUY, 100, TimeInForce.GTC)
-    assert order.price == the_market(path, second)[0].mark  # type: ignore[union-attr]
+    assert order.price == round(the_market(path, second)[0].mark * 0.99)  # type: ignore[union-attr]
     cancels = [(at, each) for at, inputs in sent.items() for each in inputs if isinstance(each, Cancel)]
     assert [(at, each.client_id) for at, each in cancels] == [(second + 20, order.client_id)]
 
@@ -162,7 +176,7 @@ def test_shorts_take_profit_with_bids_that_rest_at_the_mark_and_follow_it() -> N
 @pytest.mark.parametrize(("share", "reopens"), [(0.0, False), (1.0, True)])
 def test_of_the_deleveraged_some_open_half_again(share: float, reopens: bool) -> None:
     path = falling(99.0)
-    trader = traders(Holder(ACCOUNT, SYMBOL, -100, 10_000, 2.0), reopen_share=share, reopen_wait_s=10.0)
+    trader = traders(Holder(ACCOUNT, SYMBOL, -100, 10_000, 10_000, 2.0), reopen_share=share, reopen_wait_s=10.0)
     trader.decide(START_US, [deleveraged(0, 100, 0), *the_market(path, 0)])
     sent = orders(play(trader, path, range(1, 300)))
     assert [(order.side, order.size) for _, order in sent] == ([(Side.SELL, 50)] if reopens else [])
