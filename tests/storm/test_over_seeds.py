@@ -29,10 +29,10 @@ def all_ahead(runs: Runs) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_order_of_onset_is_book_fund_adl(runs: Runs, seed: int) -> None:
-    onsets = [runs.storm(seed).first(what) for what in ("liquidations", "fund_pays", "adl")]
-    assert None not in onsets and onsets == sorted(onsets, key=str)
-    assert len(set(onsets)) == len(onsets)
+def test_book_and_fund_are_tried_for_a_while_before_anybody_is_deleveraged(runs: Runs, seed: int) -> None:
+    book, fund, adl = (runs.storm(seed).first(what) for what in ("liquidations", "fund_pays", "adl"))
+    assert book is not None and fund is not None and adl is not None
+    assert max(book, fund) < adl
 
 
 @pytest.mark.parametrize("seed", SEEDS)
