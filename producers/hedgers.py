@@ -79,7 +79,8 @@ class HedgedPortfolios:
         match event:
             case Traded():
                 bought = event.size if event.taker_side is Side.BUY else -event.size
-                for account, size in ((event.taker, bought), (event.maker, -bought)):
+                taker = 0 if event.liquidation else event.taker  # what is being liquidated it has counted as gone
+                for account, size in ((taker, bought), (event.maker, -bought)):
                     if account in self._held:
                         self._held[account][event.symbol] = self._held[account].get(event.symbol, 0) + size
             case PositionDeleveraged() if event.account in self._held:

@@ -155,6 +155,7 @@ class _Line:
         self.quote_id = 0
         self.quoted_at = -BUDGET_MINUTES * 60
         self.quoted: tuple[float, float, float, float] | None = None
+        self.resting = self.refused = False
         self.filled = False
 
     def volatility(self) -> float:
@@ -213,10 +214,12 @@ class MarketMaker:
                 self._consider_leaving(now_us, line, view, strain, age, load)
             else:
                 self._consider_returning(now_us, line, view, age)
+            if line.resting and (line.refused or not line.quoting):
+                # A refused quote leaves the former one standing: it is as stale as the reason to quote anew was good.
+                line.resting, line.quoted = False, None
+                sent.append(QuoteCancel(self._venue, now_us, self._account, symbol))
+            line.refused = False
             if not line.quoting:
-                if line.quoted is not None:
-                    line.quoted = None
-                    sent.append(QuoteCancel(self._venue, now_us, self._account, symbol))
                 continue
             size = self._size(line, strain)
             self._label_changes(now_us, line, width, size)
@@ -234,7 +237,7 @@ class MarketMaker:
         elif isinstance(event, PositionDeleveraged):
             self._book(event.symbol, event.size, event.price)
         elif isinstance(event, QuoteRejected):
-            self._lines[event.symbol].quoted = None
+            self._lines[event.symbol].refused = True
 
     def _book(self, symbol: str, size: int, price: int) -> None:
         line = self._lines[symbol]
@@ -410,6 +413,7 @@ class MarketMaker:
         line.quoted = quote
         line.quoted_at = line.steps
         line.filled = False
+        line.resting = True
         line.quote_id += 1
         bids = view.lots(bid * line.level_usdt, fair)
         asks = view.lots(ask * line.level_usdt, fair)
@@ -445,7 +449,7 @@ def _ladder(view: SymbolView, fair: float, width: float) -> list[int]:
     prices: list[int] = []
     for times in LEVELS:
         exact = fair * (1 + width * times) / step
-        price = (floor(exact) if width < 0 else ceil(exact)) * step
+        price = min((floor(exact) if width < 0 else ceil(exact)) * step, view.instrument.max_price // step * step)
         if price > 0 and (not prices or price != prices[-1]):
-            prices.append(min(price, view.instrument.max_price // step * step))
+            prices.append(price)
     return prices

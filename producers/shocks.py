@@ -9,7 +9,7 @@ Holds     Every time is shifted by `shift_s`, and so are the bounds of the run: 
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from math import exp
 from typing import Annotated
@@ -147,7 +147,7 @@ def _path(
     news_moves = {_step(news.at, outside, start_us): news.moves_pct for news in outside.news}
     # A smaller shock is a calmer one too: what volatility is above the normal one belongs to it.
     factors = [min(knot.noise, 1.0) + outside.scale * max(knot.noise - 1.0, 0.0) for knot in outside.knots]
-    restless = [_between(knot_steps, factors, step, {}) for step in range(steps)]
+    restless = [_restless(knot_steps, factors, step, news_moves) for step in range(steps)]
     keep = 1.0 - 1.0 / outside.reversion_s
     own_share = (1.0 - outside.common_share**2) ** 0.5
     common = [noise.normal(step) for step in range(steps)]
@@ -176,6 +176,14 @@ def _between(steps: list[int], values: list[float], step: int, jumps: Mapping[in
     start, end = steps[right - 1], steps[right]
     before = values[right] / (1.0 + jumps.get(end, 0.0))
     return values[right - 1] + (before - values[right - 1]) * (step - start) / (end - start)
+
+
+def _restless(steps: list[int], factors: list[float], step: int, news: Container[int]) -> float:
+    """Volatility between the knots; where the next one is news it stays as it is: it must not tell of it early."""
+    right = bisect_right(steps, step)
+    if 0 < right < len(steps) and steps[right] in news:
+        return factors[right - 1]
+    return _between(steps, factors, step, {})
 
 
 def _step(moment: datetime, outside: Outside, start_us: int) -> int:

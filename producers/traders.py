@@ -60,10 +60,12 @@ class Crowd(Struct, frozen=True, forbid_unknown_fields=True):
     panic_share         of the longs may panic, when the price has fallen from its high by more than they bear
                         (lognormal round `panic_pct` of the symbol), after a wait of `panic_wait_s` on average.
     profit_share        of the shorts take profit once it is more than they hoped for (lognormal round `profit_pct`),
-                        after a wait of `profit_wait_s` on average, with bids that rest `profit_below_pct` below the mark.
+                        after a wait of `profit_wait_s` on average, with bids that rest `profit_below_pct` below
+                        the mark.
     reopen_share        of the deleveraged open half again after `reopen_wait_s` on average.
     slice_of_depth      of the normal depth is the most one of them trades at a time.
-    patience_s          how long an order that finds nobody waits before it is tried again.
+    patience_s          how long an order that finds nobody waits before it is tried again. One that is refused is given
+                        up: who cannot bear the loss of closing can only wait.
     """
 
     stop_share: Share = 0.26
@@ -519,7 +521,8 @@ class NoiseTraders(_Population):
     def _take(self, event: AnyEvent) -> None:
         if isinstance(event, Traded):
             bought = event.size if event.taker_side is Side.BUY else -event.size
-            for account, size in ((event.taker, bought), (event.maker, -bought)):
+            taker = 0 if event.liquidation else event.taker  # what is being liquidated it has counted as gone
+            for account, size in ((taker, bought), (event.maker, -bought)):
                 if account in self._held:
                     self._held[account] += size
         elif isinstance(event, LiquidationStarted):

@@ -7,10 +7,15 @@ import pytest
 
 from producers.market_maker import LEVELS
 from producers.shocks import SECOND_US
+from stream_engine.messages.events import QuoteRejected
 from stream_engine.messages.inputs import MassQuote, QuoteCancel
+from stream_engine.messages.refusals import Reject
 from tests.agents.stage import (
+    ACCOUNT,
     SCALE,
     START_US,
+    SYMBOL,
+    VENUE,
     a_desk,
     a_fill,
     a_maker,
@@ -54,6 +59,16 @@ def test_in_normal_times_it_shows_its_share_of_the_depth_within_one_percent() ->
     quote = quotes(play(a_maker(path), path, range(1)).values())[0]
     near = sum(price * size * 1e-4 for price, size in (*quote.bids, *quote.asks) if abs(price - 10_000) <= 100)
     assert near == pytest.approx(0.5 * SCALE.depth_usdt, rel=0.02)
+
+
+def test_when_a_quote_is_refused_it_takes_the_former_one_away_and_quotes_anew() -> None:
+    path = a_path(CALM)
+    maker = a_maker(path)
+    play(maker, path, range(3))
+    now_us = START_US + 3 * SECOND_US
+    refused = QuoteRejected(VENUE, 3, 2, now_us, None, ACCOUNT, SYMBOL, 2, Reject.INSUFFICIENT_MARGIN)
+    cancel, quote = maker.decide(now_us, [*the_market(path, 3), refused])
+    assert isinstance(cancel, QuoteCancel) and isinstance(quote, MassQuote)
 
 
 def test_while_nothing_moves_it_sends_nothing_new() -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from producers.shocks import SECOND_US, News, Outside, OutsidePath, ShockProducer
+from producers.shocks import SECOND_US, Knot, News, Outside, OutsidePath, ShockProducer
 from stream_engine.messages.inputs import IndexPrices, PriceShock
 from tests.agents.stage import START, START_US, SYMBOL, VENUE, a_path, an_outside
 
@@ -37,6 +37,14 @@ def test_news_moves_the_price_at_once_and_not_a_second_before() -> None:
     )
     path = a_path(outside)
     assert [price(path, second) for second in (599, 600, 601)] == pytest.approx([100.0, 95.0, 95.0])
+
+
+def test_news_is_not_told_by_the_volatility_before_it() -> None:
+    calm, restless = Knot(START, {SYMBOL: 100.0}, 0.0), Knot(START + timedelta(seconds=600), {SYMBOL: 100.0}, 3.0)
+    news = [News(START + timedelta(seconds=600), "tariff", "", {SYMBOL: 0.0})]
+    path = a_path(msgspec.structs.replace(an_outside(), knots=[calm, restless], news=news))
+    assert {price(path, second) for second in range(600)} == {100.0}
+    assert price(path, 601) != 100.0
 
 
 def test_half_the_scale_is_half_of_every_deviation_from_the_first_price() -> None:
