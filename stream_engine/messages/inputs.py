@@ -2,7 +2,8 @@
 
 Each names its venue and carries `ts_us`, the sender's time. Which topic an input may come in on is in
 `topics.py`: who may write prices, who may only quote and who may open accounts is told apart by topic.
-Schema rules: new fields have defaults; a type never changes; a name is never used again.
+Schema rules: new fields have defaults; a type never changes; a name is never used again. A field that is not known is
+no input, unlike in an event: a limit order whose price is misspelt must not become a market order.
 """
 
 from enum import Enum
@@ -28,7 +29,7 @@ class TimeInForce(Enum):
     IOC = "ioc"
 
 
-class Input(Struct, frozen=True, gc=False, tag=True, tag_field="type", omit_defaults=True):
+class Input(Struct, frozen=True, gc=False, tag=True, tag_field="type", omit_defaults=True, forbid_unknown_fields=True):
     """What every input carries: the venue (also the record's key) and the sender's time."""
 
     venue: Name

@@ -57,8 +57,15 @@ def test_an_input_is_no_event_and_an_event_no_input() -> None:
         decode_input(encode(events.ClockTicked("binance", 0, 0, 0, None)))
 
 
-def test_a_field_of_a_later_schema_is_passed_over() -> None:
-    assert decode_input(changed(expires_us=99)) == ORDER
+def test_an_event_may_have_a_field_of_a_later_schema() -> None:
+    ticked = events.ClockTicked("binance", 0, 0, 0, None)
+    assert decode_event(encode(ticked)[:-1] + b',"later":1}') == ticked
+
+
+@pytest.mark.parametrize("misspelt", ["prise", "Price", "expires_us"])
+def test_a_field_that_is_not_known_is_no_input_or_a_misspelt_price_would_make_a_market_order(misspelt: str) -> None:
+    with pytest.raises(NotAMessage, match=f"unknown field `{misspelt}`"):
+        decode_input(changed(**{misspelt: 99}))
 
 
 @pytest.mark.parametrize("number", [-WIRE_MAX, WIRE_MAX])
