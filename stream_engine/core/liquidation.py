@@ -10,6 +10,11 @@ Steps     1 cancel all its orders; then for each position, the one with most mai
             bankruptcy price as far as it has anything, then the venue's deficit account.
 Holds     every lot leaving one account enters another; the account ends with no position and nothing in its wallet
           (what rounding left is the fund's).
+Order     equal maintenance: by symbol. The fund's allowance is what it has after step 2. The queue and its equities are
+          made once per position, for 4 and 5; who is closed there loses its quotes, then its orders on the symbol.
+Causes    Started <- the newest of the held symbols' marks and the account's own last fill; Filled <- Traded <- Started;
+          DeleveragingStarted <- Started; PositionDeleveraged, SHORTFALL and deficit <- DeleveragingStarted; Ended <-
+          Started; DUST and DEBT <- the last Ended.
 Bound     each position is closed once; a step of 2 and 3 takes a resting order, of 4 and 5 an opposite position.
 """
 

@@ -2,8 +2,9 @@
 
 mark = median(P1, P2, last), or the index where the instrument says so.
 P1     the index (until funding exists).
-P2     index + mean basis, basis = mid - index, sampled every `basis_every_us` over `basis_window_us`; no sample is
-       taken while a side of the book is empty; without a sample P2 is the index.
+P2     index + mean basis, basis = mid - index, sampled every `basis_every_us` over `basis_window_us`, at clock ticks
+       and against the index of that tick; no sample is taken while a side of the book is empty (it stays due);
+       without a sample P2 is the index.
 last   the last trade; before the first, the index.
 Rounding  the mean basis to the nearest tick.
 """

@@ -1,7 +1,8 @@
 """Reports: what the venue says of itself with the clock, so that a late reader can start there.
 
 Each tick    open interest and the number of accounts on either side, where they changed.
-Each minute  every resting order with its owner, and the head of each side's ADL queue with its lights.
+Each minute  (at its first tick, and at the first of all; before what that tick's cascade does)
+             every resting order with its owner, and the head of each side's ADL queue with its lights.
 """
 
 from stream_engine.core.adl import lights, queue, score_ppm, thresholds_ppm
