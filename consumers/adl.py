@@ -15,7 +15,6 @@ from consumers.market_makers import MarketMakers
 from consumers.monitor import Finding, Severity
 from consumers.paths import Totals
 from stream_engine.messages import events as e
-from stream_engine.messages.inputs import Side
 from stream_engine.messages.topics import Topic
 
 
@@ -28,7 +27,6 @@ class Deleveraged:
         self.notional = 0
         self.short_notional = 0
         self.absent_notional = 0
-        self.realised = 0
         self.by_lights = dict.fromkeys(range(1, 6), 0)
         self.by_account: dict[int, int] = {}
         self.minutes = Totals()
@@ -42,7 +40,6 @@ class Deleveraged:
             self.short_notional += notional
         if absent:
             self.absent_notional += notional
-        self.realised += event.realised
         self.by_lights[event.lights] = self.by_lights.get(event.lights, 0) + notional
         self.by_account[event.account] = self.by_account.get(event.account, 0) + notional
         self.minutes.add(event.ts_us, notional)
@@ -65,14 +62,11 @@ class Adl:
         self.all = Deleveraged()
         self.by_symbol: dict[str, Deleveraged] = {}
         self.first_us: int | None = None
-        self.first_by_symbol: dict[str, int] = {}
-        self.queues: dict[tuple[str, Side], e.AdlQueueRanked] = {}
         self._tick_values: dict[str, int] = {}
         self._waves: dict[str, Wave] = {}
         self.handlers: Handlers = {
             e.InstrumentListed: self._listed,
             e.PositionDeleveraged: self._deleveraged,
-            e.AdlQueueRanked: self._ranked,
             e.ClockTicked: self._ticked,
         }
 
@@ -89,10 +83,6 @@ class Adl:
         self._tick_values[event.instrument.symbol] = event.instrument.tick_value
         return ()
 
-    def _ranked(self, event: e.AdlQueueRanked) -> Iterable[Finding]:
-        self.queues[event.symbol, event.side] = event
-        return ()
-
     def _deleveraged(self, event: e.PositionDeleveraged) -> Iterable[Finding]:
         symbol = event.symbol
         notional = abs(event.size) * event.price * self._tick_values.get(symbol, 0)
@@ -101,7 +91,6 @@ class Adl:
         self.by_symbol.setdefault(symbol, Deleveraged()).add(event, notional, absent)
         if self.first_us is None:
             self.first_us = event.ts_us
-        self.first_by_symbol.setdefault(symbol, event.ts_us)
         wave = self._waves.get(symbol)
         if wave is not None:
             wave.add(event, notional)
@@ -111,7 +100,8 @@ class Adl:
         )
         self._waves[symbol] = wave = Wave(episode, event)
         wave.add(event, notional)
-        meanwhile = "most makers out" if absent else "most makers quote"
+        quoting = "most makers quote" if self.market_makers.of(symbol) else "no makers"
+        meanwhile = "most makers out" if absent else quoting
         side = "short" if event.size > 0 else "long"
         text = f"{symbol}: ADL begins: a {side} of {money(notional)}, {event.lights} lights, {meanwhile}"
         return (wave.opened(event, text),)

@@ -4,13 +4,19 @@ Depth     sum of price * size of what rests within 1 % of mid, bids and asks; al
 Mid       halfway between best bid and best ask; while one side is empty, the last valid one.
 Maker     a participant who has ever sent a quote. Its other orders count with its quotes; everybody else is `others`.
 Sampled   at each clock tick, and only where the book has changed since the last.
-Normal    the median of the last 60 minutes (`paths.Normal`), frozen while an episode is open.
+Normal    for findings: the median of the last 60 minutes (`paths.Normal`), frozen while an episode is open.
+          For what is summed up (trough, widest spread, recovery): the one known at the first news, fixed from then on,
+          because what thins slowly becomes normal before it is gone; without news, the best until that moment (the
+          deepest book, the narrowest spread).
+Trough    since that news, or since anything was normal: the least mean of a minute, any 60 seconds; at its lowest tick.
+Recovered the first time after the trough that depth was over half of that normal for a minute: since when.
 Findings  spread-wide: spread, smoothed over 30 s, above 1.6 times its normal for 3 minutes, until below 1.3 times;
           depth-low: depth under 20 % of its normal for 30 s, until 50 % or more for a minute.
 Source    `executions` alone tells who owns what rests; `OrdersResting` is the whole truth of a symbol each minute, so
           a monitor that comes late is right from there on.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
@@ -67,7 +73,7 @@ class Sample(Struct, gc=False):
 
 
 class Extreme(Struct, frozen=True, gc=False):
-    """A value far from what was normal then, and when."""
+    """A value far from what is normal, and when; `normal` is the one that is summed up with."""
 
     ts_us: int
     value: int
@@ -84,6 +90,7 @@ class Depth:
         self.venue = venue
         self.now_us = 0
         self.books: dict[str, _Book] = {}
+        self._news_known = False
         self._participants: dict[int, str] = {}
         self._orders: dict[int, _Order] = {}
         self.handlers: Handlers = {
@@ -95,6 +102,7 @@ class Depth:
             e.QuoteCancelled: self._unquoted,
             e.Traded: self._traded,
             e.OrdersResting: self._resting,
+            e.NewsPublished: self._news,
             e.ClockTicked: self._ticked,
         }
 
@@ -135,10 +143,7 @@ class Depth:
 
     def _quoted(self, event: e.QuoteAccepted) -> Iterable[Finding]:
         if book := self.books.get(event.symbol):
-            maker = self._participants.get(event.account) or f"account {event.account}"
-            if maker not in book.makers:
-                book.makers.add(maker)
-                self._set_apart(book, maker)
+            maker = self._maker(book, event.account)
             book.quotes[event.account] = _Quote(maker, list(event.bids), list(event.asks))
             book.changed = True
         return ()
@@ -166,8 +171,7 @@ class Depth:
                 if client_id:
                     self._rest(order_id, _Order(account, event.symbol, side, price, size))
                     continue
-                maker = self._participants.get(account) or f"account {account}"
-                book.makers.add(maker)
+                maker = self._maker(book, account)
                 quote = book.quotes.setdefault(account, _Quote(maker, [], []))
                 (quote.bids if side is Side.BUY else quote.asks).append((price, size))
         return ()
@@ -197,6 +201,14 @@ class Depth:
             del self._orders[order_id]
         return True
 
+    def _maker(self, book: "_Book", account: int) -> str:
+        """Whose quote it is; from its first one on, a maker of this book."""
+        maker = self._participants.get(account) or f"account {account}"
+        if maker not in book.makers:
+            book.makers.add(maker)
+            self._set_apart(book, maker)
+        return maker
+
     def _set_apart(self, book: "_Book", maker: str) -> None:
         """Whoever quotes for the first time may have orders among those of the others: move them."""
         for order in self._orders.values():
@@ -206,11 +218,18 @@ class Depth:
 
     # what is read from them -----------------------------------------------------------------------------------
 
+    def _news(self, event: e.NewsPublished) -> Iterable[Finding]:
+        if not self._news_known:
+            self._news_known = True
+            for book in self.books.values():
+                book.fix_normal()
+        return ()
+
     def _ticked(self, event: e.ClockTicked) -> Iterable[Finding]:
         self.now_us = event.ts_us
         found: list[Finding] = []
         for book in self.books.values():
-            book.tick(event.ts_us)
+            book.tick(event)
             found.extend(book.judge(event))
         return found
 
@@ -271,9 +290,19 @@ class _Book:
         self.spread = Path()
         self.normal_depth = Normal()
         self.normal_spread = Normal()
-        self.trough: Extreme | None = None  # the minute with the least mean depth in proportion to its normal
-        self._minute_us = self._minute_sum = self._minute_ticks = 0
-        self.widest: Extreme | None = None  # the largest smoothed spread in proportion to its normal
+        self._fixed_depth: int | None = None
+        self._fixed_spread: int | None = None
+        self._best_depth: int | None = None
+        self._best_spread: int | None = None
+        self.trough: Extreme | None = None
+        self.recovered_us: int | None = None
+        self._trough_mean = 0.0
+        self._minute: deque[tuple[int, int]] = deque()
+        self._minute_sum = 0
+        self._minute_from_us: int | None = None
+        self._over_half = Held()
+        self.widest: Extreme | None = None  # the largest smoothed spread
+        self.spread_at_end_of: dict[int, int | None] = {}  # by minute, at its last tick; None: one-sided then
         self.one_sided_us = 0
         self.smooth_spread: float | None = None
         self._was_us = 0
@@ -307,8 +336,35 @@ class _Book:
                 self.changed = True
                 return
 
-    def tick(self, ts_us: int) -> None:
+    @property
+    def summed_normal_depth(self) -> int | None:
+        """The normal depth that troughs and recoveries are summed up with."""
+        return self.trough.normal if self.trough else self._fixed_depth or self.normal_depth.value
+
+    @property
+    def summed_normal_spread(self) -> int | None:
+        """The normal spread that the widest one and its recovery are summed up with."""
+        return self.widest.normal if self.widest else self._fixed_spread or self.normal_spread.value
+
+    @property
+    def spread_now(self) -> int | None:
+        """The smoothed spread at the last tick; None while a side is empty."""
+        if self.sample is None or self.sample.spread_ppm is None or self.spread.last is None:
+            return None
+        return self.spread.last.value
+
+    def fix_normal(self) -> None:
+        """The first news: what is normal now stays so, and what follows is held against it."""
+        if self.normal_depth.value:
+            self._fixed_depth = self.normal_depth.value
+            self.trough = self.recovered_us = self._minute_from_us = None
+        if self.normal_spread.value:
+            self._fixed_spread = self.normal_spread.value
+            self.widest = None
+
+    def tick(self, event: e.ClockTicked) -> None:
         """Sample the book if it has changed, and follow depth and spread."""
+        ts_us = event.ts_us
         if self.changed:
             self.changed = False
             self.sample = self._sampled(ts_us)
@@ -318,25 +374,44 @@ class _Book:
         both = sample.both
         self.depth.put(ts_us, both)
         self.normal_depth.put(ts_us, both)
-        self._follow_minute(ts_us, both)
+        self._follow_trough(event, both)
         if sample.spread_ppm is None:
             self.one_sided_us += ts_us - (self._was_us or ts_us)
         else:
             self._follow_spread(ts_us, sample.spread_ppm)
+        self.spread_at_end_of[ts_us - ts_us % MINUTE_US] = self.spread_now
         self._was_us = ts_us
 
-    def _follow_minute(self, ts_us: int, both: int) -> None:
+    def _follow_trough(self, event: e.ClockTicked, both: int) -> None:
         """A trough is a minute's mean: a book that is swept for a second is none."""
-        minute_us = ts_us - ts_us % MINUTE_US
-        normal = self.normal_depth.value
-        if minute_us != self._minute_us:
-            if normal and self._minute_ticks:
-                mean = self._minute_sum // self._minute_ticks
-                if self.trough is None or mean * self.trough.normal < self.trough.value * normal:
-                    self.trough = Extreme(self._minute_us, mean, normal)
-            self._minute_us, self._minute_sum, self._minute_ticks = minute_us, 0, 0
+        known = self.normal_depth.value
+        if not known:
+            return
+        self._best_depth = max(self._best_depth or 0, known)
+        mean = self._mean_of_minute(event.ts_us, both)
+        if mean is not None and (self.trough is None or mean < self._trough_mean):
+            self._trough_mean = mean
+            lowest_us, _ = min(self._minute, key=lambda tick: (tick[1], tick[0]))
+            self.trough = Extreme(lowest_us, round(mean), self._fixed_depth or self._best_depth)
+            self.recovered_us, self._over_half = None, Held()
+        trough = self.trough
+        if trough is None or self.recovered_us is not None:
+            return
+        over_half = 100 * both > RECOVERED_PERCENT * trough.normal
+        if self._over_half.for_us(over_half, event) >= RECOVERED_FOR_US:
+            self.recovered_us = self._over_half.began_us
+
+    def _mean_of_minute(self, ts_us: int, both: int) -> float | None:
+        """Mean depth of the 60 seconds up to now; None before they are full."""
+        ticks = self._minute
+        if self._minute_from_us is None:
+            self._minute_from_us, self._minute_sum = ts_us, 0
+            ticks.clear()
+        ticks.append((ts_us, both))
         self._minute_sum += both
-        self._minute_ticks += 1
+        while ticks[0][0] <= ts_us - MINUTE_US:
+            self._minute_sum -= ticks.popleft()[1]
+        return self._minute_sum / len(ticks) if ts_us - self._minute_from_us >= MINUTE_US else None
 
     def _follow_spread(self, ts_us: int, spread_ppm: int) -> None:
         was = self.smooth_spread
@@ -344,8 +419,11 @@ class _Book:
         self.spread.put(ts_us, round(smooth))
         self.normal_spread.put(ts_us, spread_ppm)
         normal = self.normal_spread.value
-        if normal and (self.widest is None or smooth * self.widest.normal > self.widest.value * normal):
-            self.widest = Extreme(ts_us, round(smooth), normal)
+        if not normal:
+            return
+        self._best_spread = min(self._best_spread or normal, normal)
+        if self.widest is None or round(smooth) > self.widest.value:
+            self.widest = Extreme(ts_us, round(smooth), self._fixed_spread or self._best_spread)
 
     def judge(self, event: e.ClockTicked) -> Iterator[Finding]:
         """Open and close the episodes of the book."""
@@ -398,14 +476,16 @@ class _Book:
             episode, self.low_episode = self.low_episode, None
             self._recovered = Held()
             self.normal_depth.thaw()
-            yield episode.closed(event, f"{self.symbol}: depth back to {percent:.0f} %{self._trough_text()}", values)
+            yield episode.closed(
+                event, f"{self.symbol}: depth back to {percent:.0f} %{self._trough_text(episode)}", values
+            )
 
     def _episode(self, rule: str, severity: Severity, since: Held) -> Episode:
         return Episode(rule, severity, venue=self.venue, symbol=self.symbol, since_us=since.began_us, seq=since.seq)
 
-    def _trough_text(self) -> str:
+    def _trough_text(self, episode: Episode) -> str:
         trough = self.trough
-        if trough is None:
+        if trough is None or trough.ts_us < episode.since_us:
             return ""
         return f"; its trough was {money(trough.value)} at {clock(trough.ts_us)}"
 

@@ -1,6 +1,7 @@
 """Fund: what the insurance fund had, was paid, paid, and has; and the deficit that nobody carried.
 
-Ledger     opening (seeded) + surplus + dust - cover - debt = closing, to the micro-unit, checked against the balance.
+Ledger     opening (seeded) + surplus + dust - cover - shortfall - debt = closing, to the micro-unit, checked against
+           the balance. The first payment is the first change below zero, whatever its reason.
 Findings   fund-half: below half of its highest balance, until above 70 % of it; fund-empty: below 1 %, until above 5 %;
            deficit: a loss was carried by nobody (stays open, updated at most once a minute).
 """
@@ -33,7 +34,7 @@ class Fund:
         self.venue = venue
         self.balance = Path()
         self.by_reason: dict[FundReason, int] = dict.fromkeys(FundReason, 0)
-        self.first_cover_us: int | None = None
+        self.first_payment_us: int | None = None
         self.paid = Totals()
         self.received = Totals()
         self.peak = 0
@@ -69,9 +70,9 @@ class Fund:
             self.balance = Path()  # its path begins when it has been paid in wholly
         self.balance.put(event.ts_us, event.balance)
         self.peak = max(self.peak, event.balance)
-        if event.reason is FundReason.COVER and self.first_cover_us is None:
-            self.first_cover_us = event.ts_us
         if event.change < 0:
+            if self.first_payment_us is None:
+                self.first_payment_us = event.ts_us
             self.paid.add(event.ts_us, -event.change)
         elif event.reason is not FundReason.SEEDED:
             self.received.add(event.ts_us, event.change)

@@ -95,9 +95,7 @@ class Liquidations:
         self.venue = venue
         self.all = Tally()
         self.by_symbol: dict[str, Tally] = {}
-        self.first_us: int | None = None
         self.first_into_book_us: int | None = None
-        self.recent: list[Liquidated] = []
         self._tick_values: dict[str, int] = {}
         self._taken: dict[tuple[int, str], e.LiquidationStarted] = {}
         self._waves: dict[str, Wave] = {}
@@ -124,8 +122,6 @@ class Liquidations:
 
     def _started(self, event: e.LiquidationStarted) -> Iterable[Finding]:
         self._taken[event.account, event.symbol] = event
-        if self.first_us is None:
-            self.first_us = event.ts_us
         return ()
 
     def _filled(self, event: e.LiquidationFilled) -> Iterable[Finding]:
@@ -151,7 +147,6 @@ class Liquidations:
         )
         self.all.add(taken)
         self.by_symbol.setdefault(event.symbol, Tally()).add(taken)
-        self.recent = [*self.recent[-7:], taken]
         return self._told(event, started, taken)
 
     def _told(self, event: e.LiquidationEnded, started: e.LiquidationStarted, taken: Liquidated) -> Iterable[Finding]:

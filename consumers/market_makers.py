@@ -7,7 +7,8 @@ not quote as usual):
   gone      for 10 s it does not stand on both sides at all; the time out counts from the first of these seconds
   back      it stands on both sides again, for 30 s; quoting from 70 % of its normal, for a minute
 Beside these it may be wide: its own spread over 1.5 times its normal, for 30 s; until under 1.2 times for a minute.
-A state begins when its condition began, not when it had held long enough.
+A state begins when its condition began, not when it had held long enough; of most makers, when that of the maker
+began that makes them most.
 
 Findings  maker-thin, maker-gone (closed when back); and of more than half of a symbol's makers at once: makers-wide,
           makers-thin (they do not quote as usual, for whatever reason), makers-gone.
@@ -61,6 +62,13 @@ class Absence(Struct, gc=False):
     thin_from_us: int | None
 
 
+class Since(Struct, frozen=True, gc=False, order=True):
+    """When a condition began, and with which input."""
+
+    ts_us: int
+    seq: int
+
+
 class Spell(Struct, gc=False):
     """A time during which something held of most makers; `until_us` is None while it lasts."""
 
@@ -82,10 +90,17 @@ class Maker:
         self.normal = Normal()
         self.depth = MakerDepth(0, 0, None)
         self.thin, self.full, self.gone, self.back = Held(), Held(), Held(), Held()
-        self.is_wide = False
+        self.wide_since: Since | None = None
+        self.unusual_since: Since | None = None  # since when it has not quoted as usual
+        self.gone_since: Since | None = None
         self.normal_spread = Normal()
         self.wide, self.narrow = Held(), Held()
         self.episode: Episode | None = None
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it quotes wide."""
+        return self.wide_since is not None
 
     def out_us(self, now_us: int) -> int:
         """Time out, in all."""
@@ -188,6 +203,7 @@ class MarketMakers:
 
     def _thins(self, maker: Maker, event: e.ClockTicked, both: int, normal: int) -> Finding:
         onset_us = maker.thin.began_us
+        maker.unusual_since = _since(maker.thin)
         episode = self._episode(maker, "maker-thin", Severity.WATCH, maker.thin)
         self._enter(maker, Presence.THIN, onset_us)
         maker.episode = episode
@@ -202,6 +218,8 @@ class MarketMakers:
 
     def _leaves(self, maker: Maker, event: e.ClockTicked) -> Iterator[Finding]:
         onset_us = maker.gone.began_us
+        maker.gone_since = _since(maker.gone)
+        maker.unusual_since = maker.unusual_since or maker.gone_since
         if maker.episode is not None:
             yield maker.episode.closed(event, f"{maker.name} in {maker.symbol}: from thin to gone", {})
         episode = self._episode(maker, "maker-gone", Severity.WARNING, maker.gone)
@@ -219,6 +237,7 @@ class MarketMakers:
 
     def _returns(self, maker: Maker, event: e.ClockTicked) -> Finding:
         onset_us = maker.back.began_us
+        maker.gone_since = None
         absence = maker.absences[-1]
         absence.until_us = onset_us
         episode = maker.episode
@@ -233,6 +252,7 @@ class MarketMakers:
 
     def _quotes_again(self, maker: Maker, event: e.ClockTicked, both: int, normal: int) -> Iterator[Finding]:
         episode = maker.episode
+        maker.unusual_since = None
         self._enter(maker, Presence.QUOTING, maker.full.began_us)
         if episode is not None:
             percent = share(both, normal) or 0.0
@@ -243,41 +263,46 @@ class MarketMakers:
             )
 
     def _judge_all(self, symbol: str, event: e.ClockTicked) -> Iterator[Finding]:
-        makers = self.makers[symbol]
-        wide = [name for name, maker in makers.items() if maker.is_wide]
-        slack = [name for name, maker in makers.items() if maker.state is not Presence.QUOTING]
-        gone = [name for name in slack if makers[name].state is Presence.GONE]
-        spells = self.wide_spells.setdefault(symbol, [])
-        if _turns(spells, most=2 * len(wide) > len(makers)):
-            yield self._turn(symbol, spells, event, "makers-wide", Severity.WATCH, "quote wide in", wide)
-        spells = self.thin_spells.setdefault(symbol, [])
-        if _turns(spells, most=2 * len(slack) > len(makers)):
-            yield self._turn(symbol, spells, event, "makers-thin", Severity.WARNING, "have thinned out in", slack)
-        spells = self.gone_spells.setdefault(symbol, [])
-        if _turns(spells, most=2 * len(gone) > len(makers)):
-            yield self._turn(symbol, spells, event, "makers-gone", Severity.CRITICAL, "are gone from", gone)
+        makers = self.of(symbol)
+        wide = {maker.name: maker.wide_since for maker in makers if maker.wide_since}
+        yield from self._judge_most(
+            symbol, self.wide_spells, event, "makers-wide", Severity.WATCH, "quote wide in", wide
+        )
+        unusual = {maker.name: maker.unusual_since for maker in makers if maker.unusual_since}
+        yield from self._judge_most(
+            symbol, self.thin_spells, event, "makers-thin", Severity.WARNING, "have thinned out in", unusual
+        )
+        gone = {maker.name: maker.gone_since for maker in makers if maker.gone_since}
+        yield from self._judge_most(
+            symbol, self.gone_spells, event, "makers-gone", Severity.CRITICAL, "are gone from", gone
+        )
 
-    def _turn(
+    def _judge_most(
         self,
         symbol: str,
-        spells: list[Spell],
+        all_spells: dict[str, list[Spell]],
         event: e.ClockTicked,
         rule: str,
         severity: Severity,
         how: str,
-        names: list[str],
-    ) -> Finding:
+        such: dict[str, Since],
+    ) -> Iterator[Finding]:
+        """Open or close the finding that something holds of most makers; `such`: of whom, and since when."""
         count = len(self.makers[symbol])
-        values = {"such": len(names), "makers": count}
-        if spells and spells[-1].until_us is None:
-            spells[-1].until_us = event.ts_us
-            others = f"{count - len(names)} of {count} makers"
+        spells = all_spells.setdefault(symbol, [])
+        lasting = spells[-1] if spells and spells[-1].until_us is None else None
+        values = {"such": len(such), "makers": count}
+        if lasting is None and 2 * len(such) > count:
+            since = sorted(such.values())[count // 2]  # of the maker that makes them more than half
+            episode = Episode(rule, severity, venue=self.venue, symbol=symbol, since_us=since.ts_us, seq=since.seq)
+            spells.append(Spell(episode, since.ts_us))
+            who = ", ".join(sorted(such))
+            yield episode.opened(event, f"{len(such)} of {count} makers {how} {symbol}: {who}", values)
+        elif lasting is not None and 2 * len(such) <= count:
+            lasting.until_us = event.ts_us
+            others = f"{count - len(such)} of {count} makers"
             text = f"{others} quote {symbol} again" if rule == "makers-gone" else f"{others} quote {symbol} as usual"
-            return spells[-1].episode.closed(event, text, values)
-        episode = Episode(rule, severity, venue=self.venue, symbol=symbol, since_us=event.ts_us, seq=event.seq)
-        spells.append(Spell(episode, event.ts_us))
-        who = ", ".join(sorted(names))
-        return episode.opened(event, f"{len(names)} of {count} makers {how} {symbol}: {who}", values)
+            yield lasting.episode.closed(event, text, values)
 
     def _enter(self, maker: Maker, state: Presence, since_us: int) -> None:
         maker.state = state
@@ -311,10 +336,9 @@ def _judge_spread(maker: Maker, event: e.ClockTicked) -> None:
         wide = spread is not None and 100 * spread > WIDE_PERCENT * normal
         turns = maker.wide.for_us(wide, event) >= WIDE_FOR_US
     if turns:
-        maker.is_wide = not maker.is_wide
+        maker.wide_since = None if maker.is_wide else _since(maker.wide)
         maker.wide, maker.narrow = Held(), Held()
 
 
-def _turns(spells: list[Spell], *, most: bool) -> bool:
-    """Whether a spell begins or ends."""
-    return most is not (bool(spells) and spells[-1].until_us is None)
+def _since(held: Held) -> Since:
+    return Since(held.began_us, held.seq)

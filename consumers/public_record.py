@@ -24,7 +24,7 @@ class Figure(Struct, frozen=True):
     how_sure: str
 
 
-NEWS = Figure("20:00 (others: 20:50)", ACCOUNT, "M")
+NEWS = Figure("20:00 (others: 20:50)", f"20:00: {ACCOUNT}; 20:50: other accounts of the day", "M")
 WIDENING = Figure("20:00: they stay, but widen", ACCOUNT, "M")
 THINNING = Figure("20:40", ACCOUNT, "M")
 FULL_WITHDRAWAL = Figure("21:00", ACCOUNT, "M")
@@ -45,10 +45,10 @@ LIQUIDATED = Figure("$19bn", ACCOUNT, "M")
 LIQUIDATED_ACCOUNTS = Figure("1.6 million", ACCOUNT, "M")
 LONG_SHARE_LIQUIDATED = Figure("83.9 %", "liquidations tracked 20:50-21:30", "M")
 LONG_ACCOUNTS = Figure("87 %", ACCOUNT, "M")
-PEAK_MINUTE = Figure("21:15, $3.21bn of $6.93bn", "liquidations tracked 20:50-21:30", "M")
-OPEN_INTEREST = Figure("-43 % (the account: -50 %)", f"open interest tracked; {ACCOUNT}", "M")
+PEAK_MINUTE = Figure("21:15, $3.21bn of $6.93bn in 20:50-21:30", "liquidations tracked 20:50-21:30", "M")
+OPEN_INTEREST = Figure("-43 % in USD (the account: -50 %)", f"open interest tracked; {ACCOUNT}", "M")
 
-FUND_PAID = Figure("Binance $184M-188M", "the venue's published balances, secondary copies", "M")
+FUND_LOST = Figure("Binance lost $184M-188M", "the venue's published balances, secondary copies", "M")
 ADL_TOTAL = Figure("Hyperliquid $2.10bn, 34,983 fills, 19,337 users", "Hyperliquid's fills", "own")
 ADL_CONCENTRATION = Figure("84.2 %", "Hyperliquid's fills", "own")
 ADL_ABSENCE = Figure("high correlation", ACCOUNT, "M")

@@ -1,24 +1,29 @@
 """Summary: what happened in a run, in decimals, each figure beside the public record.
 
-Told of      one venue, from the state of its monitors (`Board`); of one token, the symbol whose last trade fell most.
+Told of      one venue, from the state of its monitors (`Board`); of one token, the symbol with the smallest normal
+             depth, a choice that does not depend on what happens to it.
 Order        the timeline holds when each thing first happened; what happened at the same time stays in causal order.
-Percentages  of depth and spread: of what was normal before it went; of prices and open interest: of the first value.
+Percentages  of depth and spread: of what was normal at the first news (see `depth`); of prices and open interest: of
+             the first value.
+Recovery     of the spread: 35 minutes after the first maker's return after the trough if the run lasts that long, as
+             the record has it, else at the end; unknown while a side of the book is empty.
+Record       a run stands beside the record only if it is meant to be that day (`beside_record`).
 Floats       are for reading; what must add up (the fund's ledger) is checked in micro-quote before it is rounded.
 """
 
 from collections.abc import Mapping
 
-import msgspec
 from msgspec import Struct
 
 from consumers import public_record as record
 from consumers.board import Board
-from consumers.depth import Extreme
 from consumers.figures import bps, change, clock, duration, money, price, price_text, share, stamp, usd
 from consumers.monitor import Finding, State
-from consumers.paths import SECOND_US, Path
+from consumers.paths import MINUTE_US, SECOND_US, Path
 from consumers.prices import beyond_ppm, fall_ppm
 from stream_engine.messages.events import FundReason
+
+RECOVERY_MEASURED_AFTER_MINUTES = 35
 
 
 class Onset(Struct, frozen=True):
@@ -46,6 +51,8 @@ class MarketSummary(Struct, frozen=True):
     spread_widest_at: str | None
     spread_end_bps: float | None
     spread_recovered_percent: float | None
+    spread_recovered_to_bps: float | None
+    spread_recovered_when: str
     one_sided_s: int
     price_first: float | None
     price_low: float | None
@@ -101,12 +108,13 @@ class LiquidationSummary(Struct, frozen=True):
 
 
 class FundSummary(Struct, frozen=True):
-    """Opening + surplus + dust - cover - debt = closing; `adds_up` says whether, to the micro-unit."""
+    """Opening + surplus + dust - cover - shortfall - debt = closing; `adds_up` says whether, to the micro-unit."""
 
     opening_usd: float
     surplus_usd: float
     dust_usd: float
     cover_usd: float
+    shortfall_usd: float
     debt_usd: float
     closing_usd: float
     adds_up: bool
@@ -158,14 +166,24 @@ class Summary(Struct, frozen=True):
 
 
 def summarize(
-    board: Board, *, title: str = "", outside: Mapping[str, Path] | None = None, token: str | None = None
+    board: Board,
+    *,
+    title: str = "",
+    outside: Mapping[str, Path] | None = None,
+    token: str | None = None,
+    beside_record: bool = True,
 ) -> Summary:
-    """What the monitors saw. `outside`: the paths of the outside source (`prices.Outside.paths`), if known."""
+    """What the monitors saw.
+
+    outside        the paths of the outside source (`prices.Outside.paths`), if known.
+    beside_record  whether the run is meant to be 10 October 2025; of any other the record says nothing.
+    """
     outside = outside or {}
-    token = token or _fell_most(board)
+    token = token or _thinnest(board)
     markets = [_market(board, symbol, outside) for symbol in board.symbols]
     liquidations, fund, adl = _liquidations(board), _fund(board), _adl(board)
-    timeline = _timeline(board, token)
+    timeline = _timeline(board, token, beside_record)
+    by_symbol = {market.symbol: market for market in markets}
     return Summary(
         title=title,
         venue=board.venue,
@@ -178,23 +196,17 @@ def summarize(
         liquidations=liquidations,
         fund=fund,
         adl=adl,
-        beside=_beside(
-            board, token, outside, {market.symbol: market for market in markets}, liquidations, fund, adl, timeline
-        ),
+        beside=_beside(board, token, outside, by_symbol, liquidations, fund, adl, timeline) if beside_record else [],
     )
-
-
-def as_json(summary: Summary) -> bytes:
-    """The summary as indented JSON with a line end."""
-    return msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"
 
 
 # the parts -------------------------------------------------------------------------------------------------------
 
 
-def _fell_most(board: Board) -> str | None:
-    falls = {symbol: fall_ppm(board.prices.last[symbol]) or 0 for symbol in board.symbols}
-    return min(falls, key=lambda symbol: (-falls[symbol], symbol)) if falls else None
+def _thinnest(board: Board) -> str | None:
+    """The symbol with the smallest normal depth, then by name; those without any come last."""
+    normal = {symbol: board.depth.books[symbol].summed_normal_depth for symbol in board.symbols}
+    return min(normal, key=lambda symbol: (normal[symbol] is None, normal[symbol] or 0, symbol), default=None)
 
 
 def _market(board: Board, symbol: str, outside: Mapping[str, Path]) -> MarketSummary:
@@ -205,7 +217,8 @@ def _market(board: Board, symbol: str, outside: Mapping[str, Path]) -> MarketSum
     notional = board.open_interest.notional.get(symbol) or Path()
     longs, shorts = board.open_interest.first_accounts.get(symbol, (0, 0))
     trough, widest = book.trough, book.widest
-    normal = trough.normal if trough else None
+    normal, normal_spread, spread_now = book.summed_normal_depth, book.summed_normal_spread, book.spread_now
+    recovery = _recovery(board, symbol)
     both = book.sample.both if book.sample else None
     return MarketSummary(
         symbol=symbol,
@@ -215,11 +228,13 @@ def _market(board: Board, symbol: str, outside: Mapping[str, Path]) -> MarketSum
         depth_trough_at=stamp(trough.ts_us) if trough else None,
         depth_end_usd=None if both is None else usd(both),
         depth_end_percent=None if both is None or normal is None else share(both, normal),
-        spread_normal_bps=bps(widest.normal) if widest else None,
+        spread_normal_bps=None if normal_spread is None else bps(normal_spread),
         spread_widest_bps=bps(widest.value) if widest else None,
         spread_widest_at=stamp(widest.ts_us) if widest else None,
-        spread_end_bps=bps(book.spread.last.value) if book.spread.last else None,
-        spread_recovered_percent=_recovered(widest, book.spread),
+        spread_end_bps=None if spread_now is None else bps(spread_now),
+        spread_recovered_percent=recovery.percent,
+        spread_recovered_to_bps=None if recovery.spread_ppm is None else bps(recovery.spread_ppm),
+        spread_recovered_when=recovery.when,
         one_sided_s=book.one_sided_us // SECOND_US,
         price_first=price(instrument, last.first.value) if last.first else None,
         price_low=price(instrument, last.low.value) if last.low else None,
@@ -243,11 +258,41 @@ def _market(board: Board, symbol: str, outside: Mapping[str, Path]) -> MarketSum
     )
 
 
-def _recovered(widest: Extreme | None, spread: Path) -> float | None:
-    """How much of the way from the widest spread to the normal one it has come back, in percent."""
-    if widest is None or spread.last is None:
-        return None
-    return share(widest.value - spread.last.value, widest.value - widest.normal)
+class _Recovery(Struct, frozen=True):
+    """How much of the way from the widest spread to the normal one it had come back, in percent; when; to what.
+
+    None: a side of the book was empty then, or the spread had never been wider than normal.
+    """
+
+    when: str
+    spread_ppm: int | None
+    percent: float | None
+
+
+def _recovery(board: Board, symbol: str) -> _Recovery:
+    book = board.depth.books[symbol]
+    returns = _returns(board, symbol)
+    when, spread = "at the end", book.spread_now
+    if returns:
+        due_us = returns[0][0] + RECOVERY_MEASURED_AFTER_MINUTES * MINUTE_US
+        if due_us <= board.now_us:
+            when = f"{RECOVERY_MEASURED_AFTER_MINUTES} min after the first return"
+            spread = book.spread_at_end_of.get(due_us - due_us % MINUTE_US - MINUTE_US)  # the last full minute then
+    widest = book.widest
+    if spread is None or widest is None or widest.value <= widest.normal:
+        return _Recovery(when, spread, None)
+    return _Recovery(when, spread, share(widest.value - spread, widest.value - widest.normal))
+
+
+def _returns(board: Board, symbol: str) -> list[tuple[int, str]]:
+    """When which maker came back after the trough, the first one first."""
+    trough = board.depth.books[symbol].trough
+    return sorted(
+        (absence.until_us, maker.name)
+        for maker in board.market_makers.of(symbol)
+        for absence in maker.absences
+        if absence.until_us is not None and (trough is None or absence.until_us >= trough.ts_us)
+    )
 
 
 def _makers(board: Board) -> list[MakerSummary]:
@@ -301,6 +346,7 @@ def _fund(board: Board) -> FundSummary:
         surplus_usd=usd(fund.by_reason[FundReason.SURPLUS]),
         dust_usd=usd(fund.by_reason[FundReason.DUST]),
         cover_usd=usd(-fund.by_reason[FundReason.COVER]),
+        shortfall_usd=usd(-fund.by_reason[FundReason.SHORTFALL]),
         debt_usd=usd(-fund.by_reason[FundReason.DEBT]),
         closing_usd=usd(fund.closing),
         adds_up=fund.adds_up,
@@ -331,7 +377,8 @@ def _adl(board: Board) -> AdlSummary:
 class _Timeline:
     """What has happened for the first time, sorted by time; at equal times in the order of adding, the causal one."""
 
-    def __init__(self) -> None:
+    def __init__(self, beside_record: bool) -> None:
+        self._beside_record = beside_record
         self._found: list[tuple[int, Onset]] = []
 
     def add(
@@ -339,22 +386,23 @@ class _Timeline:
     ) -> None:
         """It happened then; None: never."""
         if ts_us is not None:
-            self._found.append((ts_us, Onset(what, stamp(ts_us), symbol, text, known.value if known else None)))
+            beside = known.value if known and self._beside_record else None
+            self._found.append((ts_us, Onset(what, stamp(ts_us), symbol, text, beside)))
 
     def sorted(self) -> list[Onset]:
         return [onset for _, onset in sorted(self._found, key=lambda pair: pair[0])]
 
 
-def _timeline(board: Board, token: str | None) -> list[Onset]:
+def _timeline(board: Board, token: str | None, beside_record: bool) -> list[Onset]:
     """First times: of the token where a thing belongs to a symbol, else of the venue."""
-    line = _Timeline()
-    for news in board.prices.news:
-        line.add("news", news.ts_us, news.headline, known=record.NEWS)
+    line = _Timeline(beside_record)
+    for at, news in enumerate(board.prices.news):
+        line.add("news", news.ts_us, news.headline, known=None if at else record.NEWS)
     if token is not None:
         _add_leaving(line, board, token)
-    opened = _first_opened(board.findings, None)
+    opened = _first_opened(board.findings)
     line.add("liquidations", board.liquidations.first_into_book_us, "liquidations into the book")
-    line.add("fund_pays", board.fund.first_cover_us, "the insurance fund pays")
+    line.add("fund_pays", board.fund.first_payment_us, "the insurance fund pays")
     line.add("fund_half", opened.get("fund-half"), "the insurance fund below half")
     line.add("fund_empty", opened.get("fund-empty"), "the insurance fund drained (below 1 %)")
     line.add("adl", board.adl.first_us, "ADL begins", known=record.ADL_ONSET)
@@ -364,7 +412,6 @@ def _timeline(board: Board, token: str | None) -> list[Onset]:
 
 
 def _add_leaving(line: _Timeline, board: Board, token: str) -> None:
-    opened = _first_opened(board.findings, token)
     makers = board.market_makers
     thin = sorted((maker.thin_from_us, maker.name) for maker in makers.of(token) if maker.thin_from_us is not None)
     leaving = makers.leaving_order(token)
@@ -372,14 +419,15 @@ def _add_leaving(line: _Timeline, board: Board, token: str) -> None:
     if thin:
         line.add("thin", thin[0][0], f"{thin[0][1]} thins out, the first maker", token)
     line.add("most_thin", makers.most_thin_us(token), "most makers have thinned out", token, record.THINNING)
-    line.add("depth_low", opened.get("depth-low"), "depth under 20 % of its normal", token)
+    line.add("depth_low", _low_with_the_trough(board, token), "depth under 20 % of its normal", token)
     if leaving:
         line.add("gone", leaving[0].absences[0].from_us, f"{leaving[0].name} is gone, the first maker", token)
     line.add("most_gone", makers.most_gone_us(token), "most makers are gone", token, record.FULL_WITHDRAWAL)
 
 
 def _add_trough_and_return(line: _Timeline, board: Board, token: str) -> None:
-    trough, low = board.depth.books[token].trough, board.prices.last[token].low
+    book, low = board.depth.books[token], board.prices.last[token].low
+    trough = book.trough
     if trough is not None:
         percent = share(trough.value, trough.normal)
         text = f"trough of depth: {money(trough.value)}, {percent:g} % of its normal"
@@ -387,28 +435,33 @@ def _add_trough_and_return(line: _Timeline, board: Board, token: str) -> None:
     if low is not None:
         lowest = price_text(board.prices.instruments[token], low.value)
         line.add("price_low", low.ts_us, f"lowest trade, {lowest}", token)
-    back = sorted(
-        (absence.until_us, maker.name)
-        for maker in board.market_makers.of(token)
-        for absence in maker.absences
-        if absence.until_us is not None and (trough is None or absence.until_us >= trough.ts_us)
-    )
+    back = _returns(board, token)
     if back:
         line.add("return", back[0][0], f"{back[0][1]} is back, the first after the trough", token, record.RETURN)
-    recovered = [
-        finding.ts_us
-        for finding in board.findings
-        if finding.rule == "depth-low" and finding.symbol == token and finding.state is State.CLOSE
-    ]
-    if recovered:
-        line.add("recovered", recovered[-1], "depth back over half of its normal", token)
+    if trough is not None and 2 * trough.value <= trough.normal:  # else it was never under half
+        line.add("recovered", book.recovered_us, "depth back over half of its normal", token)
 
 
-def _first_opened(findings: list[Finding], symbol: str | None) -> dict[str, int]:
-    """Onset of the first finding of each rule about a symbol (or about the venue)."""
+def _low_with_the_trough(board: Board, token: str) -> int | None:
+    """Onset of the time under 20 % that the trough belongs to; None if it belongs to none."""
+    trough = board.depth.books[token].trough
+    newest: Finding | None = None
+    for finding in board.findings:
+        if finding.rule != "depth-low" or finding.symbol != token or trough is None:
+            continue
+        since_us = finding.values["since_us"]
+        if finding.state is State.OPEN and since_us <= trough.ts_us:
+            newest = finding
+        elif newest is not None and finding.id == newest.id and finding.ts_us < trough.ts_us:
+            newest = None
+    return newest.values["since_us"] if newest else None
+
+
+def _first_opened(findings: list[Finding]) -> dict[str, int]:
+    """Onset of the first finding of each rule about the venue."""
     first: dict[str, int] = {}
     for finding in findings:
-        if finding.symbol == symbol and finding.state is State.OPEN:
+        if finding.symbol is None and finding.state is State.OPEN:
             first.setdefault(finding.rule, finding.values["since_us"])
     return first
 
@@ -442,8 +495,8 @@ def _beside(
         add(f"{token} depth, at the end", _depth_end_text(market, timeline), record.MAKERS_BACK)
         add(
             f"{token} spread, recovered",
-            f"{_percent_text(market.spread_recovered_percent)} "
-            f"(from {_bps_text(market.spread_widest_bps)} to {_bps_text(market.spread_end_bps)})",
+            f"{_percent_text(market.spread_recovered_percent)} {market.spread_recovered_when} "
+            f"(from {_bps_text(market.spread_widest_bps)} to {_bps_text(market.spread_recovered_to_bps)})",
             record.SPREAD_RECOVERY,
         )
         add("warning: most thin to most gone", _warning_time(board, token), record.WARNING_TIME)
@@ -458,23 +511,25 @@ def _beside(
             f"beyond it {_points_text(market.beyond_outside_points)})",
             record.TOKEN_FALL,
         )
-    add("open interest, contracts", _open_interest_text(board), record.OPEN_INTEREST)
+    add("open interest, contracts and USD", _open_interest_text(board), record.OPEN_INTEREST)
     add("accounts long at the start", _long_accounts_text(board), record.LONG_ACCOUNTS)
     add("liquidated", usd_text(liquidations.notional_usd), record.LIQUIDATED)
     add("accounts liquidated", f"{liquidations.accounts:,}", record.LIQUIDATED_ACCOUNTS)
     add("longs among the liquidated", _percent_text(liquidations.long_notional_percent), record.LONG_SHARE_LIQUIDATED)
     add("peak minute of liquidations", _peak_text(liquidations), record.PEAK_MINUTE)
     add(
-        "fund: start, lowest, end",
-        f"{usd_text(fund.opening_usd)}, {usd_text(fund.lowest_usd)}, {usd_text(fund.closing_usd)}",
-        record.FUND_PAID,
+        "fund lost, start to end",
+        f"{usd_text(fund.opening_usd - fund.closing_usd)} (from {usd_text(fund.opening_usd)} to "
+        f"{usd_text(fund.closing_usd)}, lowest {usd_text(fund.lowest_usd)})",
+        record.FUND_LOST,
     )
     add(
         "ADL",
         f"{usd_text(adl.notional_usd)}, {adl.closings:,} closings, {adl.accounts:,} accounts",
         record.ADL_TOTAL,
     )
-    add("ADL while most makers are out", _percent_text(adl.absent_percent), record.ADL_ABSENCE)
+    if any(board.market_makers.of(symbol) for symbol in board.symbols):
+        add("ADL while most makers are out", _percent_text(adl.absent_percent), record.ADL_ABSENCE)
     top = adl.top_1_percent_of_accounts_percent
     add("ADL on the top 1 % of accounts", _percent_text(top), record.ADL_CONCENTRATION)
     return rows
@@ -500,14 +555,16 @@ def _btc_text(board: Board, symbol: str, outside: Mapping[str, Path]) -> str:
 
 
 def _open_interest_text(board: Board) -> str:
-    """All symbols together; contracts are added up at each symbol's first mark."""
-    before = after = 0
+    """All symbols together; contracts are added up at each symbol's first mark, USD are those of each moment."""
+    before = after = after_usd = 0
     for symbol, notional in board.open_interest.notional.items():
         lots = board.open_interest.lots[symbol]
         if notional.first and lots.first and lots.last and lots.first.value:
             before += notional.first.value
             after += notional.first.value * lots.last.value // lots.first.value
-    return f"{_signed(share(after, before), minus=100)} of {money(before)}"
+            after_usd += board.open_interest.now(symbol) or 0
+    contracts, dollars = (_signed(share(end, before), minus=100) for end in (after, after_usd))
+    return f"{contracts} in contracts, {dollars} in USD of {money(before)}"
 
 
 def _long_accounts_text(board: Board) -> str:
@@ -520,7 +577,8 @@ def _peak_text(liquidations: LiquidationSummary) -> str:
     if liquidations.peak_minute_at is None:
         return "none"
     minute = liquidations.peak_minute_at[11:16]
-    return f"{minute}, {usd_text(liquidations.peak_minute_usd)} of {usd_text(liquidations.notional_usd)}"
+    peak, whole = usd_text(liquidations.peak_minute_usd), usd_text(liquidations.notional_usd)
+    return f"{minute}, {peak} of {whole} in the whole run"
 
 
 # words -----------------------------------------------------------------------------------------------------------

@@ -19,7 +19,10 @@ def table(summary: Summary) -> RenderableType:
     ]
     if summary.makers and summary.token:
         parts += [_makers_table(summary), Text()]
-    parts += [_fund_text(summary.fund), Text(), _beside_table(summary), Text(), Text(summary.honesty, style="dim")]
+    parts += [_fund_text(summary.fund), Text()]
+    if summary.beside:
+        parts += [_beside_table(summary), Text()]
+    parts.append(Text(summary.honesty, style="dim"))
     return Group(*parts)
 
 
@@ -28,11 +31,13 @@ def _timeline_table(summary: Summary) -> Table:
     grid.add_column("at", no_wrap=True)
     grid.add_column("what")
     grid.add_column("where", no_wrap=True)
-    grid.add_column("public record")
+    if summary.beside:
+        grid.add_column("public record")
     for onset in summary.timeline:
-        grid.add_row(onset.at[11:19], onset.text, onset.symbol or "", onset.record or "")
+        cells = (onset.at[11:19], onset.text, onset.symbol or "", onset.record or "")
+        grid.add_row(*cells[: len(grid.columns)])
     if not summary.timeline:
-        grid.add_row("", "nothing happened", "", "")
+        grid.add_row("", "nothing happened")
     return grid
 
 
@@ -60,6 +65,7 @@ def _fund_text(fund: FundSummary) -> Text:
         ("+ surplus", fund.surplus_usd),
         ("+ dust", fund.dust_usd),
         ("- cover", fund.cover_usd),
+        ("- shortfall", fund.shortfall_usd),
         ("- debt", fund.debt_usd),
         ("= closing", fund.closing_usd),
     )

@@ -204,9 +204,9 @@ class TerminalView:
         if tally.positions:
             liquidated = f"{tally.positions:,} positions, {money(tally.notional)}, {_whole(longs)} of it long"
         if done.closings:
-            adl = (
-                f"{done.closings:,} closings, {money(done.notional)}, {_whole(absent)} of it while most makers are out"
-            )
+            adl = f"{done.closings:,} closings, {money(done.notional)}"
+            if any(self.board.market_makers.of(symbol) for symbol in self.board.symbols):
+                adl += f", {_whole(absent)} of it while most makers are out"
         return [
             Text.assemble(f" fund {money(fund.closing):>7} ", (bar, style), paid),
             Text(f" liquidated  {liquidated}"),

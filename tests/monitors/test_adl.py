@@ -3,8 +3,6 @@
 import pytest
 
 from consumers.board import Board
-from stream_engine.messages import events as e
-from stream_engine.messages.inputs import Side
 from tests.monitors.story import START_US, TOKEN, USD, VENUE, Story
 
 MAKERS = {"MM1": 1, "MM2": 2, "MM3": 3, "MM4": 4, "MM5": 5}
@@ -71,9 +69,8 @@ def test_adl_is_told_when_it_begins_with_who_was_missing_and_when_it_is_over() -
     assert board.adl.first_us == START_US + 2 * 1_000_000
 
 
-def test_the_queue_is_the_newest_of_each_side() -> None:
-    board, story = a_board()
-    for positions in (5, 6):
-        story.tell(e.AdlQueueRanked, TOKEN, Side.SELL, positions, (4, 3, 2, 1), ((7, -10, 900, 5),))
-    assert board.adl.queues[TOKEN, Side.SELL].positions == 6
-    assert (TOKEN, Side.BUY) not in board.adl.queues
+def test_where_nobody_ever_quoted_no_makers_are_said_to_quote() -> None:
+    board = Board(VENUE)
+    story = Story(board.observe).listed()
+    story.seconds().deleveraged(7, 10, lights=4)
+    assert story.told("adl") == [("open", "TOKEN-PERP: ADL begins: a short of $1.00k, 4 lights, no makers")]

@@ -180,7 +180,7 @@ def test_a_low_book_is_one_finding_from_its_onset_to_its_recovery_with_the_troug
     assert opened.id == closed.id == f"depth-low/{VENUE}/{TOKEN}/{onset_seq}"
     assert opened.values["since_us"] == onset_us
     assert opened.text == "TOKEN-PERP: depth $2.00k, 10 % of its normal $20.0k"
-    assert closed.text == "TOKEN-PERP: depth back to 60 %; its trough was $400 at 20:01:00"
+    assert closed.text == "TOKEN-PERP: depth back to 60 %; its trough was $400 at 20:00:02"
     trough = depth.books[TOKEN].trough
     assert trough is not None and (trough.value, trough.normal) == (400 * USD, 20_000 * USD)
 

@@ -13,12 +13,12 @@ def a_fund(seeded: int = 1_000) -> tuple[Fund, Story]:
     return fund, Story(fund.observe).fund(seeded, seeded, FundReason.SEEDED)
 
 
-def test_opening_and_surplus_and_dust_less_cover_and_debt_are_the_closing_balance() -> None:
+def test_opening_and_surplus_and_dust_less_cover_and_shortfall_and_debt_are_the_closing_balance() -> None:
     fund, story = a_fund()
     story.fund(50, 1_050, FundReason.SURPLUS).fund(-300, 750, FundReason.COVER)
-    story.fund(-20, 730, FundReason.DEBT).fund(1, 731, FundReason.DUST)
-    assert (fund.opening, fund.closing) == (1_000 * USD, 731 * USD)
-    assert (fund.received.total, fund.paid.total) == (51 * USD, 320 * USD)
+    story.fund(-20, 730, FundReason.DEBT).fund(1, 731, FundReason.DUST).fund(-31, 700, FundReason.SHORTFALL)
+    assert (fund.opening, fund.closing) == (1_000 * USD, 700 * USD)
+    assert (fund.received.total, fund.paid.total) == (51 * USD, 351 * USD)
     assert fund.adds_up
 
 
@@ -36,12 +36,16 @@ def test_the_path_begins_when_the_fund_has_been_paid_in_wholly() -> None:
     assert fund.opening == 1_000 * USD
 
 
-def test_the_first_payment_is_the_first_cover() -> None:
+@pytest.mark.parametrize("reason", [FundReason.COVER, FundReason.SHORTFALL, FundReason.DEBT])
+@pytest.mark.parametrize(("change", "paid"), [(-1, True), (0, False), (1, False)])
+def test_the_first_payment_is_the_first_change_below_zero_whatever_its_reason(
+    reason: FundReason, change: int, paid: bool
+) -> None:
     fund, story = a_fund()
-    story.seconds(3).fund(5, 1_005, FundReason.SURPLUS)
-    assert fund.first_cover_us is None
-    story.seconds(4).fund(-5, 1_000, FundReason.COVER)
-    assert fund.first_cover_us == story.now_us
+    story.seconds(3).fund(5, 1_005, FundReason.SURPLUS).seconds(4).fund(change, 1_005 + change, reason)
+    assert fund.first_payment_us == (story.now_us if paid else None)
+    story.seconds(5).fund(-5, 1_000 + change, FundReason.COVER)
+    assert fund.first_payment_us == story.now_us - (5 * 1_000_000 if paid else 0)
 
 
 @pytest.mark.parametrize(("balance", "told"), [(501, False), (500, False), (499, True)])

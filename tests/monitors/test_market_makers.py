@@ -168,7 +168,7 @@ def test_most_makers_are_gone_when_more_than_half_are(leaving: int, most: bool) 
     assert makers.most_without_quotes(TOKEN) is most  # at once
     story.seconds(20)
     assert bool(story.told("makers-gone")) is most  # once it has held
-    assert makers.most_gone_us(TOKEN) == (START_US + 611_000_000 if most else None)
+    assert makers.most_gone_us(TOKEN) == (START_US + 601_000_000 if most else None)
 
 
 def test_most_makers_gone_is_over_when_enough_are_back() -> None:
@@ -179,6 +179,29 @@ def test_most_makers_gone_is_over_when_enough_are_back() -> None:
         ("open", "3 of 5 makers are gone from TOKEN-PERP: MM1, MM2, MM3"),
         ("close", "3 of 5 makers quote TOKEN-PERP again"),
     ]
+
+
+@pytest.mark.parametrize("kind", ["wide", "thin", "gone"])
+def test_of_most_makers_it_holds_since_the_onset_of_the_maker_that_makes_them_most(kind: str) -> None:
+    makers, story = makers_at_work()
+    onsets: list[tuple[int, int]] = []
+    for account in (5, 1, 3, 2):
+        if kind == "wide":
+            story.quote(account, [(9_970, 200)], [(10_030, 200)])
+        elif kind == "thin":
+            full(story, account, 20)
+        else:
+            story.unquote(account)
+        story.seconds()
+        onsets.append((story.now_us, story.seq))
+        story.seconds(3)
+    story.minutes()
+    third_us, third_seq = onsets[2]
+    opened = next(finding for finding in story.findings if finding.rule == f"makers-{kind}")
+    assert opened.values["since_us"] == third_us
+    assert opened.id == f"makers-{kind}/{VENUE}/{TOKEN}/{third_seq}"
+    found = {"wide": makers.most_wide_us, "thin": makers.most_thin_us, "gone": makers.most_gone_us}[kind](TOKEN)
+    assert found == third_us
 
 
 @pytest.mark.parametrize(("thinning", "most"), [(2, False), (3, True), (4, True)])
@@ -202,13 +225,13 @@ def test_the_thinning_that_counts_is_the_one_that_ended_in_leaving() -> None:
     assert [state for state, _ in story.told("makers-thin")] == ["open", "close"]
     for account in (1, 2, 3):
         full(story, account, 20)
-    story.seconds(31)
+    story.seconds(1)
     thin_us = story.now_us
     story.minutes(20).unquote(1).unquote(2).unquote(3).seconds(11)
     assert makers.most_thin_us(TOKEN) == thin_us
-    assert makers.most_gone_us(TOKEN) == story.now_us
+    assert makers.most_gone_us(TOKEN) == story.now_us - 10 * 1_000_000
     maker = makers.makers[TOKEN]["MM1"]
-    assert maker.absences[0].thin_from_us == thin_us - 30 * 1_000_000
+    assert maker.absences[0].thin_from_us == thin_us
 
 
 def test_a_maker_that_stays_small_stays_thin_however_long_it_does() -> None:
