@@ -32,7 +32,10 @@ class Reader:
         found: dict[TopicPartition, list[Record]] = {at: [] for at in self.positions}
         ends = await self._log.ends(self.positions)
         while behind := {at: position for at, position in self.positions.items() if position < ends[at]}:
-            for at, records in (await self._log.read(behind, READ_AT_ONCE)).items():
+            new = await self._log.read(behind, READ_AT_ONCE)
+            if not new:  # the ends may lie past the last records
+                break
+            for at, records in new.items():
                 found[at] += records
                 self.positions[at] = records[-1].offset + 1
         return [record for records in found.values() for record in records]

@@ -8,6 +8,7 @@ Holds     no clock, no I/O, no shared randomness: what it draws is keyed by its 
 from collections.abc import Sequence
 from typing import Protocol
 
+from producers.labels import Label
 from stream_engine.messages.events import AnyEvent
 from stream_engine.messages.inputs import Input
 from stream_engine.messages.topics import Topic
@@ -21,6 +22,7 @@ class Agent(Protocol):
     topics      the output topics that it listens to.
     accounts    its own. Of every topic but `market` it is given only what concerns these; account ids are unique
                 over the venues that one agent acts on.
+    labels      what it did and why, in its own words, so far.
     """
 
     @property
@@ -34,6 +36,9 @@ class Agent(Protocol):
 
     @property
     def accounts(self) -> frozenset[int]: ...
+
+    @property
+    def labels(self) -> Sequence[Label]: ...
 
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> Sequence[Input]:
         """The inputs it sends at this tick, in their order; `events` are those that reached it since the last."""

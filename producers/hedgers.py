@@ -10,6 +10,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from producers.labels import Label
 from producers.market_view import MarketView
 from producers.noise import Noise
 from stream_engine.messages.events import AnyEvent, LiquidationStarted, PositionDeleveraged, Traded
@@ -45,6 +46,7 @@ class HedgedPortfolios:
     name = "hedgers"
     latency_us = 0
     topics = frozenset({Topic.MARKET, Topic.EXECUTIONS, Topic.LIQUIDATIONS, Topic.ADL})
+    labels: tuple[Label, ...] = ()
 
     def __init__(
         self, venue: str, positions: Mapping[int, Mapping[str, int]], hedgers: Hedgers, view: MarketView, noise: Noise

@@ -5,28 +5,34 @@ A tick   1 the clock ticks for every venue    2 the engines take it, and what th
          5 the monitors observe what the tick brought, and their findings are appended
 Time     event time runs by itself: as fast as the machine can, or `speed` event seconds per wall second. Who falls
          behind goes on without a pause until the wall is caught up; nothing that is decided depends on it.
+Setup    is applied before the first tick; where an input of it is refused or cannot be taken, there is no run.
 Ends     after the last tick, or at the end of the tick in which `stop` first says so; either way everything that was
          sent is taken, published, observed and recorded.
 Holds    the same setup, clock and participants append the same bytes, at any speed.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
 
 from consumers.monitor import Monitor
 from consumers.runner import MonitorRunner, Reader
 from producers.agent import Agent
 from producers.runner import AgentRunner, Sender
-from stream_engine.messages.events import AnyEvent
+from stream_engine.messages.events import AnyEvent, ControlRejected
 from stream_engine.messages.inputs import ClockTick, Input, MapVenue
 from stream_engine.messages.topics import Topic
 from stream_engine.transport.protocol import Log, Outgoing, Positions, Record
 
 # While it waits for the wall clock, `stop` is asked this often.
 NAP_S = 0.1
+
+
+class SetupRefused(Exception):
+    """An input of the setup was not taken; the text says which and why."""
 
 
 class Clock(Struct, frozen=True):
@@ -79,7 +85,7 @@ async def lockstep(
     record: Callable[[Sequence[Record]], None] = lambda records: None,
     forget: Callable[[Positions], None] = lambda before: None,
 ) -> Outcome:
-    """Run a scenario from its setup to its last tick.
+    """Run a scenario from its setup to its last tick; SetupRefused where it does not get as far as the first.
 
     setup    the first inputs, the map of each venue among them.   on_tick  called with the time after each tick.
     record   given every record of every topic, once.              forget   given what everybody has read, each tick.
@@ -93,17 +99,23 @@ async def lockstep(
     watch = MonitorRunner(monitors, homes, prefix, run_id)
     outcome = Outcome()
 
-    async def step(sent: Sequence[Outgoing]) -> list[AnyEvent]:
+    async def take(sent: Sequence[Outgoing]) -> list[Record]:
         await log.append(sent)
         for engine in engines:
             while await engine.behind():
                 outcome.inputs += await engine.cycle()
         records = await reader.poll()
         record(records)
+        return records
+
+    def heard(records: Sequence[Record]) -> list[AnyEvent]:
         events = reader.events(records)
         outcome.events += len(events)
         runner.hear(events)
         return events
+
+    async def step(sent: Sequence[Outgoing]) -> list[AnyEvent]:
+        return heard(await take(sent))
 
     async def show(events: Sequence[AnyEvent]) -> None:
         alerts = watch.observe(events)
@@ -111,7 +123,11 @@ async def lockstep(
         await log.append(alerts)
 
     wall = _Wall(clock.start_us, speed, stop)
-    await show(await step(sender.records(setup)))
+    began = await take(_records(sender, setup))
+    events = heard(began)
+    for complaint in _refusals(began, events, prefix + Topic.DEADLETTERS.value):
+        raise SetupRefused(complaint)
+    await show(events)
     for now_us in range(clock.start_us, clock.end_us + 1, clock.tick_us):
         await wall.reach(now_us)
         if stop():
@@ -126,6 +142,38 @@ async def lockstep(
         forget(reader.positions)
     record(await reader.poll())
     return outcome
+
+
+def _records(sender: Sender, setup: Sequence[Input]) -> list[Outgoing]:
+    try:
+        return sender.records(setup)
+    except ValueError as error:
+        raise SetupRefused(str(error)) from error
+
+
+def _refusals(records: Iterable[Record], events: Iterable[AnyEvent], dead_letters: str) -> Iterator[str]:
+    """What of the setup was not taken, and why."""
+    for each in records:
+        if each.topic == dead_letters:
+            why = dict(each.headers).get("reason", b"").decode(errors="replace")
+            yield f"the engine does not take {_type_of(each.value)} of the setup: {why}"
+    for event in events:
+        if isinstance(event, ControlRejected):
+            detail = f" ({event.detail})" if event.detail else ""
+            yield f"the exchange refuses {event.input} of the setup: {event.reason.value}{detail}"
+
+
+def _type_of(value: bytes) -> str:
+    try:
+        return msgspec.json.decode(value, type=_Typed).type
+    except msgspec.DecodeError:
+        return "an input"
+
+
+class _Typed(Struct):
+    """The type of an input that may be none."""
+
+    type: str
 
 
 class _Wall:

@@ -3,8 +3,9 @@
 Sequence  the records of one intake topic never overtake each other; between the heads of the four, the earlier `ts_us`
           goes first, at equal times control < shocks < quotes < orders. A value that is no input of its topic takes the
           time of the input before it there (0: there is none).
-Apply     each input goes to the exchange of its venue, which is made at the venue's first input. What cannot be taken
-          (too large, no input, on the wrong topic or partition) goes to the dead letters, and the engine goes on.
+Apply     each input goes to the exchange of its venue, which is made at the venue's first control input. What cannot be
+          taken (too large, no input, on the wrong topic or partition, of a venue that no control input has named yet)
+          goes to the dead letters, and the engine goes on.
 Publish   one commit holds the journal record, the events, the dead letters and the intake offsets of a cycle.
 Resume    the journal is applied again; intake is read on from where it ends.
 Holds     the same journal gives the same events, byte for byte. A commit that failed, or an exchange that raised, stops
@@ -65,8 +66,9 @@ class Engine:
         committed = await self._log.committed(self.group, [lane.at for lane in self._lanes])
         end = (await self._log.ends([self._journal]))[self._journal]
         position = 0
-        while position < end:
-            for record in (await self._log.read({self._journal: position}, _JOURNALS_AT_ONCE)).get(self._journal, ()):
+        # The end may lie past the last record: where a read finds nothing, there is nothing more.
+        while position < end and (found := await self._log.read({self._journal: position}, _JOURNALS_AT_ONCE)):
+            for record in found[self._journal]:
                 self._resume(self._chain.open(record.value))
                 position = record.offset + 1
         for lane in self._lanes:
@@ -80,7 +82,9 @@ class Engine:
         if any(lane.waiting for lane in self._lanes):
             return True
         ends = await self._log.ends([lane.at for lane in self._lanes])
-        return any(lane.next < ends[lane.at] for lane in self._lanes)
+        behind = {lane.at: lane.next for lane in self._lanes if lane.next < ends[lane.at]}
+        # The end may lie past the last record: only a read shows whether there is one.
+        return bool(behind) and bool(await self._log.read(behind, 1))
 
     async def cycle(self, limit: int = READ_AT_ONCE) -> int:
         """Take what there is, `limit` records of each topic at most, in one commit; how many were taken."""
@@ -96,8 +100,7 @@ class Engine:
         if draft.taken:
             topic, partition = self._journal
             value = self._chain.seal(draft)
-            now_us = max(lane.ts_us for lane in self._lanes)
-            out.append(Outgoing(topic, partition, b"", value, now_us, headers(Topic.JOURNAL, self._run_id)))
+            out.append(Outgoing(topic, partition, b"", value, draft.ts_us, headers(Topic.JOURNAL, self._run_id)))
             await self._writer.commit(out, self.group, {lane.at: lane.next for lane in self._lanes if lane.next})
         self._failed = False
         return draft.taken
@@ -119,6 +122,8 @@ class Engine:
                 break
             if received is not None:
                 why = take(received, draft.seq, out)
+            if ts_us > draft.ts_us:
+                draft.ts_us = ts_us
             if not why:
                 add(lane.name, record.offset, record.value)
             else:
@@ -184,6 +189,16 @@ def reader_of(topic: Topic) -> Callable[[bytes], AnyInput]:
     return read_input
 
 
+def opens_a_venue(received: AnyInput) -> bool:
+    """Whether a venue may begin with this input: whoever may only trade or publish prices cannot make a venue."""
+    return INPUT_TOPIC[type(received)] is Topic.CONTROL
+
+
+def not_open(venue: str) -> str:
+    """Why an input is not taken whose venue has not begun."""
+    return f"there is no venue {venue}: one begins at its first input of the topic {Topic.CONTROL.value}"
+
+
 class Venues:
     """The venues of one partition: input in, records of events out. No I/O; what a journal is applied to."""
 
@@ -206,6 +221,8 @@ class Venues:
             return f"venue {venue} lives on partition {self._elsewhere[venue]}"
         exchange = self.exchanges.get(venue)
         if exchange is None:
+            if not opens_a_venue(received):
+                return not_open(venue)
             exchange = self.exchanges[venue] = Exchange(venue)
             self._keys[venue] = venue.encode()
         if venue not in first_seq:

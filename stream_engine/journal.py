@@ -2,7 +2,7 @@
 
 A record is one line of JSON, at most 512 KiB, written in the same commit as the events that follow from it:
 
-    {"number":7,"core":1,"seq":{"V1":120},"runs":[["orders",55,[{...},{...}]],["quotes",9,["eyJ0"]]],
+    {"number":7,"core":2,"seq":{"V1":120},"runs":[["orders",55,[{...},{...}]],["quotes",9,["eyJ0"]]],
      "dead":[[2,"reason"]],"sha256":"..."}
 
 number    counts the records of a partition from 0.       core      the version of the rules they were applied under.
@@ -26,7 +26,7 @@ from msgspec import Raw, Struct
 from stream_engine.messages.topics import MAX_INPUT_BYTES
 
 # Raised with every change of the core after which the same inputs may give other events.
-CORE_VERSION = 1
+CORE_VERSION = 2
 
 MAX_RECORD_BYTES = 512 * 1024
 KEPT_OF_OVERSIZE = 64 * 1024
@@ -83,13 +83,14 @@ _oversize = msgspec.json.Decoder(tuple[Literal["oversize"], int, str, str])
 
 
 class Draft:
-    """A record of the journal in the making: what one cycle takes."""
+    """A record of the journal in the making: what one cycle takes. `ts_us` is the latest time of what it holds."""
 
     def __init__(self) -> None:
         self.seq: dict[str, int] = {}
         self.runs: list[Run] = []
         self.dead: list[tuple[int, str]] = []
         self.taken = 0
+        self.ts_us = 0
         self._values: list[Raw] = []
         self._topic = ""
         self._next = -1

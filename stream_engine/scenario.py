@@ -44,6 +44,7 @@ from producers.traders import (
     NoiseTraders,
     Sized,
 )
+from stream_engine.drive import Clock
 from stream_engine.messages.inputs import (
     Deposit,
     Input,
@@ -62,7 +63,12 @@ Positive = Annotated[float, Meta(gt=0)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
 
 TICK_US = SECOND_US
-MINUTE_US = 60 * SECOND_US
+# Whatever is counted here stays within it, and so far within what a float can hold that no step on the way passes it.
+MOST = 1e15
+# Draws are keyed by the participant's name: a maker under one of these would share another's, and its place in a tick.
+TAKEN_NAMES = frozenset(
+    {"outside", "population", "traders", "hedgers", "dip-buyers", "momentum", "noise", "near-book", "arbitrage"}
+)
 
 # Where each kind of account begins to be numbered, and how many fit one bulk record.
 MAKERS_FROM, HEDGERS_FROM, CROWD_FROM = 1, 1_001, 10_001
@@ -88,7 +94,7 @@ class VenueSetting(Struct, frozen=True, forbid_unknown_fields=True):
 
     fund_usdt: Positive
     name: str = "alpha"
-    partition: Annotated[int, Meta(ge=0)] = 0
+    partition: Annotated[int, Meta(ge=0, le=1_023)] = 0
     checks_per_input: AtLeastOne = 500
     fund_draw_ppm: Annotated[int, Meta(ge=0, le=MILLION)] = MILLION
     cover_bound_ppm: Annotated[int, Meta(ge=0, le=MILLION)] = MILLION
@@ -151,14 +157,6 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     arbitrage: Arbitrage | None = None
 
 
-class Clock(Struct, frozen=True):
-    """The event time of a run."""
-
-    start_us: int
-    end_us: int
-    tick_us: int
-
-
 # reading --------------------------------------------------------------------------------------------------
 
 
@@ -192,6 +190,8 @@ def load(name_or_path: str, overrides: Sequence[str] = ()) -> Scenario:
         _override(table, override)
     for path, key, known in _unknown(table, Scenario, ""):
         raise ScenarioError(f"{path}{key}: there is no such setting{_nearest(key, known)}")
+    for path, number in _out_of_bounds(table, ""):
+        raise ScenarioError(f"{path}: expected a number from {-MOST:g} to {MOST:g}, found {number:g}")
     try:
         scenario = msgspec.convert(table, Scenario)
     except msgspec.ValidationError as error:
@@ -285,6 +285,18 @@ def _unknown(value: Any, kind: Any, path: str) -> Iterator[tuple[str, str, list[
                 yield path, key, list(kind.__struct_fields__)
 
 
+def _out_of_bounds(value: Any, path: str) -> Iterator[tuple[str, float]]:
+    """Every number that is infinite, none at all, or too large to count with."""
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from _out_of_bounds(below, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for number, element in enumerate(value):
+            yield from _out_of_bounds(element, f"{path}[{number}]")
+    elif isinstance(value, int | float) and not -MOST <= value <= MOST:
+        yield path, value if isinstance(value, float) else float(min(max(value, -(10**300)), 10**300))
+
+
 def _nearest(key: str, known: Sequence[str]) -> str:
     nearest = get_close_matches(key, known, n=1, cutoff=0.0)
     return f"; the nearest is {nearest[0]}" if nearest else ""
@@ -308,13 +320,17 @@ def _complaints(scenario: Scenario) -> Iterator[str]:
         yield "markets: expected one or more"
     if len(set(symbols)) < len(symbols):
         yield "markets: a symbol is listed twice"
-    if scenario.run.start >= scenario.run.end:
-        yield f"run.end: expected later than run.start ({scenario.run.start})"
+    # First of what is said of times: without its zone a time cannot be held against another.
     for path, moment in _moments(scenario):
         if moment.tzinfo is None:
             yield f"{path}: expected a time with its zone, as 2025-10-10T20:00:00Z"
         if moment.microsecond:
             yield f"{path}: expected a whole second, found {moment}"
+    if scenario.run.start >= scenario.run.end:
+        yield f"run.end: expected later than run.start ({scenario.run.start})"
+    for path, moment in (("run.start", scenario.run.start), ("run.end", scenario.run.end)):
+        if not 0 <= micros(moment, scenario.outside.shift_s) <= WIRE_MAX:
+            yield f"{path}: with outside.shift_s of {scenario.outside.shift_s} it lies before 1970 or after 2255"
     yield from _outside_complaints(scenario, set(symbols))
     for number, market in enumerate(scenario.markets):
         yield from _market_complaints(market, f"markets[{number}]")
@@ -364,8 +380,9 @@ def _outside_complaints(scenario: Scenario, symbols: set[str]) -> Iterator[str]:
 def _market_complaints(market: MarketSetting, path: str) -> Iterator[str]:
     try:
         instrument = _instrument(market, "spot")
-    except ValueError:
-        yield f"{path}.tick_size: expected tick and lot as decimal numbers, found {market.tick_size}, {market.lot_size}"
+    except (ValueError, ArithmeticError):  # no number; or 0, or infinite
+        found = f"{market.tick_size}, {market.lot_size}"
+        yield f"{path}.tick_size: expected tick and lot as decimal numbers above 0, below max_price, found {found}"
         return
     if instrument.tick_value != tick_value_of(instrument) or instrument.tick_value < 1:
         yield f"{path}: tick_size * lot_size is no whole number of millionths of a USDT, 1 or more"
@@ -398,6 +415,16 @@ def _participant_complaints(scenario: Scenario, symbols: Sequence[str]) -> Itera
     desks = [desk.name for desk in scenario.makers.desks]
     if len(set(desks)) < len(desks):
         yield "makers.desks: a name is given twice"
+    for name in desks:
+        if name in TAKEN_NAMES:
+            yield f"makers.desks: {name} is the name of another participant"
+    for side in ("long_leverage", "short_leverage"):
+        if not getattr(scenario.population, side):
+            yield f"population.{side}: expected one range of leverage or more"
+    nearest_pct = scenario.dips.nearest_pct if scenario.dips is not None else 0.0
+    for symbol, pct in scenario.dips.farthest_pct.items() if scenario.dips is not None else ():
+        if not nearest_pct <= pct <= 100:
+            yield f"dips.farthest_pct.{symbol}: expected from dips.nearest_pct ({nearest_pct:g}) to 100, found {pct:g}"
     for number, leg in enumerate(scenario.hedgers.legs if scenario.hedgers else []):
         if leg.symbol not in symbols:
             yield f"hedgers.legs[{number}].symbol: there is no market {leg.symbol}"
@@ -496,7 +523,10 @@ def agents(scenario: Scenario, seed: int) -> list[Agent]:
 
 def _cast(scenario: Scenario, seed: int) -> _Cast:
     # setup and agents of one run ask for the same; a Struct with lists has no hash, its encoding has.
-    return _cast_of(msgspec.json.encode(scenario), seed)
+    try:
+        return _cast_of(msgspec.json.encode(scenario), seed)
+    except ArithmeticError as error:
+        raise ScenarioError(f"a value is too small or too large for its purpose: {error}") from error
 
 
 @lru_cache(maxsize=1)
@@ -635,5 +665,9 @@ def _instrument(market: MarketSetting, source: str) -> Instrument:
 
 def _perpetual(market: MarketSetting, instrument: Instrument, path: OutsidePath) -> Perpetual:
     price = round(path.prices(path.start_us)[market.symbol] / float(market.tick_size))
+    if price < 1:
+        raise ScenarioError(f"outside.knots: at the start {market.symbol} costs less than one tick")
     lot_usdt = price * instrument.tick_value / MILLION
+    if market.open_interest_usdt < lot_usdt:
+        raise ScenarioError(f"markets.{market.symbol}.open_interest_usdt: less than one lot ({lot_usdt:g} USDT)")
     return Perpetual(market.symbol, lot_usdt, price, market.open_interest_usdt, market.max_leverage)

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     TRANSPORT: (MESSAGES, TRANSPORT),
     "stream_engine.engine": (MESSAGES, CORE, TRANSPORT, "stream_engine.journal"),
     "stream_engine.journal": (MESSAGES, CORE, TRANSPORT),
-    "stream_engine.scenario": (MESSAGES, "producers"),
+    "stream_engine.scenario": (MESSAGES, "producers", "stream_engine.drive"),
     "stream_engine.drive": (
         MESSAGES,
         TRANSPORT + ".protocol",

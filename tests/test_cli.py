@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from consumers.board import Board
+from stream_engine import drive
+from stream_engine.cli import show
 from stream_engine.cli.main import VERBS
 from stream_engine.messages.topics import INTAKE, OUTPUT, Topic
 
@@ -134,7 +137,18 @@ def test_a_line_that_is_no_input_is_reported_with_its_number_and_the_rest_goes_o
     assert len(run.stdout.splitlines()) == 2
     first, last = run.stderr.splitlines()
     assert first.startswith("line 2: ") and len(first) > len("line 2: ")
-    assert last == "1 of 3 lines were no input"
+    assert last == "1 of 3 lines were not taken"
+
+
+def test_a_line_for_a_venue_that_has_not_begun_is_not_taken_by_the_rule_of_the_engine() -> None:
+    cancel = '{"type":"Cancel","venue":"X","ts_us":1000000,"account":1,"client_id":"a"}\n'
+    run = liqstorm("apply", stdin=cancel + TICK + cancel)
+    assert run.returncode == 1
+    assert run.stderr.splitlines() == [
+        "line 1: there is no venue X: one begins at its first input of the topic control",
+        "1 of 3 lines were not taken",
+    ]
+    assert [json.loads(line)["type"] for line in run.stdout.splitlines()] == ["ClockTicked", "CancelRejected"]
 
 
 @pytest.mark.parametrize(("lines", "status"), [(99, 99), (100, 100), (101, 100)])
@@ -282,6 +296,43 @@ def test_a_setting_that_does_not_exist_is_answered_with_its_path_and_the_nearest
     run = liqstorm("run", "oct10", "--set", "makers.sty=true", cwd=tmp_path)
     assert "makers.sty" in complaint(run, 1) and "the nearest is stay" in run.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("scenario", "setting", "said"),
+    [
+        (
+            "hedged-portfolio",
+            "venue.fund_usdt=1e11",
+            "the engine does not take SeedFund of the setup: Expected `int` <=",
+        ),
+        ("quiet-day", "makers.MM1.capital_scale=50", "the exchange refuses Deposit of the setup: amount_too_large"),
+        ("quiet-day", "markets.BTC.maker_fee_ppm=-5000000", "refuses ListInstrument of the setup: bad_instrument"),
+    ],
+)
+def test_a_setup_that_the_engine_refuses_is_answered_with_the_input_and_its_reason_and_nothing_is_run(
+    scenario: str, setting: str, said: str, tmp_path: Path
+) -> None:
+    for verb in (("run",), ("scenario", "check")):
+        assert said in complaint(liqstorm(*verb, scenario, "--set", setting, cwd=tmp_path), 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_counts_from_the_first_tick_however_long_the_setup_took(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now_s = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+    lines = show.Lines()
+    lines.begin(Board("V1"), drive.Clock(0, 100_000_000), "", None)
+    now_s += 60
+    for wait_s, tick in ((0.0, 0), (4.9, 1), (0.1, 2), (5.0, 50)):
+        now_s += wait_s
+        lines.tick(tick * 1_000_000)
+    assert [json.loads(line) for line in capsys.readouterr().err.splitlines()] == [
+        {"at": "00:00:02", "percent": 2.0, "speed": 0.4, "eta_s": 245},
+        {"at": "00:00:50", "percent": 50.0, "speed": 5.0, "eta_s": 10},
+    ]
 
 
 @pytest.mark.parametrize("speed", ["-1", "0", "nan", "inf", "fast"])

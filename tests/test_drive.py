@@ -11,8 +11,9 @@ import pytest
 from consumers.monitor import Finding, Severity, State, finding_id
 from consumers.recorder import Recorder
 from consumers.runner import MonitorRunner, Reader
+from producers.labels import Label
 from producers.runner import AgentRunner, Sender
-from stream_engine.drive import Clock, Outcome, lockstep
+from stream_engine.drive import Clock, Outcome, SetupRefused, lockstep
 from stream_engine.engine import Engine, replay
 from stream_engine.messages import events as e
 from stream_engine.messages.codec import decode_event, decode_input
@@ -34,6 +35,7 @@ from stream_engine.messages.instrument import IndexSource, Instrument, Tier
 from stream_engine.messages.topics import OUTPUT, Topic
 from stream_engine.transport.memory import MemoryLog
 from stream_engine.transport.protocol import Outgoing, OutOfRange, Positions, Record
+from tests.transport.marked import MarkedLog
 
 SECOND = 1_000_000
 EIGHT = 1_760_126_400 * SECOND  # 10 October 2025, 20:00 UTC
@@ -53,6 +55,8 @@ BTC = Instrument(
 
 class Trader:
     """Sends what it is told to, and remembers what it heard and when."""
+
+    labels: tuple[Label, ...] = ()
 
     def __init__(
         self,
@@ -185,6 +189,35 @@ async def events_of(log: MemoryLog) -> list[e.AnyEvent]:
 async def test_two_agents_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="two agents have one name"):
         await a_run(Trader("A"), Trader("A"))
+
+
+# the setup -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("refused", "said"),
+    [
+        (Deposit("V1", EIGHT, ((3, 1),)), "the exchange refuses Deposit of the setup: unknown_account"),
+        (ListInstrument("V1", EIGHT, BTC), "the exchange refuses ListInstrument of the setup: already_exists"),
+        (OpenAccounts("V1", EIGHT, ((3, "p" * 65),)), "the engine does not take OpenAccounts of the setup: Expected"),
+        (OpenAccounts("V1", EIGHT, tuple((n, "p" * 60) for n in range(3, 4_003))), "control takes 262144"),
+        (ClockTick("V2", EIGHT), "venue V2 is mapped to no partition"),
+    ],
+)
+async def test_a_setup_that_is_not_taken_as_a_whole_ends_the_run_before_anybody_is_asked(
+    refused: Input, said: str
+) -> None:
+    trader, log = Trader("A"), MemoryLog()
+    with pytest.raises(SetupRefused, match=said):
+        await lockstep(log, [Engine(log, 0)], [trader], [], a_clock(), setup=[*a_setup(), refused])
+    assert trader.asked == []
+    assert not [event for event in await events_of(log) if isinstance(event, e.ClockTicked)]
+
+
+async def test_what_is_refused_after_the_setup_is_an_event_and_the_run_goes_on() -> None:
+    plan: Callable[[int], Sequence[Input]] = lambda now_us: [Deposit("V1", now_us, ((3, 1),))]  # noqa: E731
+    log, outcome = await a_run(Trader("A", plan=plan))
+    assert sum(isinstance(event, e.ControlRejected) for event in await events_of(log)) == outcome.ticks == 3
 
 
 # who hears what ------------------------------------------------------------------------------------------------
@@ -327,6 +360,17 @@ async def test_a_reader_reads_to_the_end_however_much_there_is(count: int, monke
         await log.append([Outgoing(topic, 0, b"", b"", 0) for topic in ("control", "orders") for _ in range(count)])
         assert [record.topic for record in await reader.poll()] == ["orders"] * count + ["control"] * count
     assert reader.positions == {("orders", 0): 2 * count, ("control", 0): 2 * count}
+
+
+@pytest.mark.parametrize("batches", [1, 2, 3])
+async def test_a_reader_ends_where_nothing_more_is_read_though_the_end_may_lie_further(batches: int) -> None:
+    log = MarkedLog()
+    reader = Reader(log, [Topic.ORDERS, Topic.CONTROL], [0])
+    async with asyncio.timeout(30):
+        for number in range(batches):
+            await log.append([Outgoing("orders", 0, b"", b"%d" % number, 0)])
+            assert [record.value for record in await reader.poll()] == [b"%d" % number]
+        assert await reader.poll() == []
 
 
 # what is sent --------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Engine: one order out of four topics, one commit per cycle, dead letters, the journal and what follows from it."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 
@@ -29,6 +30,7 @@ from stream_engine.messages.instrument import IndexSource, Instrument, Tier
 from stream_engine.messages.topics import INPUT_TOPIC, INTAKE, MAX_INPUT_BYTES, OUTPUT, Topic
 from stream_engine.transport.memory import MemoryLog, MemoryWriter
 from stream_engine.transport.protocol import Fenced, Outgoing, Positions, Record
+from tests.transport.marked import MarkedLog
 
 SECOND = 1_000_000
 EIGHT = 1_760_126_400 * SECOND  # 10 October 2025, 20:00 UTC
@@ -265,7 +267,7 @@ async def test_dead_letters_and_new_venues_fit_into_journal_records_too() -> Non
     log = MemoryLog()
     longest = MAX_INPUT_BYTES[Topic.CONTROL]
     await log.append([on(Topic.CONTROL, b"\xff" * (longest + more)) for more in (-1, 0, 1) * 3])
-    await log.append(records(*(a_cancel(1, venue=f"{number:064}") for number in range(4_096))))
+    await log.append(records(*(a_tick(venue=f"{number:064}") for number in range(4_096))))
     await log.append([on(Topic.QUOTES, b'{"type":"' + b"\x7f" * 300 + b'"}') for _ in range(4_096)])
     await drained(log)
     assert max(len(value) for value in await values(log, Topic.JOURNAL)) <= MAX_RECORD_BYTES
@@ -278,6 +280,16 @@ async def test_a_cycle_ends_once_it_has_made_its_number_of_records(monkeypatch: 
     await log.append(records(*(a_tick() for _ in range(7))))
     await drained(log)
     assert [len(list(batch.entries())) for batch in journal.read(await values(log, Topic.JOURNAL))] == [3, 3, 1]
+
+
+async def test_a_journal_record_has_the_latest_time_of_what_was_taken_and_not_of_what_was_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shell, "RECORDS_PER_CYCLE", 2)
+    log = MemoryLog()
+    await log.append(records(*(a_tick(EIGHT + later) for later in (0, 3, 1, 2, 9))))
+    await drained(log)
+    assert [record.timestamp_us - EIGHT for record in await read(log, Topic.JOURNAL)] == [3, 2, 9]
 
 
 # dead letters ------------------------------------------------------------------------------------------------
@@ -302,14 +314,14 @@ async def test_what_is_no_input_of_its_topic_is_a_dead_letter_byte_for_byte_and_
     topic: Topic, value: bytes, reason: str
 ) -> None:
     log = MemoryLog()
-    await log.append([*records(a_cancel(1)), on(topic, value), *records(a_cancel(2))])
+    await log.append([*records(MapVenue("V1", EIGHT, 0), a_cancel(1)), on(topic, value), *records(a_cancel(2))])
     await drained(log)
     [(letter, headers)] = await dead_letters(log)
     assert letter == value
     assert reason in headers["reason"].decode()
-    offset = 1 if topic is Topic.ORDERS else 0
+    offset = 0 if topic is Topic.QUOTES else 1
     assert (headers["topic"], headers["partition"], headers["offset"]) == (topic.value.encode(), b"0", b"%d" % offset)
-    assert [event.seq for event in await events(log)] == [0, 1]
+    assert [event.seq for event in await events(log)] == [1, 2]
 
 
 @pytest.mark.parametrize("topic", INTAKE)
@@ -322,6 +334,7 @@ async def test_a_record_over_the_size_of_its_topic_is_a_dead_letter(topic: Topic
         Topic.QUOTES: a_quote(1),
         Topic.ORDERS: a_cancel(1),
     }
+    await log.append(records(MapVenue("V1", EIGHT, 0)))
     await log.append([on(topic, encode(of_topic[topic]).ljust(MAX_INPUT_BYTES[topic] + over))])
     await drained(log)
     assert bool(await dead_letters(log)) is is_dead
@@ -368,6 +381,19 @@ async def test_an_input_of_a_venue_that_lives_elsewhere_is_a_dead_letter_that_na
         b"venue V2 lives on partition 3",
         b"venue V1 lives on partition 0",
     ]
+
+
+@pytest.mark.parametrize("early", [a_cancel(1), a_quote(1), a_price()])
+async def test_a_venue_begins_at_its_first_control_input_and_what_comes_before_is_a_dead_letter(early: Input) -> None:
+    log = MemoryLog()
+    await log.append(records(early))
+    assert not (await drained(log)).exchanges
+    await log.append(records(a_tick(), early))
+    assert list((await drained(log)).exchanges) == ["V1"]
+    [(letter, headers)] = await dead_letters(log)
+    assert letter == encode(early)
+    assert headers["reason"] == b"there is no venue V1: one begins at its first input of the topic control"
+    assert len(list(replay(await values(log, Topic.JOURNAL)))) == len(await events(log)) == 2
 
 
 async def test_the_latest_map_of_a_venue_holds() -> None:
@@ -490,14 +516,20 @@ async def test_a_journal_record_that_is_missing_is_found(number: int) -> None:
         list(journal.read(lines[:number] + lines[number + 1 :]))
 
 
-async def test_a_journal_of_another_core_is_not_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("away", [-1, 1])
+async def test_a_journal_of_another_core_is_neither_applied_nor_gone_on_from(
+    away: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = await a_storm_of_bytes()
-    monkeypatch.setattr(journal, "CORE_VERSION", CORE_VERSION + 1)
+    monkeypatch.setattr(journal, "CORE_VERSION", CORE_VERSION + away)
     await drained(log)
     lines = await values(log, Topic.JOURNAL)
     monkeypatch.undo()
-    with pytest.raises(JournalError, match=f"taken under core {CORE_VERSION + 1}, this is core {CORE_VERSION}"):
+    told = f"taken under core {CORE_VERSION + away}, this is core {CORE_VERSION}"
+    with pytest.raises(JournalError, match=told):
         list(replay(lines))
+    with pytest.raises(JournalError, match=told):
+        await Engine(log, 0).start()
 
 
 async def test_a_journal_that_comes_out_otherwise_than_it_did_is_not_gone_on_from() -> None:
@@ -513,6 +545,27 @@ async def test_a_journal_that_comes_out_otherwise_than_it_did_is_not_gone_on_fro
 
 
 # resuming ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [1, 3, 4_096])
+async def test_where_the_ends_lie_past_the_last_records_an_engine_takes_all_is_not_behind_and_is_resumed(
+    limit: int,
+) -> None:
+    log, plain = MarkedLog(), MemoryLog()
+    for each in (log, plain):
+        for batch in (a_market()[:20], a_market()[20:]):
+            await each.append(records(*batch))
+    async with asyncio.timeout(30):
+        first = await drained(log, limit)
+        again = Engine(log, 0)
+        await again.start()
+        assert not await again.behind()
+        await log.append(records(a_tick(EIGHT + 9 * SECOND)))
+        assert await again.behind()
+        assert await again.cycle() == 1
+    await drained(plain, limit)
+    assert first.exchanges["V1"].seq == len(a_market())
+    assert await values(log, Topic.EXECUTIONS) == await values(plain, Topic.EXECUTIONS)
 
 
 @pytest.mark.parametrize("limit", [1, 4])

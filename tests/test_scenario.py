@@ -180,6 +180,14 @@ NEWS = 'news = [{ at = 2025-10-09T14:10:00Z, label = "x", headline = "x", moves_
         ('name = "MM2"', 'name = "MM1"', "makers.desks: a name is given twice"),
         ("accounts = 600", "accounts = 100_000", "population.accounts: on BTC more than fit one record"),
         ('symbol = "TOKEN"', 'symbol = "BTC"', "markets: a symbol is listed twice"),
+        (
+            'tick_size = "0.1"',
+            'tick_size = "0"',
+            "markets[0].tick_size: expected tick and lot as decimal numbers above",
+        ),
+        ('tick_size = "0.1"', 'tick_size = "inf"', "markets[0].tick_size: expected tick and lot as decimal numbers"),
+        ('tick_size = "0.1"', 'tick_size = "nan"', "markets[0].tick_size: expected tick and lot as decimal numbers"),
+        ('tick_size = "0.1"', 'tick_size = "1e9"', "markets[0].tick_size: expected tick and lot as decimal numbers"),
     ],
 )
 def test_what_contradicts_itself_is_refused_with_its_path(tmp_path: Path, before: str, after: str, said: str) -> None:
@@ -193,10 +201,79 @@ def test_a_time_without_its_zone_is_refused(tmp_path: Path) -> None:
     assert complaint(a_file(tmp_path, text)).startswith("run.start: expected a time with its zone")
 
 
+@pytest.mark.parametrize("override", ["run.start=2025-10-09T14:00:00", "run.end=2025-10-09T14:30:00"])
+def test_one_time_without_a_zone_among_others_that_have_one_is_refused(override: str) -> None:
+    assert complaint("quiet-day", override).startswith(override[: override.index("=")] + ": expected a time with its")
+
+
+SINCE_1970_S = 1_760_018_400  # the start of quiet-day
+
+
+@pytest.mark.parametrize(("shift_s", "sound"), [(-1, True), (0, True), (1, False)])
+def test_no_run_begins_before_1970(shift_s: int, sound: bool) -> None:
+    override = f"outside.shift_s={-SINCE_1970_S - shift_s}"
+    if sound:
+        assert clock(load("quiet-day", [override])).start_us == -shift_s * 1_000_000
+    else:
+        assert complaint("quiet-day", override).endswith("lies before 1970 or after 2255")
+
+
+def test_no_run_ends_after_2255() -> None:
+    assert complaint("quiet-day", "outside.shift_s=8_000_000_000").startswith("run.start: with outside.shift_s")
+
+
 def test_makers_and_large_accounts_that_hold_more_than_the_short_side_are_refused() -> None:
     scenario = load("quiet-day", ["population.maker_share=0.8", "population.large_share=0.5"])
     with pytest.raises(ScenarioError, match="population: on BTC makers, portfolios and large accounts leave"):
         setup(scenario, 1)
+
+
+@pytest.mark.parametrize("number", ["inf", "-inf", "nan", "1e16", "-1e16", "1" + "0" * 400])
+@pytest.mark.parametrize("path", ["venue.fund_usdt", "population.size_sigma", "outside.knots.0.prices.BTC"])
+def test_a_number_that_is_none_or_cannot_be_counted_with_is_refused_with_its_path(path: str, number: str) -> None:
+    said = complaint("quiet-day", f"{path}={number}")
+    assert said.startswith(path.replace(".0.", "[0].") + ": expected a number from -1e+15 to 1e+15, found")
+
+
+@pytest.mark.parametrize("override", ["population.long_leverage=[]", "population.short_leverage=[]"])
+def test_a_crowd_without_any_range_of_leverage_is_refused(override: str) -> None:
+    assert complaint("quiet-day", override).endswith("expected one range of leverage or more")
+
+
+def test_a_maker_has_no_name_of_another_participant_even_of_one_that_is_not_there() -> None:
+    others = {agent.name for name in names() for agent in agents(load(name), 7)}
+    desks = {desk.name for name in names() for desk in load(name).makers.desks}
+    assert others - desks <= scenarios.TAKEN_NAMES
+    for name in sorted(scenarios.TAKEN_NAMES):
+        said = complaint("quiet-day", f'makers.MM1.name="{name}"')
+        assert said == f"makers.desks: {name} is the name of another participant"
+
+
+@pytest.mark.parametrize(
+    ("pct", "sound"),
+    [("1.4", False), ("1.5", True), ("1.6", True), ("99", True), ("100", True), ("101", False)],
+)
+def test_dip_buyers_stand_between_their_nearest_distance_and_the_whole_price(pct: str, sound: bool) -> None:
+    override = f"dips.farthest_pct.BTC={pct}"
+    if sound:
+        load("quiet-day", [override])
+    else:
+        assert complaint("quiet-day", override).startswith(
+            "dips.farthest_pct.BTC: expected from dips.nearest_pct (1.5)"
+        )
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("population.size_sigma=1000", "a value is too small or too large for its purpose"),
+        ("markets.BTC.open_interest_usdt=1", "markets.BTC.open_interest_usdt: less than one lot"),
+        ('markets.BTC.tick_size="400000"', "outside.knots: at the start BTC costs less than one tick"),
+    ],
+)
+def test_what_no_participants_can_be_made_of_is_refused(override: str, said: str) -> None:
+    with pytest.raises(ScenarioError, match=said):
+        setup(load("quiet-day", [override]), 7)
 
 
 # times ----------------------------------------------------------------------------------------------------

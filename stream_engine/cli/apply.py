@@ -1,9 +1,10 @@
 """`liqstorm apply`: the exchange as a filter.
 
-Inputs as JSON lines in, events as JSON lines out, nothing else. A venue begins at its first input.
-A line that is no input is reported on stderr with its number and reason, and the rest goes on.
+Inputs as JSON lines in, events as JSON lines out, nothing else. A venue begins at its first control input (a clock
+tick, a listing, ...), as in the engine. A line that is not taken, for it is no input or its venue has not begun, is
+reported on stderr with its number and reason, and the rest goes on.
 
-Exit status   the number of lines that were no input, at most 100
+Exit status   the number of lines that were not taken, at most 100
               101 something could not be read or written   102 (--check) an invariant does not hold
 """
 
@@ -33,8 +34,9 @@ CHUNK = 1 << 18
 def command(ctx: click.Context, file: str, output: str, check: bool) -> None:
     """The exchange as a filter: inputs as JSON lines from FILE (- or none: stdin), events as JSON lines to stdout.
 
-    A line that is no input is reported on stderr with its number and reason, and the rest goes on. The exit status is
-    the number of such lines, at most 100; 101: a file could not be read or written; 102: an invariant does not hold.
+    A line that is no input, or whose venue has had no control input yet, is reported on stderr with its number and
+    reason, and the rest goes on. The exit status is the number of such lines, at most 100; 101: a file could not be
+    read or written; 102: an invariant does not hold.
     """
     source = _reader(file)
     target = _writer(output, file)
@@ -48,14 +50,15 @@ def command(ctx: click.Context, file: str, output: str, check: bool) -> None:
         complaint = f"cannot write to {name}: {why(error)}. Make room, or name another file with -o."
         raise UserError(complaint, NO_FILE) from error
     if refused:
-        click.echo(f"{refused:,} of {lines:,} lines were no input", err=True)
+        click.echo(f"{refused:,} of {lines:,} lines were not taken", err=True)
     ctx.exit(min(refused, MOST_COUNTED))
 
 
 def run(source: BufferedReader, target: BufferedWriter, check: bool) -> tuple[int, int]:
-    """Apply every line of the source; how many lines there were, and how many were no input."""
+    """Apply every line of the source; how many lines there were, and how many were not taken."""
     from stream_engine.core.exchange import Exchange
     from stream_engine.core.invariants import check as check_invariants
+    from stream_engine.engine import not_open, opens_a_venue
     from stream_engine.messages.codec import NotAMessage, decode_input, encode
 
     exchanges: dict[str, Exchange] = {}
@@ -73,6 +76,10 @@ def run(source: BufferedReader, target: BufferedWriter, check: bool) -> tuple[in
                 continue
             exchange = exchanges.get(received.venue)
             if exchange is None:
+                if not opens_a_venue(received):
+                    refused += 1
+                    click.echo(f"line {number}: {not_open(received.venue)}", err=True)
+                    continue
                 exchange = exchanges[received.venue] = Exchange(received.venue)
             target.writelines(encode(event) + b"\n" for event in exchange.apply(received))
             if check:

@@ -48,14 +48,15 @@ def show(scenario: str) -> None:
 @click.argument("scenario")
 @click.option("--set", "settings", multiple=True, metavar="A.B=C", help="Change a setting of the scenario; repeatable.")
 def check(scenario: str, settings: tuple[str, ...]) -> None:
-    """Whether SCENARIO can be run: every key, every value, and what they say together."""
+    """Whether SCENARIO can be run: every key, every value, what they say together, and whether an engine takes it."""
     from stream_engine import scenario as scenarios
+    from stream_engine.cli import session
     from stream_engine.messages.inputs import OpenAccounts
 
     try:
         checked = scenarios.load(scenario, settings)
-        opened = [each.accounts for each in scenarios.setup(checked, SEED) if isinstance(each, OpenAccounts)]
     except scenarios.ScenarioError as error:
         raise not_a_scenario(error) from error
+    opened = [each.accounts for each in session.check(checked, SEED) if isinstance(each, OpenAccounts)]
     markets, makers = len(checked.markets), len(checked.makers.desks)
     click.echo(f"{checked.name} can be run: {markets} markets, {makers} makers, {sum(map(len, opened)):,} accounts")

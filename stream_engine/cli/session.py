@@ -31,6 +31,7 @@ from stream_engine.cli.errors import UserError, not_a_scenario, why
 from stream_engine.cli.version import versions
 from stream_engine.engine import Engine
 from stream_engine.messages.codec import decode_input
+from stream_engine.messages.inputs import Input
 from stream_engine.messages.topics import Topic
 from stream_engine.transport.memory import MemoryLog
 from stream_engine.transport.protocol import Outgoing, Record, headers
@@ -71,9 +72,9 @@ def run(
     """Run a scenario into its directory; UserError where it cannot be read, started or written."""
     try:
         scenario = scenarios.load(name, list(settings))
-        scenarios.setup(scenario, seed)
     except scenarios.ScenarioError as error:
         raise not_a_scenario(error) from error
+    check(scenario, seed)
     factory = _loop_factory(loop)
     directory = _directory(out, f"{scenario.name}-{seed}")
     try:
@@ -82,6 +83,22 @@ def run(
     except OSError as error:
         kept = "What was recorded so far is kept; make room, or name another place with --out."
         raise UserError(f"cannot write to {directory}: {why(error)}. {kept}") from error
+
+
+def check(scenario: scenarios.Scenario, seed: int) -> list[Input]:
+    """The setup of a scenario, once an engine of its own has taken all of it; UserError where it does not."""
+    partitions = range(scenario.venue.partition + 1)
+    log = MemoryLog(len(partitions))
+    try:
+        setup = scenarios.setup(scenario, seed)
+        start_us = scenarios.clock(scenario).start_us
+        no_time = drive.Clock(start_us, start_us - 1)
+        asyncio.run(
+            drive.lockstep(log, [Engine(log, partition) for partition in partitions], [], [], no_time, setup=setup)
+        )
+    except (scenarios.ScenarioError, drive.SetupRefused) as error:
+        raise not_a_scenario(error) from error
+    return setup
 
 
 async def _record(
@@ -128,8 +145,7 @@ async def play(
     """Builds log, engine and participants, and drives them through the scenario."""
     partitions = range(scenario.venue.partition + 1)
     log = MemoryLog(len(partitions))
-    times = scenarios.clock(scenario)
-    clock = drive.Clock(times.start_us, times.end_us, times.tick_us)
+    clock = scenarios.clock(scenario)
     agents = scenarios.agents(scenario, seed)
 
     def record(records: Sequence[Record]) -> None:
@@ -161,7 +177,7 @@ async def play(
 
 def _labels(agents: Sequence[Agent], venue: scenarios.VenueSetting, run_id: str) -> list[Outgoing]:
     """What the participants say that they did, in the order of time."""
-    told = [label for agent in agents for label in getattr(agent, "labels", ())]
+    told = [label for agent in agents for label in agent.labels]
     told.sort(key=lambda label: (label.ts_us, label.participant))
     head = headers(Topic.LABELS, run_id)
     return [

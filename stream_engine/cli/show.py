@@ -45,22 +45,32 @@ class Lines:
     """Progress for a log file."""
 
     def begin(self, board: Board, clock: drive.Clock, title: str, speed: float | None) -> None:
-        """Starts the wall clock."""
+        """Nothing to show yet: the wall clock starts at the first tick, lest the setup count as time of the run."""
         self._story = _Story(board)
         self._clock = clock
-        self._began_s = self._said_s = time.monotonic()
+        self._began: tuple[int, float] | None = None
+        self._said_s = 0.0
 
     def tick(self, now_us: int) -> None:
         """Says what is new, or what is due."""
         for marker in self._story.new():
             click.echo(json.dumps({"at": utc(marker.ts_us), "marker": marker.text}), err=True)
         now_s = time.monotonic()
+        if self._began is None:
+            self._began = now_us, now_s
+            self._said_s = now_s
         if now_s - self._said_s >= LINE_EVERY_S:
             self._said_s = now_s
+            from_us, from_s = self._began
             done_us, left_us = now_us - self._clock.start_us, self._clock.end_us - now_us
-            speed = done_us / 1e6 / (now_s - self._began_s)
-            percent = round(100 * done_us / (done_us + left_us), 1)
-            said = {"at": utc(now_us), "percent": percent, "speed": round(speed), "eta_s": round(left_us / 1e6 / speed)}
+            speed = (now_us - from_us) / 1e6 / (now_s - from_s)
+            said = {
+                "at": utc(now_us),
+                "percent": round(100 * done_us / (done_us + left_us), 1),
+                "speed": round(speed, 1),
+            }
+            if speed > 0:
+                said["eta_s"] = round(left_us / 1e6 / speed)
             click.echo(json.dumps(said), err=True)
 
     def end(self) -> None:

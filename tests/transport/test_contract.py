@@ -69,6 +69,17 @@ async def test_at_the_end_there_is_nothing_to_read_and_no_error(log: Log) -> Non
     assert [record.value for record in (await log.read({ORDERS: end}, 10))[ORDERS]] == [b"b"]
 
 
+@pytest.mark.parametrize("batches", [0, 1, 2])
+async def test_who_reads_on_from_behind_the_last_record_finds_nothing_though_the_end_may_lie_further(
+    log: Log, batches: int
+) -> None:
+    for _ in range(batches):
+        await log.append([a_record("a")])
+    position = max((record.offset + 1 for record in await everything(log)), default=0)
+    assert position <= (await log.ends([ORDERS]))[ORDERS]
+    assert await log.read({ORDERS: position}, 10) == {}
+
+
 async def test_a_position_past_the_end_is_out_of_range(log: Log) -> None:
     await log.append([a_record("a")])
     end = (await log.ends([ORDERS]))[ORDERS]
