@@ -54,13 +54,6 @@ class Recorder:
         listed = "".join(f"{tape.sha256.hexdigest()}  {tape.path.name}\n" for tape in self._event_log)
         return hashlib.sha256(listed.encode()).hexdigest()
 
-    def counts(self) -> dict[str, int]:
-        """Records written, by topic (without the prefix)."""
-        counts = dict.fromkeys((topic.value for topic in Topic), 0)
-        for tape in self._tapes.values():
-            counts[tape.path.name.partition(".")[0]] += tape.records
-        return counts
-
     def close(self) -> None:
         """Close the files."""
         for tape in self._tapes.values():
@@ -82,14 +75,12 @@ class _Tape:
         self.path = path
         self.file: BinaryIO = path.open("wb")
         self.sha256 = hashlib.sha256()
-        self.records = 0
 
     def write(self, values: list[bytes]) -> None:
         block = b"\n".join(values) + b"\n"
         self.sha256.update(block)
         self.file.write(block)
         self.file.flush()
-        self.records += len(values)
 
 
 def _file_name(topic: Topic, partition: int, partitions: int) -> str:

@@ -261,6 +261,16 @@ def test_a_run_gives_the_same_bytes_on_either_loop_and_with_any_hash_seed(
             assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes(), file.name
 
 
+@pytest.mark.parametrize(("name", "is_beside"), [("quiet-day", False), ("oct10", True), ("oct10-mine", True)])
+def test_only_a_run_that_is_meant_to_be_10_october_is_set_beside_the_public_record(
+    name: str, is_beside: bool, tmp_path: Path
+) -> None:
+    settings = ("--set", "run.end=2025-10-09T14:01:00Z", "--set", f"name={name}")
+    run = liqstorm("run", "quiet-day", *settings, "--quiet", "--json", "--out", tmp_path / "run")
+    assert run.returncode == 0, run.stderr
+    assert bool(json.loads(run.stdout)["beside"]) is is_beside
+
+
 def test_another_seed_gives_another_run(a_run: Path, tmp_path: Path) -> None:
     run = liqstorm(*A_MINUTE, "--seed", "8", "--out", tmp_path / "other")
     assert run.returncode == 0
