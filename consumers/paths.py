@@ -4,7 +4,7 @@ Path      first, last, lowest and highest value with their times, and by minute 
           a day of minutes is what a chart needs, so memory follows minutes, not events.
 Normal    the median of the last 60 minutes, sampled every 10 s and made anew each minute. While an episode is
           open it is frozen, however long that takes, and that time does not count: what is missing must not
-          become normal.
+          become normal. It follows what thins slowly, so findings go by it, and the summary by a fixed one (`depth`).
 """
 
 from collections import deque

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from consumers.board import Board
+from consumers.figures import stamp
 from consumers.markers import Markers
 from consumers.monitor import Finding, Monitor, Severity, State
 from consumers.prices import Outside
@@ -16,9 +17,10 @@ from consumers.summary_table import table
 from consumers.terminal import TerminalView
 from stream_engine.messages import events as e
 from stream_engine.messages import inputs as i
+from stream_engine.messages.events import FundReason
 from stream_engine.messages.topics import EVENT_TOPIC
 from tests.monitors.storm import storm
-from tests.monitors.story import BTC, START_US, TOKEN, VENUE, Story
+from tests.monitors.story import BTC, START_US, TOKEN, VENUE, Story, an_instrument
 
 MINUTES = 40
 END_US = START_US + MINUTES * 60 * 1_000_000
@@ -167,6 +169,111 @@ def test_every_figure_stands_beside_the_record_with_its_source(seen: tuple[Story
     for row in summary.beside:
         assert row.figure and row.run and row.record and row.source and row.how_sure
     assert "modelled, not attributed" in summary.honesty
+
+
+def test_open_interest_stands_there_in_contracts_and_in_usd_and_the_fund_with_what_it_lost() -> None:
+    board = Board(VENUE)
+    story = Story(board.observe).listed().fund(1_000, 1_000, FundReason.SEEDED)
+    story.seconds().mark(10_000).open_interest(100, 87, 13)
+    story.mark(5_000).open_interest(80, 80, 20).fund(-600, 400, FundReason.SHORTFALL).fund(100, 500, FundReason.SURPLUS)
+    story.liquidated(7, 20, book=20).minutes().liquidated(8, 10, book=10).seconds()
+    summary = summarize(board)
+    runs = {row.figure: row.run for row in summary.beside}
+    assert runs["open interest, contracts and USD"] == "-20.0 % in contracts, -60.0 % in USD of $10.0k"
+    assert runs["fund lost, start to end"] == "$500 (from $1.00k to $500, lowest $400)"
+    assert runs["peak minute of liquidations"] == "19:45, $2.00k of $3.00k in the whole run"
+    assert "ADL while most makers are out" not in runs  # there are none
+    assert (summary.fund.shortfall_usd, summary.fund.adds_up) == (600.0, True)
+    assert "- shortfall $600 - debt $0 = closing $500" in " ".join(printed(summary, 200).split())
+    assert next(onset.at for onset in summary.timeline if onset.what == "fund_pays") == "2025-10-10T19:45:01Z"
+
+
+def test_a_run_that_is_not_that_day_does_not_stand_beside_the_record(seen: tuple[Story, Board]) -> None:
+    _, board = seen
+    summary = summarize(board, beside_record=False)
+    assert summary.beside == []
+    assert {onset.record for onset in summary.timeline} == {None}
+    assert [onset.what for onset in summary.timeline] == [onset.what for onset in summarize(board).timeline]
+    assert "public record" not in printed(summary, 120).split("Synthetic participants")[0]
+
+
+def test_only_the_first_news_has_the_record_s_time_of_it_beside() -> None:
+    board = Board(VENUE)
+    story = Story(board.observe).listed()
+    for headline in ("first", "second"):
+        story.seconds().tell(e.NewsPublished, headline, headline)
+    assert [onset.record is not None for onset in summarize(board).timeline] == [True, False]
+
+
+def test_the_token_is_the_symbol_with_the_smallest_normal_depth_whichever_falls_most() -> None:
+    board = Board(VENUE)
+    story = Story(board.observe).listed(an_instrument(), an_instrument(BTC)).accounts(MM1=1)
+    for symbol, size in ((TOKEN, 90), (BTC, 100)):
+        story.quote(1, [(9_990, size)], [(10_010, size)], symbol)
+    story.minutes(10).quote(1, [(9_990, 1)], [(10_010, 1)], BTC).minutes(3)
+    for price in (10_000, 2_000):
+        story.trade(price, 1, maker=1, maker_left=0, symbol=BTC)
+    assert summarize(board).token == TOKEN
+
+
+def a_maker_that_leaves_and_returns(board: Board, minutes_after: int) -> Story:
+    """Spread 20 bps; 120 bps for ten minutes without MM1; 40 bps from its return on, for so many minutes."""
+    story = Story(board.observe).listed().accounts(MM1=1, MM2=2)
+    quote(story, 1, 10).quote(2, [(9_940, 5)], [(10_060, 5)]).minutes(10)
+    story.tell(e.NewsPublished, "n", "news")
+    story.minutes().unquote(1).minutes(10)
+    return quote(story, 1, 20).seconds().minutes(minutes_after)
+
+
+def quote(story: Story, account: int, half_width: int) -> Story:
+    return story.quote(account, [(10_000 - half_width, 100)], [(10_000 + half_width, 100)])
+
+
+@pytest.mark.parametrize(
+    ("minutes", "when"),
+    [(34, "at the end"), (35, "35 min after the first return"), (36, "35 min after the first return")],
+)
+def test_the_spread_s_recovery_is_measured_when_the_record_measured_it_or_at_the_end(minutes: int, when: str) -> None:
+    board = Board(VENUE)
+    story = a_maker_that_leaves_and_returns(board, minutes)
+    quote(story, 1, 50).minutes(2 if minutes > 34 else 0)  # what comes later does not count
+    market = summarize(board).markets[0]
+    assert (market.spread_normal_bps, market.spread_recovered_when) == (20.0, when)
+    assert market.spread_widest_bps == pytest.approx(120, abs=0.1)
+    assert market.spread_recovered_percent == pytest.approx(80, abs=0.1)
+    row = next(row for row in summarize(board).beside if row.figure == "TOKEN-PERP spread, recovered")
+    assert row.run == f"80.0 % {when} (from 120 bps to 40 bps)"
+
+
+def test_with_a_side_empty_at_the_end_there_is_no_spread_and_no_recovery_of_it() -> None:
+    board = Board(VENUE)
+    story = a_maker_that_leaves_and_returns(board, 5)
+    story.quote(1, [(9_990, 100)], []).quote(2, [(9_940, 5)], []).seconds(3)
+    market = summarize(board).markets[0]
+    assert (market.spread_end_bps, market.spread_recovered_percent) == (None, None)
+    assert market.spread_recovered_when == "at the end"
+
+
+def test_the_low_book_of_the_timeline_is_the_one_that_the_trough_belongs_to() -> None:
+    board = Board(VENUE)
+    story = Story(board.observe).listed().accounts(MM1=1)
+    onsets = []
+    for minutes, size in ((10, 100), (2, 15), (10, 100), (5, 5), (10, 100), (2, 15), (5, 100)):
+        story.quote(1, [(9_990, size)], [(10_010, size)]).seconds()
+        onsets.append(stamp(story.now_us))
+        story.minutes(minutes)
+    at = {onset.what: onset.at for onset in summarize(board).timeline}
+    assert len(story.told("depth-low")) == 6  # three times low
+    assert (at["depth_low"], at["recovered"]) == (onsets[3], onsets[4])
+    assert at["depth_low"] <= at["trough"]
+
+
+def test_a_book_that_was_never_under_half_has_not_recovered() -> None:
+    board = Board(VENUE)
+    story = Story(board.observe).listed().accounts(MM1=1)
+    quote(story, 1, 10).minutes(10).quote(1, [(9_990, 80)], [(10_010, 80)]).minutes(5)
+    named = [onset.what for onset in summarize(board).timeline]
+    assert "trough" in named and "recovered" not in named and "depth_low" not in named
 
 
 def test_the_summary_is_json_and_comes_back_from_it(seen: tuple[Story, Board]) -> None:

@@ -194,6 +194,127 @@ def test_a_book_that_is_swept_for_a_second_is_no_trough() -> None:
     assert trough is not None and 100 * trough.value > 95 * trough.normal
 
 
+def of_size(story: Story, size: int, half_width: int = 10) -> Story:
+    return story.quote(1, [(10_000 - half_width, size)], [(10_000 + half_width, size)])
+
+
+@pytest.mark.parametrize("news", [True, False])
+def test_what_thins_slowly_is_summed_up_with_what_was_normal_before(news: bool) -> None:
+    depth, story = a_book()
+    of_size(story, 100).minutes(10)
+    if news:
+        story.tell(e.NewsPublished, "n", "news")
+    of_size(story, 40, half_width=30).minutes(50)
+    rolling = depth.books[TOKEN].normal_depth.value
+    of_size(story, 10, half_width=60).minutes(5)
+    book = depth.books[TOKEN]
+    assert rolling == 8_000 * USD  # the median has followed, as it should for findings
+    assert book.trough is not None and (book.trough.value, book.trough.normal) == (2_000 * USD, 20_000 * USD)
+    assert book.widest is not None and (book.widest.value, book.widest.normal) == (12_000, 2_000)
+
+
+def test_a_deeper_book_after_the_trough_does_not_change_what_was_normal_before_it() -> None:
+    depth, story = a_book()
+    of_size(story, 100).minutes(10)
+    of_size(story, 10).minutes(5)
+    of_size(story, 300).minutes(90)
+    assert depth.books[TOKEN].normal_depth.value == 60_000 * USD
+    assert depth.books[TOKEN].summed_normal_depth == 20_000 * USD
+
+
+def test_only_the_first_news_fixes_what_is_normal_and_what_was_before_is_not_its_trough() -> None:
+    depth, story = a_book()
+    of_size(story, 100).minutes(10)
+    of_size(story, 5).minutes(2)
+    of_size(story, 100).minutes(5)
+    story.tell(e.NewsPublished, "n", "news")
+    of_size(story, 50).minutes(70)
+    story.tell(e.NewsPublished, "m", "more news")
+    of_size(story, 30).minutes(2)
+    trough = depth.books[TOKEN].trough
+    assert trough is not None and (trough.value, trough.normal) == (6_000 * USD, 20_000 * USD)
+
+
+def test_news_before_anything_is_normal_fixes_nothing() -> None:
+    depth, story = a_book()
+    of_size(story, 100).minutes(2)
+    story.tell(e.NewsPublished, "n", "news")
+    of_size(story, 60).minutes(20)
+    of_size(story, 30).minutes(2)
+    trough = depth.books[TOKEN].trough
+    assert trough is not None and (trough.value, trough.normal) == (6_000 * USD, 12_000 * USD)
+
+
+@pytest.mark.parametrize(("seconds", "whole"), [(59, False), (60, True), (61, True)])
+def test_any_sixty_seconds_make_a_trough_even_the_last_ones_of_a_run(seconds: int, whole: bool) -> None:
+    depth, story = a_book()
+    of_size(story, 100).minutes(10).seconds(25)
+    of_size(story, 10).seconds(seconds)
+    trough = depth.books[TOKEN].trough
+    assert trough is not None and (trough.value == 2_000 * USD) is whole
+
+
+def test_a_trough_is_stamped_with_its_lowest_second() -> None:
+    depth, story = a_book()
+    of_size(story, 100).minutes(10)
+    of_size(story, 10).seconds(40)
+    of_size(story, 9).seconds()
+    lowest_us = story.now_us
+    of_size(story, 10).minutes(2)
+    trough = depth.books[TOKEN].trough
+    assert trough is not None and trough.ts_us == lowest_us
+
+
+@pytest.mark.parametrize(("size", "over"), [(49, False), (50, False), (51, True)])
+def test_a_book_has_recovered_since_it_was_over_half_of_the_fixed_normal(size: int, over: bool) -> None:
+    depth, story = a_book()
+    of_size(story, 100).minutes(10)
+    of_size(story, 10).minutes(5)
+    of_size(story, size).seconds()
+    since_us = story.now_us
+    story.minutes(2)
+    assert depth.books[TOKEN].recovered_us == (since_us if over else None)
+
+
+@pytest.mark.parametrize(("seconds", "over"), [(60, False), (61, True), (62, True)])
+def test_a_book_has_recovered_once_it_has_been_over_half_for_a_minute(seconds: int, over: bool) -> None:
+    depth, story = a_book()
+    of_size(story, 100).minutes(10)
+    of_size(story, 10).minutes(5)
+    of_size(story, 80).seconds(seconds)
+    of_size(story, 20).minutes(1)
+    assert (depth.books[TOKEN].recovered_us is not None) is over
+
+
+def test_a_trough_after_a_recovery_has_to_be_recovered_from_again() -> None:
+    depth, story = a_book()
+    of_size(story, 100).minutes(10)
+    for size in (10, 80, 5):
+        of_size(story, size).minutes(3)
+    assert depth.books[TOKEN].recovered_us is None
+
+
+def test_while_a_side_is_empty_there_is_no_spread_now_and_none_at_the_end_of_the_minute() -> None:
+    depth, story = a_book()
+    of_size(story, 100).minutes(10)
+    book, before_us = depth.books[TOKEN], story.now_us - 60 * 1_000_000
+    story.quote(1, [(9_990, 100)], []).seconds(59)
+    assert book.spread_now is None
+    assert (book.spread_at_end_of[before_us], book.spread_at_end_of[before_us + 60 * 1_000_000]) == (2_000, None)
+    of_size(story, 100).seconds()
+    assert book.spread_now == 2_000
+
+
+def test_who_comes_late_books_a_maker_s_order_for_it_though_it_is_listed_before_its_quote() -> None:
+    depth, story = a_book()
+    bids = ((1, 7, "b", 9_980, 5), (1, 5, "", 9_990, 10))
+    story.tell(e.OrdersResting, TOKEN, 0, 1, bids, ((1, 6, "", 10_010, 10),))
+    story.seconds()
+    assert owned(depth, "MM1") == (999.0 + 499.0, 1_001.0)
+    story.cancelled(1, 7, 5).seconds()
+    assert owned(depth, "MM1") == dollars(depth) == (999.0, 1_001.0)
+
+
 @pytest.mark.parametrize(("half_width", "wide"), [(15, False), (16, False), (19, True)])
 def test_a_spread_over_eight_fifths_of_its_normal_for_three_minutes_is_wide(half_width: int, wide: bool) -> None:
     _, story = a_book()
