@@ -10,8 +10,8 @@ Refused   in the order of the `Reject` enum; refusing changes nothing. Nothing m
 Market    an order without a price is an IOC limited at the mark, give or take the instrument's bound.
 Cancelled quotes before orders; quotes in the order in which the account first met the symbols, orders as they came to
           rest.
-Repeats   a client id seen before, with the same content, is answered as it was; with other content it is refused. Refusals are
-          remembered too, but for an unknown account, a stamp or a repeat.
+Repeats   a client id seen before, with the same content, is answered as it was; with other content it is refused.
+          Refusals are remembered too, but for an unknown account, a stamp or a repeat.
 """
 
 from stream_engine.core.accounts import Account, Answer, equity_of, free_margin, is_marked
