@@ -156,24 +156,12 @@ def _refusals(records: Iterable[Record], events: Iterable[AnyEvent], dead_letter
     for each in records:
         if each.topic == dead_letters:
             why = dict(each.headers).get("reason", b"").decode(errors="replace")
-            yield f"the engine does not take {_type_of(each.value)} of the setup: {why}"
+            kind = msgspec.json.decode(each.value)["type"]  # of our own making, and JSON whatever it says
+            yield f"the engine does not take {kind} of the setup: {why}"
     for event in events:
         if isinstance(event, ControlRejected):
             detail = f" ({event.detail})" if event.detail else ""
             yield f"the exchange refuses {event.input} of the setup: {event.reason.value}{detail}"
-
-
-def _type_of(value: bytes) -> str:
-    try:
-        return msgspec.json.decode(value, type=_Typed).type
-    except msgspec.DecodeError:
-        return "an input"
-
-
-class _Typed(Struct):
-    """The type of an input that may be none."""
-
-    type: str
 
 
 class _Wall:

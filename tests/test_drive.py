@@ -215,8 +215,7 @@ async def test_a_setup_that_is_not_taken_as_a_whole_ends_the_run_before_anybody_
 
 
 async def test_what_is_refused_after_the_setup_is_an_event_and_the_run_goes_on() -> None:
-    plan: Callable[[int], Sequence[Input]] = lambda now_us: [Deposit("V1", now_us, ((3, 1),))]  # noqa: E731
-    log, outcome = await a_run(Trader("A", plan=plan))
+    log, outcome = await a_run(Trader("A", plan=lambda now_us: [Deposit("V1", now_us, ((3, 1),))]))
     assert sum(isinstance(event, e.ControlRejected) for event in await events_of(log)) == outcome.ticks == 3
 
 
