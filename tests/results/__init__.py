@@ -17,10 +17,13 @@ BLOCK = re.compile(r"(<!-- from (\S+): begin -->\n)(.*?)(<!-- from \2: end -->)"
 WIDTH = 110
 
 COMMANDS = {"tests/results/oct10-7.json": ("run", "oct10", "--seed", "7", "--json")}
+TEXTS = ["tests/storm/results/had_they_stayed.txt"]  # kept by `make prove`, shown as they are
 
 
 def printed(result: str) -> str:
-    """What the README says of a result: the summary as a terminal prints it, and the hash."""
+    """What the README says of a result: the summary as a terminal prints it, and the hash; a text as it is."""
+    if result in TEXTS:
+        return "```\n" + (ROOT / result).read_text(encoding="utf-8") + "```\n"
     said = json.loads((ROOT / result).read_text(encoding="utf-8"))
     console = Console(file=StringIO(), width=WIDTH, no_color=True, highlight=False)
     console.print(table(msgspec.convert(said, Summary)))
