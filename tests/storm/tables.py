@@ -24,13 +24,13 @@ def had_they_stayed(pairs: Pairs) -> str:
     """Median and range over the seeds, as it is and with makers made to stay, and of the paired difference."""
     lines = [
         f"oct10, seeds {min(pairs)} to {max(pairs)}, median [least, most]; {HOW}",
-        f"{'':34}{'as it is':28}{'makers stay':28}difference by seed",
+        f"{'':34}{'as it is':36}{'makers stay':36}difference by seed",
     ]
     for name, figure in FIGURES.items():
         were = [figure(storm) for storm, _ in pairs.values()]
         stayed = [figure(other) for _, other in pairs.values()]
         apart = [b - a for a, b in zip(were, stayed, strict=True)]
-        lines.append(f"{name:34}{_spread(were):28}{_spread(stayed):28}{_spread(apart)}")
+        lines.append(f"{name:34}{_spread(were):36}{_spread(stayed):36}{_spread(apart)}")
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
