@@ -46,7 +46,6 @@ def run() -> None:
             f"{wall:.1f} s ({min(walls):.1f} to {max(walls):.1f}): {ran['events'] / wall:,.0f} events/s, "
             f"{ran['ticks'] / wall:,.0f} event seconds a second",
             f"processor time against the reference: {ratio(seconds, reference)}",
-            f"peak memory {getrusage(RUSAGE_CHILDREN).ru_maxrss / 1024:,.0f} MB",
         ],
     )
 
