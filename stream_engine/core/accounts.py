@@ -101,8 +101,3 @@ def is_marked(account: Account, markets: dict[str, Market]) -> bool:
         if position.size and not markets[symbol].mark:
             return False
     return True
-
-
-def is_flat(account: Account) -> bool:
-    """No position is open."""
-    return not any(position.size for position in account.positions.values())

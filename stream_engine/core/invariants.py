@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from stream_engine.core.accounts import Account
 from stream_engine.core.exchange import Exchange
 from stream_engine.core.order_book import Order, orders_of
+from stream_engine.core.position import resting_levels
 from stream_engine.core.venue import Venue
 
 
@@ -73,5 +74,4 @@ def _orders_of_account(account: Account) -> Iterator[Order]:
         assert order.client_id == client_id, client_id
         yield order
     for position in account.positions.values():
-        if position.quote is not None:
-            yield from (order for order in position.quote.bids + position.quote.asks if order.level is not None)
+        yield from resting_levels(position)

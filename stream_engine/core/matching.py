@@ -12,7 +12,7 @@ from stream_engine.core.arithmetic import div_ceil
 from stream_engine.core.margin_watch import forget
 from stream_engine.core.market import Market, hold
 from stream_engine.core.order_book import Order
-from stream_engine.core.position import fill
+from stream_engine.core.position import add_open, fill
 from stream_engine.core.venue import Venue, position_of
 from stream_engine.messages.events import CancelReason, Cause, OrderCancelled, QuoteAccepted, Traded, TradePrinted
 from stream_engine.messages.inputs import Level, Side
@@ -94,11 +94,7 @@ def trade_with_best(
     venue.booked[instrument.symbol] = None
     settle(venue, market, maker, -sign * lots, price, maker_fee)
     settle(venue, market, taker, sign * lots, price, taker_fee)
-    position = maker.positions[instrument.symbol]
-    if sign > 0:
-        position.selling -= lots
-    else:
-        position.buying -= lots
+    add_open(maker.positions[instrument.symbol], -sign, -lots)
     if order.client_id and not order.size:
         finish(venue, maker, order.client_id)
     market.last = price
@@ -130,22 +126,14 @@ def rest(venue: Venue, market: Market, account: Account, order: Order) -> None:
     """Put what is left of an order into the book."""
     market.book.side(order.sign).rest(order)
     venue.booked[order.symbol] = None
-    position = position_of(account, market)
-    if order.sign > 0:
-        position.buying += order.size
-    else:
-        position.selling += order.size
+    add_open(position_of(account, market), order.sign, order.size)
 
 
 def take_off_book(venue: Venue, market: Market, account: Account, order: Order) -> None:
     """Take a resting order out of the book; its open lots stand in it still."""
     market.book.side(order.sign).remove(order)
     venue.booked[order.symbol] = None
-    position = account.positions[order.symbol]
-    if order.sign > 0:
-        position.buying -= order.size
-    else:
-        position.selling -= order.size
+    add_open(account.positions[order.symbol], order.sign, -order.size)
 
 
 def finish(venue: Venue, account: Account, client_id: str) -> None:

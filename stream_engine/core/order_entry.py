@@ -20,7 +20,7 @@ from stream_engine.core.margin import initial_margin, initial_rate, worst_size
 from stream_engine.core.market import Market
 from stream_engine.core.matching import finish, match, rest, take_off_book
 from stream_engine.core.order_book import Order
-from stream_engine.core.position import Position, RestingQuote
+from stream_engine.core.position import Position, RestingQuote, resting_levels
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import (
     CancelReason,
@@ -137,7 +137,7 @@ def cancel_quotes(venue: Venue, account: Account, symbol: str | None, reason: Ca
         quote = position.quote
         if quote is None or (symbol is not None and position.symbol != symbol):
             continue
-        levels = [order for order in quote.bids + quote.asks if order.level is not None]
+        levels = resting_levels(position)
         for order in levels:
             take_off_book(venue, venue.markets[position.symbol], account, order)
         quote.bids, quote.asks = [], []
@@ -175,8 +175,8 @@ def resting_loss(venue: Venue, account: Account, replaced: RestingQuote | None =
     """
     orders = list(account.orders.values())
     for position in account.positions.values():
-        if position.quote is not None and position.quote is not replaced:
-            orders += [order for order in position.quote.bids + position.quote.asks if order.level is not None]
+        if position.quote is not replaced:
+            orders += resting_levels(position)
     loss = 0
     for order in orders:
         market = venue.markets[order.symbol]

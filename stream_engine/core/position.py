@@ -45,6 +45,20 @@ class Position(Struct, gc=False):
     standing: int | None = None
 
 
+def add_open(position: Position, sign: int, lots: int) -> None:
+    """So many more (or, below zero, fewer) lots of its orders of one sign rest."""
+    if sign > 0:
+        position.buying += lots
+    else:
+        position.selling += lots
+
+
+def resting_levels(position: Position) -> list[Order]:
+    """The levels of its quote that still rest, bids and then asks."""
+    quote = position.quote
+    return [] if quote is None else [order for order in quote.bids + quote.asks if order.level is not None]
+
+
 def fill(position: Position, lots: int, price: int, tick_value: int) -> int:
     """Add signed lots at a price in ticks; returns the realised PnL in micro-quote, which the wallet takes."""
     held = position.size

@@ -13,7 +13,7 @@ from stream_engine.core.market import Market
 from stream_engine.core.matching import emit_quote, match, rest, take_off_book
 from stream_engine.core.order_book import Order
 from stream_engine.core.order_entry import exposure_refusal, price_refusal
-from stream_engine.core.position import Position, RestingQuote
+from stream_engine.core.position import Position, RestingQuote, add_open
 from stream_engine.core.venue import Venue, position_of
 from stream_engine.messages.events import QuoteRejected
 from stream_engine.messages.inputs import Level, MassQuote
@@ -67,11 +67,7 @@ def _keep(
 
 
 def _shrink(venue: Venue, market: Market, account: Account, order: Order, size: int) -> None:
-    position = account.positions[order.symbol]
-    if order.sign > 0:
-        position.buying -= order.size - size
-    else:
-        position.selling -= order.size - size
+    add_open(account.positions[order.symbol], order.sign, size - order.size)
     market.book.side(order.sign).shrink(order, size)
     venue.booked[order.symbol] = None
 

@@ -60,8 +60,9 @@ def test_the_tier_of_the_moment_counts(price: int, who: list[int]) -> None:
     assert liquidated(exchange, BTC=price) == who
 
 
-def test_in_cross_margin_a_profit_elsewhere_carries_a_loss() -> None:
-    exchange = an_exchange(
+def a_hedged_account() -> Exchange:
+    """Alice, with 100 USDT: long ten BTC and short ten ETH from 100; Dave holds the other sides."""
+    return an_exchange(
         marks={"BTC": 100, "ETH": 100},
         wallets={ALICE: 100},
         holds=[
@@ -71,21 +72,16 @@ def test_in_cross_margin_a_profit_elsewhere_carries_a_loss() -> None:
             leg(DAVE, 10, at=100, symbol="ETH"),
         ],
     )
+
+
+def test_in_cross_margin_a_profit_elsewhere_carries_a_loss() -> None:
+    exchange = a_hedged_account()
     assert liquidated(exchange, BTC=70, ETH=70) == []
     assert liquidated(exchange, BTC=70, ETH=74) == [ALICE, ALICE]
 
 
 def test_several_marks_of_one_input_are_all_set_before_anybody_is_looked_at() -> None:
-    exchange = an_exchange(
-        marks={"BTC": 100, "ETH": 100},
-        wallets={ALICE: 100},
-        holds=[
-            leg(ALICE, 10, at=100),
-            leg(DAVE, -10, at=100),
-            leg(ALICE, -10, at=100, symbol="ETH"),
-            leg(DAVE, 10, at=100, symbol="ETH"),
-        ],
-    )
+    exchange = a_hedged_account()
     assert liquidated(exchange, BTC=50, ETH=50) == []
     assert liquidated(exchange, ETH=100, BTC=100) == []
 
