@@ -6,6 +6,7 @@ Offsets have no gaps. It keeps everything until it is told to `forget`: whoever 
 Holds     a batch is checked before it is appended, and appended without giving way: nobody sees half of it.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
 from stream_engine.messages.topics import Topic
@@ -30,6 +31,7 @@ class MemoryLog:
         self._first = dict.fromkeys(self._kept, 0)  # the offset of the oldest record kept
         self._committed: dict[str, dict[TopicPartition, int]] = {}
         self._holders: dict[str, MemoryWriter] = {}
+        self._waiting: list[asyncio.Future[None]] = []  # readers who found nothing
 
     async def append(self, records: Sequence[Outgoing]) -> None:
         """Append records, all or nothing."""
@@ -40,8 +42,23 @@ class MemoryLog:
         self._holders[name] = MemoryWriter(self, name)
         return self._holders[name]
 
-    async def read(self, positions: Positions, limit: int) -> dict[TopicPartition, list[Record]]:
-        """At most `limit` records of each partition from its position on."""
+    async def read(self, positions: Positions, limit: int, wait_s: float = 0.0) -> dict[TopicPartition, list[Record]]:
+        """At most `limit` records of each partition from its position on; waits `wait_s` at most for a first one."""
+        until = asyncio.get_running_loop().time() + wait_s
+        while not (found := self._find(positions, limit)):
+            left_s = until - asyncio.get_running_loop().time()
+            if left_s <= 0:
+                break
+            grown: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(grown)
+            try:
+                await asyncio.wait([grown], timeout=left_s)
+            finally:
+                if not grown.done():
+                    self._waiting.remove(grown)
+        return found
+
+    def _find(self, positions: Positions, limit: int) -> dict[TopicPartition, list[Record]]:
         found = {}
         for at, position in positions.items():
             kept = self._partition(at)
@@ -60,9 +77,18 @@ class MemoryLog:
         offsets = self._committed.get(group, {})
         return {at: offsets[at] for at in partitions if at in offsets}
 
+    async def starts(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset of the oldest record that each partition keeps."""
+        for at in (partitions := list(partitions)):
+            self._partition(at)
+        return {at: self._first[at] for at in partitions}
+
     async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset that the next record of each partition will have."""
         return {at: self._end(at) for at in partitions}
+
+    async def close(self) -> None:
+        """Nothing is held open: what is in the log stays."""
 
     def forget(self, before: Positions) -> None:
         """Let go of the records before these positions; reading them is out of range from now on."""
@@ -88,6 +114,10 @@ class MemoryLog:
             raise UnknownPartition(f"no such topic and partition: {error.args[0]}") from None
         for target, record in zip(targets, records, strict=True):
             target.append(record)
+        waiting, self._waiting = self._waiting, []
+        for grown in waiting:
+            if not grown.done():
+                grown.set_result(None)
 
     def _partition(self, at: TopicPartition) -> list[Outgoing]:
         try:
@@ -110,3 +140,6 @@ class MemoryWriter:
     async def commit(self, records: Sequence[Outgoing], group: str, offsets: Positions) -> None:
         """Append the records and set the group's offsets, all or nothing."""
         self._log._commit(self, records, group, offsets)
+
+    async def close(self) -> None:
+        """Nothing is held open."""

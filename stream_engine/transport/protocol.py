@@ -36,6 +36,14 @@ class Fenced(LogError):
     """Another writer has taken this one's name: stop, and do not try again under it."""
 
 
+class TooLarge(LogError):
+    """A record is larger than the log takes."""
+
+
+class Unreachable(LogError):
+    """Nobody answers where the log should be, or not in time, or not to us; the text says which, and what to do."""
+
+
 class Outgoing(Struct, frozen=True, gc=False):
     """A record to be appended. `timestamp_us` is event time; a log may keep whole milliseconds of it."""
 
@@ -74,6 +82,10 @@ class Writer(Protocol):
         """
         ...
 
+    async def close(self) -> None:
+        """Let go of what it holds open; the name stays with it until somebody else takes it."""
+        ...
+
 
 class Log(Protocol):
     """The transport."""
@@ -86,14 +98,25 @@ class Log(Protocol):
         """Take the name: from now on its former holder is fenced, and what it committed can be read."""
         ...
 
-    async def read(self, positions: Positions, limit: int) -> dict[TopicPartition, list[Record]]:
-        """At most `limit` committed records of each partition from its position on; nothing new: no entry."""
+    async def read(self, positions: Positions, limit: int, wait_s: float = 0.0) -> dict[TopicPartition, list[Record]]:
+        """At most `limit` committed records of each partition from its position on; nothing new: no entry.
+
+        Where there is nothing new at all it waits for something, for `wait_s` at most. It may find less than there is.
+        """
         ...
 
     async def committed(self, group: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The group's offsets, of those partitions that have one."""
         ...
 
+    async def starts(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset before which each partition keeps nothing: what lay there was trimmed."""
+        ...
+
     async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset that the next committed record of each partition will have, or a later one."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what it holds open. Its writers are closed by whoever took them."""
         ...

@@ -14,8 +14,8 @@ MARK = (("mark", b""),)
 class MarkedLog(MemoryLog):
     """The embedded log, with marks."""
 
-    async def read(self, positions: Positions, limit: int) -> dict[TopicPartition, list[Record]]:
-        found = await super().read(positions, 10**9)
+    def _find(self, positions: Positions, limit: int) -> dict[TopicPartition, list[Record]]:
+        found = super()._find(positions, 10**9)
         unmarked = {at: [record for record in records if record.headers != MARK] for at, records in found.items()}
         return {at: records[:limit] for at, records in unmarked.items() if records}
 

@@ -1,5 +1,7 @@
 """The contract of the log: what every implementation keeps to, and what the engine relies on."""
 
+import asyncio
+
 import pytest
 
 from stream_engine.transport.protocol import Fenced, Log, Outgoing, OutOfRange, Record, UnknownPartition
@@ -80,6 +82,18 @@ async def test_who_reads_on_from_behind_the_last_record_finds_nothing_though_the
     assert await log.read({ORDERS: position}, 10) == {}
 
 
+async def test_who_waits_is_given_what_comes_meanwhile(log: Log) -> None:
+    end = (await log.ends([ORDERS]))[ORDERS]
+    waiting = asyncio.create_task(log.read({ORDERS: end, MARKET: 0}, 10, wait_s=30))
+    await asyncio.sleep(0.01)
+    await log.append([a_record("a")])
+    assert [record.value for record in (await waiting)[ORDERS]] == [b"a"]
+
+
+async def test_who_waits_for_nothing_is_told_so_in_the_end(log: Log) -> None:
+    assert await log.read({ORDERS: 0}, 10, wait_s=0.01) == {}
+
+
 async def test_a_position_past_the_end_is_out_of_range(log: Log) -> None:
     await log.append([a_record("a")])
     end = (await log.ends([ORDERS]))[ORDERS]
@@ -93,6 +107,11 @@ async def test_the_ends_are_those_of_each_partition(log: Log) -> None:
     assert ends[ORDERS] > (await everything(log))[-1].offset
     assert ends[OTHER] > (await everything(log, OTHER))[-1].offset
     assert ends[MARKET] == 0
+
+
+async def test_a_partition_of_which_nothing_was_trimmed_starts_at_0(log: Log) -> None:
+    await log.append([a_record("a"), a_record("b")])
+    assert await log.starts([ORDERS, MARKET]) == {ORDERS: 0, MARKET: 0}
 
 
 async def test_a_topic_or_partition_that_does_not_exist_is_refused_everywhere(log: Log) -> None:

@@ -1,0 +1,1 @@
+"""What is tested against a real broker."""
