@@ -2,7 +2,7 @@
 # needs it, from pyproject.toml and constraints.txt: with uv where uv is on the PATH, else with venv and pip.
 # PYTHON=/path/to/python3.12 chooses the interpreter.
 
-.PHONY: help demo test prove lint bench
+.PHONY: help demo test prove lint bench broker-jars broker
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -14,6 +14,8 @@ help:
 	@echo "make test    lint, types and every test that is quick"
 	@echo "make prove   the tests that are long: the storm over seeds, with and without its makers"
 	@echo "make lint    ruff and mypy alone"
+	@echo "make broker-jars   Apache Kafka for the tests, into build/kafka (needs Maven; the tests need Java 17)"
+	@echo "make broker  one broker on port 9092 until Ctrl-C, without Docker (PORT=19092 for another)"
 	@echo "make bench   how fast the book, the exchange and a whole run are, kept as text"
 
 demo: $(BUILT)
@@ -32,6 +34,20 @@ lint: $(BUILT)
 
 bench: $(BUILT)
 	$(BIN)/python -m tests.benchmarks
+
+broker-jars: build/kafka/.fetched
+
+build/kafka/.fetched: tests/kafka/pom.xml
+	@command -v mvn >/dev/null 2>&1 || { \
+	    echo "Maven (mvn) fetches the broker's jars and is not on the PATH." >&2; \
+	    echo "Install it, or name a broker that runs: KAFKA_BOOTSTRAP=host:port make test" >&2; exit 1; }
+	@echo "Fetching Apache Kafka into build/kafka" >&2
+	@rm -rf build/kafka
+	@mvn --batch-mode --quiet --file tests/kafka/pom.xml dependency:copy-dependencies
+	@touch $@
+
+broker: $(BUILT) build/kafka/.fetched
+	@$(BIN)/python -m tests.kafka.broker $(or $(PORT),9092)
 
 $(BUILT): pyproject.toml constraints.txt
 	@set -e; python=; \

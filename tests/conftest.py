@@ -1,4 +1,6 @@
-"""Reference data: a test that reads it carries the mark `data` and finds its files with `data_path`.
+"""What every folder of tests sees: the reference data, and the broker of tests/kafka/fixtures.py.
+
+Reference data: a test that reads it carries the mark `data` and finds its files with `data_path`.
 
 The folder is LIQSTORM_TEST_DATA, by default ../shared/data beside the checkout. Not set and not there: the test is
 skipped. Set: whatever is missing is a failure, and so is any skip of such a test.
@@ -10,6 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.kafka.fixtures import BrokerTests
+from tests.kafka.fixtures import bootstrap as bootstrap
+from tests.kafka.fixtures import own_broker as own_broker
+from tests.kafka.fixtures import prefix as prefix
+
 VARIABLE = "LIQSTORM_TEST_DATA"
 BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -17,6 +24,11 @@ BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 def data_path(name: str = "") -> Path:
     """Where a file of the reference data lies, or would."""
     return Path(os.environ.get(VARIABLE) or BESIDE) / name
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Has the broker tests counted."""
+    config.pluginmanager.register(BrokerTests())
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -43,7 +43,9 @@ def checkout(tmp_path: Path) -> Path:
 
 def outcomes(checkout: Path, variable: str | None) -> str:
     """What came of each test, in their order; one that fails before it begins has failed too."""
-    surroundings = {name: value for name, value in os.environ.items() if name != "LIQSTORM_TEST_DATA"}
+    apart = ("LIQSTORM_TEST_DATA", "LIQSTORM_BROKER")
+    surroundings = {name: value for name, value in os.environ.items() if name not in apart}
+    surroundings["PYTHONPATH"] = str(CONFTEST.parents[1])  # the conftest imports the fixtures of tests/kafka
     if variable is not None:
         surroundings["LIQSTORM_TEST_DATA"] = variable
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
