@@ -46,6 +46,7 @@ CORE_FROM_OUTSIDE = {
     "collections",
     "enum",
     "functools",
+    "hashlib",
     "heapq",
     "itertools",
     "typing",

@@ -1,0 +1,441 @@
+"""State: everything a venue knows, as bytes, and back.
+
+`dump` gives lines of JSON: the venue, then a line per symbol as listed, then a line per account as opened.
+`load` makes of them an exchange that goes on exactly: for ever the same events for the same inputs.
+
+Kept      also what only says in which order things are looked at: accounts, holders and client ids in the order in
+          which they came, what stands in the heaps of the margin watch (stale entries too: `checks_per_input` counts
+          what is looked at), the answers to orders that are done, with the time at which each is forgotten.
+Not kept  what follows from the rest: a level's size, a maintenance table, the filled levels of a quote.
+Holds     dump(load(b)) == b; the same inputs give the same dump, whatever was dumped and loaded on the way.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Struct
+
+from stream_engine.core.accounts import Account, Answer
+from stream_engine.core.exchange import Exchange
+from stream_engine.core.index_price import IndexPrice
+from stream_engine.core.margin import maintenance_table
+from stream_engine.core.margin_watch import ACCOUNT_BITS, ACCOUNT_MASK
+from stream_engine.core.mark_price import Basis
+from stream_engine.core.market import Market
+from stream_engine.core.order_book import BookSide, Order, OrderBook, orders_of
+from stream_engine.core.position import Position, RestingQuote
+from stream_engine.core.venue import Venue
+from stream_engine.messages.events import Cause, OrderAccepted, OrderRejected
+from stream_engine.messages.inputs import Place, SetRules, Side, TimeInForce
+from stream_engine.messages.instrument import Instrument
+from stream_engine.messages.refusals import Reject
+
+# Raised with every change of what a dump holds, or of what it means.
+FORMAT = 1
+
+
+class StateError(Exception):
+    """Bytes that are no dump, or none of this format."""
+
+
+class VenueLine(Struct, array_like=True, gc=False):
+    """The venue itself, and how many lines follow. `format` stays the first field for ever."""
+
+    format: int
+    venue: str
+    markets: int
+    accounts: int
+    seq: int
+    emitted_us: int
+    now_us: int
+    ticked_us: int | None
+    rules: SetRules
+    fees: int
+    paid_in: int
+    paid_out: int
+    carried: int
+    fund: int
+    deficit: int
+    last_order_id: int
+    traded: bool
+    owed: list[str]
+    indebted: list[int]
+    finished: list[tuple[int, int, str]]
+
+
+class MarketLine(Struct, array_like=True, gc=False):
+    """A symbol. Sightings: (price, time) in the order of the sources; bids and asks: order ids, the next to be filled
+    first; what the watch's heaps hold: (key, account), the nearest first."""
+
+    instrument: Instrument
+    mark: int
+    index: int
+    last: int
+    moved: Cause | None
+    printed: Cause | None
+    open_interest: int
+    reported: tuple[int, int, int]
+    sightings: list[tuple[int, int]]
+    samples: list[tuple[int, int]]
+    longs: list[int]
+    shorts: list[int]
+    bids: list[int]
+    asks: list[int]
+    watched_longs: list[tuple[int, int]]
+    watched_shorts: list[tuple[int, int]]
+
+
+class OrderEntry(Struct, array_like=True, gc=False):
+    """A resting order of an account, or a level of its quote."""
+
+    order_id: int
+    client_id: str
+    symbol: str
+    sign: int
+    price: int
+    size: int
+
+
+class QuoteEntry(Struct, array_like=True, gc=False):
+    """What rests of a quote."""
+
+    quote_id: int
+    bids: list[OrderEntry]
+    asks: list[OrderEntry]
+
+
+class PositionEntry(Struct, array_like=True, gc=False):
+    """An account's stake in a symbol, with where the watch has it."""
+
+    symbol: str
+    initial_ppm: int
+    leverage: int
+    size: int
+    cost: int
+    buying: int
+    selling: int
+    floor: int | None
+    watch: int | None
+    standing: int | None
+    quote: QuoteEntry | None
+
+
+class AnswerEntry(Struct, array_like=True, gc=False):
+    """An order as it was sent, and the event that answered it, by what it does not repeat of the order: when it was
+    made, and the order's id or why it was refused."""
+
+    client_id: str
+    symbol: str
+    side: Side
+    size: int
+    price: int | None
+    time_in_force: TimeInForce
+    post_only: bool
+    sent_us: int
+    seq: int
+    n: int
+    answered_us: int
+    answer: int | Reject
+
+
+class AccountLine(Struct, array_like=True, gc=False):
+    """An account with all that is its own."""
+
+    number: int
+    participant: str
+    wallet: int
+    slack: int
+    changed: Cause | None
+    positions: list[PositionEntry]
+    orders: list[OrderEntry]
+    answers: list[AnswerEntry]
+
+
+class _Format(Struct, array_like=True):
+    format: int
+
+
+_encode = msgspec.json.Encoder().encode
+_format = msgspec.json.Decoder(_Format)
+_venue_line = msgspec.json.Decoder(VenueLine)
+_market_line = msgspec.json.Decoder(MarketLine)
+_account_line = msgspec.json.Decoder(AccountLine)
+
+
+def dump(exchange: Exchange) -> bytes:
+    """Everything that the venue knows between two inputs."""
+    venue = exchange.state
+    assert not venue.dirty and not venue.booked, venue.name
+    lines = [_encode(_venue_of(venue))]
+    lines += [_encode(_market_of(venue, market)) for market in venue.markets.values()]
+    lines += [_encode(_account_of(account)) for account in venue.accounts.values()]
+    lines.append(b"")
+    return b"\n".join(lines)
+
+
+def load(dumped: bytes) -> Exchange:
+    """The exchange that was dumped; raises StateError."""
+    lines = iter(dumped.split(b"\n"))
+    try:
+        first = next(lines)
+        found = _format.decode(first).format
+        if found != FORMAT:
+            raise StateError(f"a state of format {found}, this is format {FORMAT}")
+        return _loaded(_venue_line.decode(first), lines)
+    except (msgspec.MsgspecError, ValueError, LookupError, StopIteration) as error:
+        raise StateError(f"no state of a venue: {type(error).__name__} {error}") from error
+
+
+def state_hash(exchange: Exchange) -> str:
+    """SHA-256, in hex, of the whole state between two inputs: the same for who ran all the time, who applied the
+    journal from its beginning, and who was loaded. What the journal carries in every hundredth record."""
+    return hashlib.sha256(dump(exchange)).hexdigest()
+
+
+# out -------------------------------------------------------------------------------------------------------
+
+
+def _venue_of(venue: Venue) -> VenueLine:
+    return VenueLine(
+        format=FORMAT,
+        venue=venue.name,
+        markets=len(venue.markets),
+        accounts=len(venue.accounts),
+        seq=venue.out.seq,
+        emitted_us=venue.out.now_us,
+        now_us=venue.now_us,
+        ticked_us=venue.ticked_us,
+        rules=venue.rules,
+        fees=venue.fees,
+        paid_in=venue.paid_in,
+        paid_out=venue.paid_out,
+        carried=venue.carried,
+        fund=venue.fund.balance,
+        deficit=venue.fund.deficit,
+        last_order_id=venue.last_order_id,
+        traded=venue.traded,
+        owed=list(venue.watch.owed),
+        indebted=list(venue.watch.indebted),
+        finished=list(venue.finished),
+    )
+
+
+def _market_of(venue: Venue, market: Market) -> MarketLine:
+    symbol = market.instrument.symbol
+    return MarketLine(
+        instrument=market.instrument,
+        mark=market.mark,
+        index=market.index,
+        last=market.last,
+        moved=market.moved,
+        printed=market.printed,
+        open_interest=market.open_interest,
+        reported=market.reported,
+        sightings=[(sighting.price, sighting.seen_us) for sighting in market.index_price.sightings.values()],
+        samples=list(market.basis.samples),
+        longs=list(market.longs),
+        shorts=list(market.shorts),
+        bids=_queue(market.book.bids),
+        asks=_queue(market.book.asks),
+        watched_longs=_entries(venue.watch._longs[symbol]),
+        watched_shorts=_entries(venue.watch._shorts[symbol]),
+    )
+
+
+def _queue(side: BookSide) -> list[int]:
+    return [order.order_id for level in side.best_first() for order in orders_of(level)]
+
+
+def _entries(heap: list[int]) -> list[tuple[int, int]]:
+    return [(entry >> ACCOUNT_BITS, entry & ACCOUNT_MASK) for entry in sorted(heap)]
+
+
+def _account_of(account: Account) -> AccountLine:
+    return AccountLine(
+        account.number,
+        account.participant,
+        account.wallet,
+        account.slack,
+        account.changed,
+        [_position_of(position) for position in account.positions.values()],
+        [_order_of(order) for order in account.orders.values()],
+        [_answer_of(answer) for answer in account.answers.values()],
+    )
+
+
+def _position_of(position: Position) -> PositionEntry:
+    return PositionEntry(
+        position.symbol,
+        position.initial_ppm,
+        position.leverage,
+        position.size,
+        position.cost,
+        position.buying,
+        position.selling,
+        position.floor,
+        position.watch,
+        position.standing,
+        None if position.quote is None else _quote_of(position.quote),
+    )
+
+
+def _quote_of(quote: RestingQuote) -> QuoteEntry:
+    return QuoteEntry(
+        quote.quote_id,
+        [_order_of(order) for order in quote.bids if order.level is not None],
+        [_order_of(order) for order in quote.asks if order.level is not None],
+    )
+
+
+def _order_of(order: Order) -> OrderEntry:
+    return OrderEntry(order.order_id, order.client_id, order.symbol, order.sign, order.price, order.size)
+
+
+def _answer_of(answer: Answer) -> AnswerEntry:
+    place, event = answer.place, answer.event
+    return AnswerEntry(
+        place.client_id,
+        place.symbol,
+        place.side,
+        place.size,
+        place.price,
+        place.time_in_force,
+        place.post_only,
+        place.ts_us,
+        event.seq,
+        event.n,
+        event.ts_us,
+        event.order_id if isinstance(event, OrderAccepted) else event.reason,
+    )
+
+
+# in --------------------------------------------------------------------------------------------------------
+
+
+def _loaded(line: VenueLine, lines: Iterator[bytes]) -> Exchange:
+    exchange = Exchange(line.venue)
+    venue = exchange.state
+    venue.out.seq, venue.out.now_us = line.seq, line.emitted_us
+    venue.now_us, venue.ticked_us = line.now_us, line.ticked_us
+    venue.rules = line.rules
+    venue.fees, venue.paid_in, venue.paid_out, venue.carried = line.fees, line.paid_in, line.paid_out, line.carried
+    venue.fund.balance, venue.fund.deficit = line.fund, line.deficit
+    venue.last_order_id, venue.traded = line.last_order_id, line.traded
+    venue.finished = deque(line.finished)
+    venue.watch.owed = dict.fromkeys(line.owed)
+    venue.watch.indebted = dict.fromkeys(line.indebted)
+    markets = [_market_line.decode(next(lines)) for _ in range(line.markets)]
+    for market in markets:
+        venue.markets[market.instrument.symbol] = _market_from(market)
+    orders: dict[int, Order] = {}
+    for _ in range(line.accounts):
+        account = _account_from(_account_line.decode(next(lines)), line.venue, orders)
+        venue.accounts[account.number] = account
+    if list(lines) != [b""]:
+        raise StateError("no state of a venue: more than it says, or cut off in its last line")
+    for market in markets:
+        _hold_again(venue, market, orders)
+    return exchange
+
+
+def _market_from(line: MarketLine) -> Market:
+    instrument = line.instrument
+    market = Market(
+        instrument,
+        maintenance_table(instrument.tiers),
+        instrument.tick_value,
+        OrderBook(),
+        IndexPrice(instrument.sources, instrument.stale_after_us),
+        Basis(instrument.basis_every_us, instrument.basis_window_us),
+        mark=line.mark,
+        index=line.index,
+        last=line.last,
+        moved=line.moved,
+        printed=line.printed,
+        open_interest=line.open_interest,
+        reported=line.reported,
+    )
+    for sighting, (price, seen_us) in zip(market.index_price.sightings.values(), line.sightings, strict=True):
+        sighting.price, sighting.seen_us = price, seen_us
+    market.basis.samples.extend(line.samples)
+    market.basis.total = sum(doubled for _, doubled in line.samples)
+    return market
+
+
+def _hold_again(venue: Venue, line: MarketLine, orders: dict[int, Order]) -> None:
+    """Put the orders of a symbol into its book, and its holders where the market and the watch look for them."""
+    symbol = line.instrument.symbol
+    market = venue.markets[symbol]
+    for side, queue in ((market.book.bids, line.bids), (market.book.asks, line.asks)):
+        for order_id in queue:
+            side.rest(orders[order_id])
+        side.take_changed()
+    for holders, numbers in ((market.longs, line.longs), (market.shorts, line.shorts)):
+        for number in numbers:
+            holders[number] = venue.accounts[number].positions[symbol]
+    # What is sorted is a heap.
+    venue.watch._longs[symbol] = [key << ACCOUNT_BITS | number for key, number in line.watched_longs]
+    venue.watch._shorts[symbol] = [key << ACCOUNT_BITS | number for key, number in line.watched_shorts]
+
+
+def _account_from(line: AccountLine, venue: str, orders: dict[int, Order]) -> Account:
+    number = line.number
+    owned = [_order_from(entry, number, orders) for entry in line.orders]
+    return Account(
+        number,
+        line.participant,
+        line.wallet,
+        {entry.symbol: _position_from(entry, number, orders) for entry in line.positions},
+        {order.client_id: order for order in owned},
+        {entry.client_id: _answer_from(entry, venue, number) for entry in line.answers},
+        line.slack,
+        line.changed,
+    )
+
+
+def _position_from(entry: PositionEntry, number: int, orders: dict[int, Order]) -> Position:
+    quote = entry.quote
+    return Position(
+        number,
+        entry.symbol,
+        entry.initial_ppm,
+        entry.leverage,
+        entry.size,
+        entry.cost,
+        entry.buying,
+        entry.selling,
+        None
+        if quote is None
+        else RestingQuote(
+            quote.quote_id,
+            [_order_from(level, number, orders) for level in quote.bids],
+            [_order_from(level, number, orders) for level in quote.asks],
+        ),
+        entry.floor,
+        entry.watch,
+        entry.standing,
+    )
+
+
+def _order_from(entry: OrderEntry, number: int, orders: dict[int, Order]) -> Order:
+    order = Order(entry.order_id, number, entry.client_id, entry.symbol, entry.sign, entry.price, entry.size)
+    orders[order.order_id] = order
+    return order
+
+
+def _answer_from(entry: AnswerEntry, venue: str, number: int) -> Answer:
+    place = Place(
+        venue, entry.sent_us, number, entry.client_id, entry.symbol, entry.side, entry.size, entry.price,
+        entry.time_in_force, entry.post_only,
+    )  # fmt: skip
+    made = (venue, entry.seq, entry.n, entry.answered_us, None, number, entry.client_id)
+    if isinstance(entry.answer, Reject):
+        return Answer(place, OrderRejected(*made, entry.symbol, entry.answer))
+    return Answer(
+        place,
+        OrderAccepted(
+            *made, entry.answer, entry.symbol, entry.side, entry.size, entry.price, entry.time_in_force, entry.post_only
+        ),
+    )
