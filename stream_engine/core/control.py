@@ -273,9 +273,9 @@ def _complaint(instrument: Instrument) -> str | None:
     if len(set(names)) < len(names) or not any(source.weight for source in instrument.sources):
         return "sources: expected each once, and a weight above 0"
     try:
-        table = maintenance_table(instrument.tiers)
+        maintenance_table(instrument.tiers)
     except TierTableError as error:
         return str(error)
-    if table.rates[0] > initial_rate(instrument.max_leverage):
+    if instrument.tiers[0].rate_ppm > initial_rate(instrument.max_leverage):
         return "tiers: the first rate is above the initial margin at max_leverage"
     return None

@@ -22,10 +22,13 @@ class TierTableError(ValueError):
 
 
 class MaintenanceTable(Struct, frozen=True):
-    """The rates in ppm and the deductions, in micro-quote * 10^6, tier by tier."""
+    """The tiers: bound in micro-quote (the last has none), rate in ppm, deduction in micro-quote * 10^6.
 
-    rates: tuple[int, ...]
-    deductions: tuple[int, ...]
+    higher   the tiers above the first.
+    """
+
+    tiers: tuple[tuple[int, int, int], ...]
+    higher: tuple[tuple[int, int, int], ...]
 
 
 def maintenance_table(tiers: tuple[Tier, ...]) -> MaintenanceTable:
@@ -44,18 +47,20 @@ def maintenance_table(tiers: tuple[Tier, ...]) -> MaintenanceTable:
         raise TierTableError(f"tiers[{len(tiers) - 1}]: the last bound is 0 (no end), found {tiers[-1].bound}")
     if not tiers[0].rate_ppm > 0 or not tiers[-1].rate_ppm < MILLION:
         raise TierTableError("tiers: expected rates above 0 and below 1,000,000 ppm")
-    return MaintenanceTable(tuple(tier.rate_ppm for tier in tiers), tuple(deductions))
+    table = tuple((tier.bound, tier.rate_ppm, deduction) for tier, deduction in zip(tiers, deductions, strict=True))
+    return MaintenanceTable(table, table[1:])
 
 
 def maintenance_margin(notional: int, table: MaintenanceTable) -> int:
-    """Maintenance margin of a notional, in micro-quote, rounded up."""
-    worst = 0
-    for rate, deduction in zip(table.rates, table.deductions, strict=True):
-        margin = notional * rate - deduction
-        if margin < worst:
+    """Maintenance margin of a notional, in micro-quote, rounded up.
+
+    The tier in which the notional lies is the one that asks most: the table is convex.
+    """
+    rate = deduction = 0
+    for bound, rate, deduction in table.tiers:
+        if notional <= bound:
             break
-        worst = margin
-    return div_ceil(worst, MILLION)
+    return div_ceil(notional * rate - deduction, MILLION)
 
 
 def initial_rate(leverage: int) -> int:
@@ -66,12 +71,14 @@ def initial_rate(leverage: int) -> int:
 def initial_margin(notional: int, rate_ppm: int, table: MaintenanceTable) -> int:
     """Initial margin of a notional, in micro-quote, rounded up: at least its maintenance, or a fill could be
     liquidated at once."""
-    return max(div_ceil(notional * rate_ppm, MILLION), maintenance_margin(notional, table))
+    initial, maintenance = div_ceil(notional * rate_ppm, MILLION), maintenance_margin(notional, table)
+    return initial if initial > maintenance else maintenance
 
 
 def worst_size(size: int, buying: int, selling: int) -> int:
     """Largest position, in lots without sign, that the open orders can lead to."""
-    return max(size + buying, selling - size)
+    long, short = size + buying, selling - size
+    return long if long > short else short
 
 
 def long_falls_below(floor: int, cost: int, per_tick: int, table: MaintenanceTable) -> int:
@@ -81,8 +88,9 @@ def long_falls_below(floor: int, cost: int, per_tick: int, table: MaintenanceTab
     With floor = -wallet it is the price at which a position that stands alone is liquidated.
     """
     target = MILLION * (cost + floor) - 1
-    highest = (target - table.deductions[0]) // (per_tick * (MILLION - table.rates[0]))
-    for rate, deduction in zip(table.rates[1:], table.deductions[1:], strict=True):
+    _, rate, deduction = table.tiers[0]
+    highest = (target - deduction) // (per_tick * (MILLION - rate))
+    for _, rate, deduction in table.higher:
         price = (target - deduction) // (per_tick * (MILLION - rate))
         if price < highest:
             break
@@ -93,8 +101,9 @@ def long_falls_below(floor: int, cost: int, per_tick: int, table: MaintenanceTab
 def short_falls_below(floor: int, cost: int, per_tick: int, table: MaintenanceTable) -> int:
     """The lowest mark in ticks at which a short's unrealised PnL less maintenance is below `floor`, exactly."""
     target = -MILLION * (cost + floor)
-    lowest = (target + table.deductions[0]) // (per_tick * (MILLION + table.rates[0])) + 1
-    for rate, deduction in zip(table.rates[1:], table.deductions[1:], strict=True):
+    _, rate, deduction = table.tiers[0]
+    lowest = (target + deduction) // (per_tick * (MILLION + rate)) + 1
+    for _, rate, deduction in table.higher:
         price = (target + deduction) // (per_tick * (MILLION + rate)) + 1
         if price > lowest:
             break

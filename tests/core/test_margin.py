@@ -22,7 +22,7 @@ FLAT = maintenance_table((Tier(0, 50_000),))
 
 
 def test_deductions_follow_from_the_bounds() -> None:
-    assert TABLE.deductions == (0, 40_000_000, 1_540_000_000)
+    assert [deduction for _, _, deduction in TABLE.tiers] == [0, 40_000_000, 1_540_000_000]
 
 
 @pytest.mark.parametrize(
