@@ -17,16 +17,17 @@ from stream_engine.messages.topics import Topic
 class Agent(Protocol):
     """What a drive needs of a participant.
 
-    name        who it is; participants of one tick are stepped in the order of their names.
     latency_us  an event reaches it once it is at least this old.
     topics      the output topics that it listens to.
-    accounts    its own. Of every topic but `market` it is given only what concerns these; account ids are unique
-                over the venues that one agent acts on.
+    accounts    its own, on its venue. Of every topic but `market` it is given only what concerns these.
     labels      what it did and why, in its own words, so far.
     """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def venue(self) -> str: ...
 
     @property
     def latency_us(self) -> int: ...

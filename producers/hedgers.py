@@ -52,7 +52,7 @@ class HedgedPortfolios:
         self, venue: str, positions: Mapping[int, Mapping[str, int]], hedgers: Hedgers, view: MarketView, noise: Noise
     ) -> None:
         self.accounts = frozenset(positions)
-        self._venue = venue
+        self.venue = venue
         self._held = {account: dict(legs) for account, legs in positions.items()}
         self._hedgers = hedgers
         self._view = view
@@ -74,7 +74,7 @@ class HedgedPortfolios:
                 lots = int(held * self._hedgers.sell_share)
                 if lots > 0:
                     self._orders += 1
-                    sent.append(Place(self._venue, now_us, account, str(self._orders), symbol, Side.SELL, lots))
+                    sent.append(Place(self.venue, now_us, account, str(self._orders), symbol, Side.SELL, lots))
         return sent
 
     def _take(self, event: AnyEvent) -> None:

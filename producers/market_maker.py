@@ -182,7 +182,7 @@ class MarketMaker:
         self.name = desk.name
         self.accounts = frozenset({account})
         self.labels: list[Label] = []
-        self._venue = venue
+        self.venue = venue
         self._account = account
         self._desk = desk
         self._makers = makers
@@ -217,7 +217,7 @@ class MarketMaker:
             if line.resting and (line.refused or not line.quoting):
                 # A refused quote leaves the former one standing: it is as stale as the reason to quote anew was good.
                 line.resting, line.quoted = False, None
-                sent.append(QuoteCancel(self._venue, now_us, self._account, symbol))
+                sent.append(QuoteCancel(self.venue, now_us, self._account, symbol))
             line.refused = False
             if not line.quoting:
                 continue
@@ -418,7 +418,7 @@ class MarketMaker:
         bids = view.lots(bid * line.level_usdt, fair)
         asks = view.lots(ask * line.level_usdt, fair)
         return MassQuote(
-            self._venue, now_us, self._account, line.symbol, line.quote_id,
+            self.venue, now_us, self._account, line.symbol, line.quote_id,
             tuple((price, bids) for price in _ladder(view, fair, -width)) if bids else (),
             tuple((price, asks) for price in _ladder(view, fair, width)) if asks else (),
         )  # fmt: skip
@@ -440,7 +440,7 @@ class MarketMaker:
             self._label(now_us, line, "filled up")
 
     def _label(self, now_us: int, line: _Line, state: str, reason: str = "") -> None:
-        self.labels.append(Label(now_us, self._venue, self.name, line.symbol, state, reason))
+        self.labels.append(Label(now_us, self.venue, self.name, line.symbol, state, reason))
 
 
 def _ladder(view: SymbolView, fair: float, width: float) -> list[int]:

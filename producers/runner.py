@@ -1,7 +1,8 @@
 """Runner: steps agents, and puts what they decide on the topics.
 
 Decides   who hears which event and when; in which order agents are asked; where an input goes.
-Holds     an agent hears an event once, in the order in which it was given, once it is old enough for it;
+Order     by name; two of one name are on two venues, and go by those.
+Holds     an agent hears an event of its venue once, in the order in which it was given, once it is old enough for it;
           of every topic but `market` only what concerns its own accounts.
 """
 
@@ -25,28 +26,31 @@ class AgentRunner:
     """Holds what each agent has yet to hear."""
 
     def __init__(self, agents: Iterable[Agent]) -> None:
-        self._ears = [_Ear(agent) for agent in sorted(agents, key=lambda agent: agent.name)]
-        names = [ear.agent.name for ear in self._ears]
+        self._ears = [_Ear(agent) for agent in sorted(agents, key=lambda agent: (agent.name, agent.venue))]
+        names = [full_name(ear.agent) for ear in self._ears]
         if len(set(names)) < len(names):
             raise ValueError(f"two agents have one name: {names}")
-        self._public = [ear for ear in self._ears if Topic.MARKET in ear.agent.topics]
-        self._by_account: dict[type[e.Event], dict[int, list[_Ear]]] = {}
-        for topic in Topic:
-            owners: dict[int, list[_Ear]] = {}
-            for ear in self._ears:
-                if topic in ear.agent.topics:
-                    for account in ear.agent.accounts:
-                        owners.setdefault(account, []).append(ear)
-            self._by_account |= {event: owners for event, found in EVENT_TOPIC.items() if found is topic}
+        self._public: dict[str, list[_Ear]] = {}
+        self._owners: dict[tuple[str, Topic], dict[int, list[_Ear]]] = {}
+        for ear in self._ears:
+            if Topic.MARKET in ear.agent.topics:
+                self._public.setdefault(ear.agent.venue, []).append(ear)
+            for topic in ear.agent.topics:
+                owners = self._owners.setdefault((ear.agent.venue, topic), {})
+                for account in ear.agent.accounts:
+                    owners.setdefault(account, []).append(ear)
 
     def hear(self, events: Iterable[e.AnyEvent]) -> None:
         """Keep events for those whom they concern."""
         for event in events:
-            if EVENT_TOPIC[type(event)] is Topic.MARKET:
-                for ear in self._public:
+            topic = EVENT_TOPIC[type(event)]
+            if topic is Topic.MARKET:
+                for ear in self._public.get(event.venue, ()):
                     ear.waiting.append(event)
                 continue
-            owners = self._by_account[type(event)]
+            owners = self._owners.get((event.venue, topic))
+            if owners is None:
+                continue
             if isinstance(event, e.AccountsOpened | e.Deposited | e.PositionsSeeded):
                 for ear, own in _shares(event, owners):
                     ear.waiting.append(own)
@@ -55,9 +59,19 @@ class AgentRunner:
             for ear in dict.fromkeys(concerned):
                 ear.waiting.append(event)
 
-    def decide(self, now_us: int) -> list[Input]:
-        """Ask every agent once, in the order of their names; what they send, in that order."""
-        return [each for ear in self._ears for each in ear.agent.decide(now_us, ear.due(now_us))]
+    def decide(self, now_us: int, venue: str | None = None) -> list[Input]:
+        """Ask every agent (of the venue) once, in their order; what they send, in that order."""
+        return [
+            each
+            for ear in self._ears
+            if venue is None or ear.agent.venue == venue
+            for each in ear.agent.decide(now_us, ear.due(now_us))
+        ]
+
+
+def full_name(agent: Agent) -> str:
+    """An agent among those of several venues: `MM1@beta`."""
+    return f"{agent.name}@{agent.venue}"
 
 
 def accounts_of(event: e.AnyEvent) -> tuple[int, ...]:

@@ -116,7 +116,7 @@ class ShockProducer:
 
     def __init__(self, venue: str, outside: Outside, path: OutsidePath, tick_sizes: Mapping[str, float]) -> None:
         self.name = "outside"
-        self._venue = venue
+        self.venue = venue
         self._source = outside.source
         self._path = path
         self._tick_sizes = dict(tick_sizes)
@@ -135,10 +135,10 @@ class ShockProducer:
             news = self._news[self._published][1]
             self._published += 1
             sent.append(
-                PriceShock(self._venue, now_us, news.label, news.headline, self._source, prices if delivers else ())
+                PriceShock(self.venue, now_us, news.label, news.headline, self._source, prices if delivers else ())
             )
         if delivers:
-            sent.append(IndexPrices(self._venue, now_us, self._source, prices))
+            sent.append(IndexPrices(self.venue, now_us, self._source, prices))
         return sent
 
 

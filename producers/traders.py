@@ -179,7 +179,7 @@ class _Population:
     def __init__(self, name: str, venue: str, accounts: Iterable[int], view: MarketView, noise: Noise) -> None:
         self.name = name
         self.accounts = frozenset(accounts)
-        self._venue = venue
+        self.venue = venue
         self._view = view
         self._noise = noise
         self._steps = 0
@@ -192,7 +192,7 @@ class _Population:
         self._orders += 1
         immediate = price is not None and not rests
         return Place(
-            self._venue, now_us, account, str(self._orders), symbol, Side.BUY if lots > 0 else Side.SELL, abs(lots),
+            self.venue, now_us, account, str(self._orders), symbol, Side.BUY if lots > 0 else Side.SELL, abs(lots),
             price, TimeInForce.IOC if immediate else TimeInForce.GTC,
         )  # fmt: skip
 
@@ -332,7 +332,7 @@ class LeveragedTraders(_Population):
         view = self._view.symbols[symbol]
         if work.client_id:
             if work.resting and self._steps - work.since == self._crowd.patience_s:
-                return [Cancel(self._venue, now_us, account, work.client_id)]
+                return [Cancel(self.venue, now_us, account, work.client_id)]
             return []
         if work.left == 0:
             del self._working[account]
@@ -399,7 +399,7 @@ class DipBuyers(_Population):
                     sent.append(order)
             elif not bid.cancelling and abs(price - bid.price) > max(0.003, 0.1 * bid.below) * price:
                 bid.cancelling = True
-                sent.append(Cancel(self._venue, now_us, bid.account, bid.client_id))
+                sent.append(Cancel(self.venue, now_us, bid.account, bid.client_id))
         return sent
 
     def _take(self, event: AnyEvent) -> None:
@@ -581,7 +581,7 @@ class NearBookTraders(_Population):
             if (self._steps + 7 * rank) % self._near.refresh_s or not view.mark:
                 continue
             if order.client_id:
-                sent.append(Cancel(self._venue, now_us, order.account, order.client_id))
+                sent.append(Cancel(self.venue, now_us, order.account, order.client_id))
             sent.extend(self._renewed(now_us, order, view))
         return sent
 

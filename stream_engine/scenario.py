@@ -7,6 +7,9 @@ Paths     a.b.c; an element of a list by its number or its name, and where a tab
 Dates     Only the bounds of the run, the knots of the outside path, the news and the feed faults have any. All of them
           are shifted together by `outside.shift_s`. What a participant does has no date anywhere.
 Makes     `setup`: the first inputs (listings, accounts, money, positions, fund).    `agents`: the participants.
+Venues    `venue.copies` of one: each on a partition of its own, with its own book, accounts, makers, crowd and fund,
+          the same rules and the same outside path. Chance is keyed by the participant's name on the first, by
+          `name@venue` on a further one: the first is the same however many there are.
 """
 
 import tomllib
@@ -70,6 +73,12 @@ TAKEN_NAMES = frozenset(
     {"outside", "population", "traders", "hedgers", "dip-buyers", "momentum", "noise", "near-book", "arbitrage"}
 )
 
+# What the copies of a venue are called.
+LETTERS = [
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu",
+    "nu", "xi", "omicron", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
+]  # fmt: skip
+
 # Where each kind of account begins to be numbered, and how many fit one bulk record.
 MAKERS_FROM, HEDGERS_FROM, CROWD_FROM = 1, 1_001, 10_001
 DIPS_FROM, MOMENTUM_FROM, NOISE_FROM, NEAR_FROM = 1_000_001, 2_000_001, 3_000_001, 4_000_001
@@ -90,11 +99,15 @@ class Run(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VenueSetting(Struct, frozen=True, forbid_unknown_fields=True):
-    """The venue, the partition it lives on, its rules (see SetRules) and the money in its insurance fund."""
+    """The venue, the partition it lives on, its rules (see SetRules) and the money in its insurance fund.
+
+    copies   so many venues, on this partition and those after it: this one, then beta, gamma, ... (see `venues`).
+    """
 
     fund_usdt: Positive
     name: str = "alpha"
     partition: Annotated[int, Meta(ge=0, le=1_023)] = 0
+    copies: Annotated[int, Meta(ge=1, le=24)] = 1
     checks_per_input: AtLeastOne = 500
     fund_draw_ppm: Annotated[int, Meta(ge=0, le=MILLION)] = MILLION
     cover_bound_ppm: Annotated[int, Meta(ge=0, le=MILLION)] = MILLION
@@ -205,6 +218,18 @@ def clock(scenario: Scenario) -> Clock:
     """The bounds of the run, shifted like everything else that has a date."""
     shift_s = scenario.outside.shift_s
     return Clock(micros(scenario.run.start, shift_s), micros(scenario.run.end, shift_s), TICK_US)
+
+
+def venues(scenario: Scenario) -> dict[str, int]:
+    """The venues of a run, each with its partition: the one that is named, and its copies by the Greek alphabet."""
+    name, first = scenario.venue.name, scenario.venue.partition
+    others = [letter for letter in LETTERS if letter != name]
+    return {each: first + number for number, each in enumerate([name, *others][: scenario.venue.copies])}
+
+
+def partitions(scenario: Scenario) -> int:
+    """How many partitions every topic must have at least."""
+    return max(venues(scenario).values()) + 1
 
 
 def _override(table: dict[str, Any], override: str) -> None:
@@ -439,8 +464,9 @@ def _participant_complaints(scenario: Scenario, symbols: Sequence[str]) -> Itera
 
 
 class _Cast(Struct):
-    """Who takes part: everything that follows from scenario and seed before the first tick."""
+    """Who takes part on one venue: everything that follows from scenario and seed before the first tick."""
 
+    venue: str
     instruments: dict[str, Instrument]
     perpetuals: dict[str, Perpetual]
     path: OutsidePath
@@ -458,29 +484,36 @@ class _Cast(Struct):
 
 
 def setup(scenario: Scenario, seed: int) -> list[Input]:
-    """The first inputs, from which a recording is enough to replay the run."""
-    cast = _cast(scenario, seed)
-    venue, now_us = scenario.venue.name, clock(scenario).start_us
-    rules = scenario.venue
-    inputs: list[Input] = [
-        MapVenue(venue, now_us, rules.partition),
-        SetRules(venue, now_us, rules.checks_per_input, rules.fund_draw_ppm, rules.cover_bound_ppm),
-    ]
-    inputs.extend(ListInstrument(venue, now_us, instrument) for instrument in cast.instruments.values())
-    for at in range(0, len(cast.accounts), ACCOUNTS_A_RECORD):
-        inputs.append(OpenAccounts(venue, now_us, tuple(cast.accounts[at : at + ACCOUNTS_A_RECORD])))
-    for at in range(0, len(cast.money), ACCOUNTS_A_RECORD):
-        page = cast.money[at : at + ACCOUNTS_A_RECORD]
-        inputs.append(Deposit(venue, now_us, tuple((account, round(usdt * MILLION)) for account, usdt in page)))
-    inputs.extend(SeedPositions(venue, now_us, tuple(legs)) for legs in cast.legs.values())
-    inputs.append(SeedFund(venue, now_us, round(rules.fund_usdt * MILLION)))
+    """The first inputs, from which a recording is enough to replay the run; the map of every venue comes first."""
+    now_us = clock(scenario).start_us
+    inputs: list[Input] = [MapVenue(venue, now_us, partition) for venue, partition in venues(scenario).items()]
+    for cast in _casts(scenario, seed):
+        inputs.extend(_setup_of(scenario, cast, now_us))
     return inputs
 
 
+def _setup_of(scenario: Scenario, cast: _Cast, now_us: int) -> Iterator[Input]:
+    venue, rules = cast.venue, scenario.venue
+    yield SetRules(venue, now_us, rules.checks_per_input, rules.fund_draw_ppm, rules.cover_bound_ppm)
+    for instrument in cast.instruments.values():
+        yield ListInstrument(venue, now_us, instrument)
+    for at in range(0, len(cast.accounts), ACCOUNTS_A_RECORD):
+        yield OpenAccounts(venue, now_us, tuple(cast.accounts[at : at + ACCOUNTS_A_RECORD]))
+    for at in range(0, len(cast.money), ACCOUNTS_A_RECORD):
+        page = cast.money[at : at + ACCOUNTS_A_RECORD]
+        yield Deposit(venue, now_us, tuple((account, round(usdt * MILLION)) for account, usdt in page))
+    for legs in cast.legs.values():
+        yield SeedPositions(venue, now_us, tuple(legs))
+    yield SeedFund(venue, now_us, round(rules.fund_usdt * MILLION))
+
+
 def agents(scenario: Scenario, seed: int) -> list[Agent]:
-    """The participants, new: an agent has a memory, so every run needs its own."""
-    cast = _cast(scenario, seed)
-    venue, instruments = scenario.venue.name, cast.instruments
+    """The participants of all venues, new: an agent has a memory, so every run needs its own."""
+    return [agent for cast in _casts(scenario, seed) for agent in _agents_of(scenario, cast, seed)]
+
+
+def _agents_of(scenario: Scenario, cast: _Cast, seed: int) -> list[Agent]:
+    venue, instruments = cast.venue, cast.instruments
     sizes = {
         market.symbol: Sized(market.depth_usdt, market.open_interest_usdt, market.volatility_bp * 1e-4)
         for market in scenario.markets
@@ -493,59 +526,69 @@ def agents(scenario: Scenario, seed: int) -> list[Agent]:
     def view(books: bool = True) -> MarketView:
         return MarketView(venue, instruments, books)
 
+    def chance(name: str) -> Noise:
+        return _chance(scenario, venue, seed, name)
+
     ticks = {symbol: float(instrument.tick_size) for symbol, instrument in instruments.items()}
     made: list[Agent] = [ShockProducer(venue, scenario.outside, cast.path, ticks)]
     for desk in scenario.makers.desks:
-        account, noise = cast.makers[desk.name], Noise(seed, desk.name)
+        account, noise = cast.makers[desk.name], chance(desk.name)
         made.append(MarketMaker(venue, account, desk, scenario.makers, scales, view(), cast.path, noise))
     holders = [position.holder for position in cast.positions]
-    made.append(LeveragedTraders(venue, holders, scenario.crowd, sizes, view(books=False), Noise(seed, "traders")))
+    made.append(LeveragedTraders(venue, holders, scenario.crowd, sizes, view(books=False), chance("traders")))
     if scenario.hedgers is not None:
-        noise = Noise(seed, "hedgers")
+        noise = chance("hedgers")
         made.append(HedgedPortfolios(venue, cast.portfolios, scenario.hedgers, view(books=False), noise))
     if scenario.dips is not None:
-        noise = Noise(seed, "dip-buyers")
+        noise = chance("dip-buyers")
         made.append(DipBuyers(venue, cast.dips, scenario.dips, sizes, view(books=False), cast.path, noise))
     if scenario.momentum is not None:
-        noise = Noise(seed, "momentum")
+        noise = chance("momentum")
         made.append(MomentumShorts(venue, cast.momentum, scenario.momentum, sizes, view(books=False), noise))
     if scenario.noise is not None:
-        made.append(NoiseTraders(venue, cast.noise, scenario.noise, sizes, view(), Noise(seed, "noise")))
+        made.append(NoiseTraders(venue, cast.noise, scenario.noise, sizes, view(), chance("noise")))
     if scenario.near_book is not None:
-        noise = Noise(seed, "near-book")
+        noise = chance("near-book")
         near = NearBookTraders(venue, cast.near_book, scenario.near_book, sizes, view(books=False), cast.path, noise)
         made.append(near)
     if scenario.arbitrage is not None:
-        noise = Noise(seed, "arbitrage")
+        noise = chance("arbitrage")
         made.append(Arbitrageurs(venue, cast.arbitrage, scenario.arbitrage, sizes, view(), cast.path, noise))
     return made
 
 
-def _cast(scenario: Scenario, seed: int) -> _Cast:
+def _chance(scenario: Scenario, venue: str, seed: int, name: str) -> Noise:
+    """The chance of a participant on a venue."""
+    return Noise(seed, name if venue == scenario.venue.name else f"{name}@{venue}")
+
+
+def _casts(scenario: Scenario, seed: int) -> list[_Cast]:
     # setup and agents of one run ask for the same; a Struct with lists has no hash, its encoding has.
     try:
-        return _cast_of(msgspec.json.encode(scenario), seed)
+        return _casts_of(msgspec.json.encode(scenario), seed)
     except ArithmeticError as error:
         raise ScenarioError(f"a value is too small or too large for its purpose: {error}") from error
 
 
 @lru_cache(maxsize=1)
-def _cast_of(encoded: bytes, seed: int) -> _Cast:
+def _casts_of(encoded: bytes, seed: int) -> list[_Cast]:
     scenario = msgspec.json.decode(encoded, type=Scenario)
     times = clock(scenario)
     volatility = {market.symbol: market.volatility_bp for market in scenario.markets}
     path = OutsidePath(scenario.outside, volatility, times.start_us, times.end_us, Noise(seed, "outside"))
+    return [_cast_of(scenario, venue, path, seed) for venue in venues(scenario)]
+
+
+def _cast_of(scenario: Scenario, venue: str, path: OutsidePath, seed: int) -> _Cast:
     instruments = {market.symbol: _instrument(market, scenario.outside.source) for market in scenario.markets}
     perpetuals = {market.symbol: _perpetual(market, instruments[market.symbol], path) for market in scenario.markets}
-    cast = _Cast(
-        instruments, perpetuals, path, [], [], {symbol: [] for symbol in instruments}, {}, {}, [], {}, {}, {}, {}, {}
-    )
+    legs: dict[str, list[Leg]] = {symbol: [] for symbol in instruments}
+    cast = _Cast(venue, instruments, perpetuals, path, [], [], legs, {}, {}, [], {}, {}, {}, {}, {})
     makers = _add_makers(scenario, cast)
-    hedged = _add_hedgers(scenario, cast, seed)
+    hedged = _add_hedgers(scenario, cast, _chance(scenario, venue, seed, "hedgers"))
     try:
-        cast.positions = crowd_positions(
-            scenario.population, perpetuals, hedged, makers, Noise(seed, "population"), CROWD_FROM
-        )
+        chance = _chance(scenario, venue, seed, "population")
+        cast.positions = crowd_positions(scenario.population, perpetuals, hedged, makers, chance, CROWD_FROM)
     except ValueError as error:
         raise ScenarioError(str(error)) from error
     for position in cast.positions:
@@ -555,7 +598,7 @@ def _cast_of(encoded: bytes, seed: int) -> _Cast:
         cast.legs[holder.symbol].append(
             Leg(holder.account, holder.symbol, holder.lots, holder.entry, position.set_leverage)
         )
-    _add_populations(scenario, cast, seed)
+    _add_populations(scenario, cast, _chance(scenario, venue, seed, "momentum"))
     return cast
 
 
@@ -576,14 +619,14 @@ def _add_makers(scenario: Scenario, cast: _Cast) -> dict[str, int]:
     return held
 
 
-def _add_hedgers(scenario: Scenario, cast: _Cast, seed: int) -> dict[str, int]:
+def _add_hedgers(scenario: Scenario, cast: _Cast, noise: Noise) -> dict[str, int]:
     """Accounts and positions of the hedged portfolios; the lots that they hold in all."""
     held = dict.fromkeys(cast.instruments, 0)
     hedgers = scenario.hedgers
     for number in range(hedgers.portfolios if hedgers is not None else 0):
         assert hedgers is not None
         account = HEDGERS_FROM + number
-        lots = hedger_lots(hedgers, cast.perpetuals, number, Noise(seed, "hedgers"))
+        lots = hedger_lots(hedgers, cast.perpetuals, number, noise)
         leverage = {leg.symbol: leg.leverage for leg in hedgers.legs}
         cast.portfolios[account] = lots
         cast.accounts.append((account, f"hedger-{number + 1}"))
@@ -595,7 +638,7 @@ def _add_hedgers(scenario: Scenario, cast: _Cast, seed: int) -> dict[str, int]:
     return held
 
 
-def _add_populations(scenario: Scenario, cast: _Cast, seed: int) -> None:
+def _add_populations(scenario: Scenario, cast: _Cast, noise: Noise) -> None:
     """Accounts of those who hold nothing at the start."""
     symbols = list(cast.instruments)
     if scenario.dips is not None:
@@ -603,7 +646,6 @@ def _add_populations(scenario: Scenario, cast: _Cast, seed: int) -> None:
     momentum = scenario.momentum
     if momentum is not None:
         cast.momentum = _accounts(cast, symbols, momentum.sellers, MOMENTUM_FROM, "momentum", None)
-        noise = Noise(seed, "momentum")
         depth = {market.symbol: market.depth_usdt for market in scenario.markets}
         for symbol, accounts in cast.momentum.items():
             for account in accounts:

@@ -57,6 +57,7 @@ class Trader:
     """Sends what it is told to, and remembers what it heard and when."""
 
     labels: tuple[Label, ...] = ()
+    venue = "V1"
 
     def __init__(
         self,
