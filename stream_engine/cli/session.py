@@ -77,8 +77,8 @@ def run(
     except scenarios.ScenarioError as error:
         raise not_a_scenario(error) from error
     check(scenario, seed)
-    factory = _loop_factory(loop)
-    directory = _directory(out, f"{scenario.name}-{seed}")
+    factory = loop_factory(loop)
+    directory = new_directory(out, f"{scenario.name}-{seed}")
     try:
         with asyncio.Runner(loop_factory=factory) as runner:
             return runner.run(_record(scenario, seed, settings, directory, speed, show))
@@ -109,7 +109,7 @@ async def _record(
     (directory / "scenario.json").write_bytes(msgspec.json.format(msgspec.json.encode(scenario), indent=2) + b"\n")
     (directory / "versions.json").write_text(json.dumps(versions(), indent=2) + "\n", encoding="utf-8")
     board, outside = Board(scenario.venue.name), Outside(scenario.outside.source)
-    with _interruption() as interrupted, Recorder(directory, scenario.venue.partition + 1) as recorder:
+    with interruption() as interrupted, Recorder(directory, scenario.venue.partition + 1) as recorder:
         try:
             outcome = await play(scenario, seed, board, outside, recorder, speed, interrupted, show, directory.name)
         finally:
@@ -192,7 +192,7 @@ def _labels(agents: Sequence[Agent], venue: scenarios.VenueSetting, run_id: str)
 
 
 @contextmanager
-def _interruption() -> Iterator[Callable[[], bool]]:
+def interruption() -> Iterator[Callable[[], bool]]:
     """Says whether Ctrl-C was pressed; pressed again, it interrupts at once."""
     pressed = []
 
@@ -207,7 +207,7 @@ def _interruption() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _loop_factory(name: str | None) -> Callable[[], asyncio.AbstractEventLoop]:
+def loop_factory(name: str | None) -> Callable[[], asyncio.AbstractEventLoop]:
     if name == "asyncio":
         return asyncio.new_event_loop
     try:
@@ -219,7 +219,7 @@ def _loop_factory(name: str | None) -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
-def _directory(out: Path | None, name: str) -> Path:
+def new_directory(out: Path | None, name: str) -> Path:
     """An empty directory to record in: the one asked for, or a new one in `runs`."""
     if out is not None:
         try:
