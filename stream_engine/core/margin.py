@@ -22,7 +22,7 @@ class TierTableError(ValueError):
 
 
 class MaintenanceTable(Struct, frozen=True):
-    """The tiers: bound in micro-quote (the last has none), rate in ppm, deduction in micro-quote * 10^6.
+    """The tiers: bound in micro-quote (the last: 0, no end), rate in ppm, deduction in micro-quote * 10^6.
 
     higher   the tiers above the first.
     """
@@ -56,11 +56,10 @@ def maintenance_margin(notional: int, table: MaintenanceTable) -> int:
 
     The tier in which the notional lies is the one that asks most: the table is convex.
     """
-    rate = deduction = 0
     for bound, rate, deduction in table.tiers:
-        if notional <= bound:
-            break
-    return div_ceil(notional * rate - deduction, MILLION)
+        if notional <= bound or not bound:
+            return div_ceil(notional * rate - deduction, MILLION)
+    raise AssertionError("the last tier has no end")
 
 
 def initial_rate(leverage: int) -> int:

@@ -124,16 +124,18 @@ def settle(venue: Venue, market: Market, account: Account, lots: int, price: int
 
 def rest(venue: Venue, market: Market, account: Account, order: Order) -> None:
     """Put what is left of an order into the book."""
-    market.book.side(order.sign).rest(order)
+    book, sign = market.book, order.sign
+    (book.bids if sign > 0 else book.asks).rest(order)
     venue.booked[order.symbol] = None
-    add_open(position_of(account, market), order.sign, order.size)
+    add_open(position_of(account, market), sign, order.size)
 
 
 def take_off_book(venue: Venue, market: Market, account: Account, order: Order) -> None:
     """Take a resting order out of the book; its open lots stand in it still."""
-    market.book.side(order.sign).remove(order)
-    venue.booked[order.symbol] = None
-    add_open(account.positions[order.symbol], order.sign, -order.size)
+    book, symbol, sign = market.book, order.symbol, order.sign
+    (book.bids if sign > 0 else book.asks).remove(order)
+    venue.booked[symbol] = None
+    add_open(account.positions[symbol], sign, -order.size)
 
 
 def finish(venue: Venue, account: Account, client_id: str) -> None:

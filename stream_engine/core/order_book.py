@@ -157,10 +157,14 @@ class BookSide:
         if not changed:
             return ()
         levels = self.levels
-        prices = sorted(changed, reverse=self.sign > 0) if len(changed) > 1 else changed
         self.changed = {}
-        now = [(price, levels[price].size if price in levels else 0) for price in prices]
-        return tuple([level for level in now if level[1] != changed[level[0]]])
+        now = []
+        for price in sorted(changed, reverse=self.sign > 0) if len(changed) > 1 else changed:
+            level = levels.get(price)
+            size = 0 if level is None else level.size
+            if size != changed[price]:
+                now.append((price, size))
+        return tuple(now)
 
     def check(self) -> None:
         """Asserts what the head of this file says of one side."""

@@ -50,30 +50,31 @@ def place(venue: Venue, order: Place) -> None:
         _answer_again(venue, order, earlier)
         return
     market = venue.markets.get(order.symbol)
-    reason = Reject.UNKNOWN_SYMBOL if market is None else _refusal(account, market, order, venue)
-    if market is None or reason is not None:
-        assert reason is not None
-        _reject(venue, order, reason)
-        _remember(venue, account, order)
-        finish(venue, account, order.client_id)
+    if market is None:
+        _refuse(venue, account, order, Reject.UNKNOWN_SYMBOL)
         return
     sign = 1 if order.side is BUY else -1
+    limit = order.price if order.price is not None else _market_limit(market, sign)
+    reason = _refusal(venue, account, market, order, sign, limit)
+    if reason is not None:
+        _refuse(venue, account, order, reason)
+        return
     order_id = venue.next_order_id()
-    accepted = venue.out.emit(
-        OrderAccepted, None, account.number, order.client_id, order_id, order.symbol, order.side, order.size,
-        order.price, order.time_in_force, order.post_only,
+    out = venue.out
+    accepted = OrderAccepted(
+        out.venue, out.seq, len(out.events), out.now_us, None, account.number, order.client_id, order_id, order.symbol,
+        order.side, order.size, order.price, order.time_in_force, order.post_only,
     )  # fmt: skip
-    _remember(venue, account, order)
-    limit = order_limit(market, sign, order.price)
-    limit_key = limit if sign > 0 else -limit
-    left = order.size
-    if market.book.opposite(sign).best_key <= limit_key:
-        left = match(venue, market, account, order_id, sign, order.size, limit_key, accepted)
+    out.events.append(accepted)
+    account.answers[order.client_id] = Answer(order, accepted)
+    left, cause = order.size, (accepted.seq, accepted.n)
+    if market.book.opposite(sign).best_key <= sign * limit:
+        left = match(venue, market, account, order_id, sign, left, sign * limit, cause)
     if not left:
         finish(venue, account, order.client_id)
     elif order.price is None or order.time_in_force is IOC:
-        venue.out.emit(
-            OrderCancelled, accepted, account.number, order.client_id, order_id, order.symbol, left,
+        out.emit(
+            OrderCancelled, cause, account.number, order.client_id, order_id, order.symbol, left,
             CancelReason.IMMEDIATE,
         )  # fmt: skip
         finish(venue, account, order.client_id)
@@ -148,14 +149,6 @@ def cancel_quotes(venue: Venue, account: Account, symbol: str | None, reason: Ca
     return gone
 
 
-def order_limit(market: Market, sign: int, price: int | None) -> int:
-    """The worst price in ticks at which an order may fill; a market order's is bounded, rounded towards the mark."""
-    if price is not None:
-        return price
-    reach = div_floor(market.mark * market.instrument.market_bound_ppm, MILLION)
-    return max(1, market.mark + sign * reach)
-
-
 def price_refusal(market: Market, price: int) -> Reject | None:
     """Why a price cannot be an order's, if it cannot."""
     instrument = market.instrument
@@ -188,6 +181,7 @@ def exposure_refusal(
     venue: Venue,
     account: Account,
     market: Market,
+    position: Position | None,
     size: int,
     buying: int,
     selling: int,
@@ -196,68 +190,84 @@ def exposure_refusal(
 ) -> Reject | None:
     """Whether the account may come to this position and these open lots on the symbol, losing `loss` at once.
 
-    `replaced` is the quote that the new open lots stand instead of.
+    `position` is what it holds there so far; `replaced` the quote that the new open lots stand instead of.
     """
-    symbol = market.instrument.symbol
-    position = account.positions.get(symbol)
+    instrument = market.instrument
     if loss:
         loss += resting_loss(venue, account, replaced)
     held = position if position is not None else _NOTHING_HELD
-    long, short = max(0, held.size + held.buying), max(0, held.selling - held.size)
-    if size + buying <= long and selling - size <= short:
+    long, short = size + buying, selling - size
+    longer = long > 0 and long > held.size + held.buying
+    shorter = short > 0 and short > held.selling - held.size
+    if not longer and not shorter:
         return Reject.INSUFFICIENT_MARGIN if loss > 0 and equity_of(account, venue.markets) < loss else None
     worst = worst_size(size, buying, selling)
-    if worst > market.instrument.max_size:
+    if worst > instrument.max_size:
         return Reject.POSITION_TOO_LARGE
-    rate = initial_rate(market.instrument.default_leverage) if position is None else position.initial_ppm
+    rate = initial_rate(instrument.default_leverage) if position is None else position.initial_ppm
     required = initial_margin(worst * market.mark * market.tick_value, rate, market.table)
-    if free_margin(account, venue.markets, besides=symbol) - loss < required:
+    if free_margin(account, venue.markets, besides=instrument.symbol) - loss < required:
         return Reject.INSUFFICIENT_MARGIN
     return None
 
 
-def _refusal(account: Account, market: Market, order: Place, venue: Venue) -> Reject | None:
+def _market_limit(market: Market, sign: int) -> int:
+    """The worst price in ticks at which a market order may fill, rounded towards the mark."""
+    reach = div_floor(market.mark * market.instrument.market_bound_ppm, MILLION)
+    return max(1, market.mark + sign * reach)
+
+
+def _refusal(venue: Venue, account: Account, market: Market, order: Place, sign: int, limit: int) -> Reject | None:
     if order.size <= 0:
         return Reject.SIZE_NOT_POSITIVE
     if order.size > market.instrument.max_size:
         return Reject.SIZE_TOO_LARGE
     immediate = order.price is None or order.time_in_force is IOC
     if order.price is not None:
-        reason = price_refusal(market, order.price)
+        reason = price_refusal(market, limit)
         if reason is not None:
             return reason
     if order.post_only and immediate:
         return Reject.POST_ONLY_MARKET_ORDER
     if not market.mark or not is_marked(account, venue.markets):
         return Reject.NO_MARK_PRICE
-    sign = 1 if order.side is BUY else -1
-    limit = order_limit(market, sign, order.price)
-    crosses = market.book.crosses(sign, limit)
-    if order.post_only and crosses:
-        return Reject.POST_ONLY_WOULD_TAKE
-    taken, loss = 0, 0
-    if crosses:
-        limit_key = limit if sign > 0 else -limit
-        taken, value = market.book.opposite(sign).sweep(limit_key, order.size, account.number)
-        fee = div_ceil(value * market.tick_value * max(0, market.instrument.taker_fee_ppm), MILLION)
-        loss = max(0, sign * (value - taken * market.mark)) * market.tick_value + fee
+    taken = loss = 0
+    if market.book.crosses(sign, limit):
+        if order.post_only:
+            return Reject.POST_ONLY_WOULD_TAKE
+        taken, loss = _at_once(account, market, sign, limit, order.size)
     resting = 0 if immediate else order.size - taken
-    loss += max(0, sign * (limit - market.mark)) * resting * market.tick_value
-    position = account.positions.get(order.symbol, _NOTHING_HELD)
-    size = position.size + sign * taken
-    buying = position.buying + (resting if sign > 0 else 0)
-    selling = position.selling + (resting if sign < 0 else 0)
-    return exposure_refusal(venue, account, market, size, buying, selling, loss)
+    worse_than_mark = sign * (limit - market.mark)
+    if worse_than_mark > 0:
+        loss += worse_than_mark * resting * market.tick_value
+    position = account.positions.get(order.symbol)
+    held = position if position is not None else _NOTHING_HELD
+    buying, selling = held.buying, held.selling
+    if sign > 0:
+        buying += resting
+    else:
+        selling += resting
+    return exposure_refusal(venue, account, market, position, held.size + sign * taken, buying, selling, loss)
+
+
+def _at_once(account: Account, market: Market, sign: int, limit: int, size: int) -> tuple[int, int]:
+    """Lots that an order would take, and what it would lose by that: against the mark, and its fee."""
+    taken, value = market.book.opposite(sign).sweep(sign * limit, size, account.number)
+    fee = div_ceil(value * market.tick_value * max(0, market.instrument.taker_fee_ppm), MILLION)
+    return taken, max(0, sign * (value - taken * market.mark)) * market.tick_value + fee
+
+
+def _refuse(venue: Venue, account: Account, order: Place, reason: Reject) -> None:
+    """Reject an order of a known account: the answer is remembered."""
+    _reject(venue, order, reason)
+    event = venue.out.events[-1]
+    assert isinstance(event, OrderRejected)
+    account.answers[order.client_id] = Answer(order, event)
+    finish(venue, account, order.client_id)
 
 
 def _reject(venue: Venue, order: Place, reason: Reject) -> None:
     venue.out.emit(OrderRejected, None, order.account, order.client_id, order.symbol, reason)
-
-
-def _remember(venue: Venue, account: Account, order: Place) -> None:
-    event = venue.out.events[-1]
-    assert isinstance(event, OrderAccepted | OrderRejected)
-    account.answers[order.client_id] = Answer(order, event)
 
 
 def _answer_again(venue: Venue, order: Place, earlier: Answer) -> None:

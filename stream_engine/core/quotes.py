@@ -120,7 +120,7 @@ def _refusal(venue: Venue, account: Account, market: Market, received: MassQuote
     fee = div_ceil(taking * market.tick_value * max(0, market.instrument.taker_fee_ppm), MILLION)
     held, buying, selling = _without_quote(position, quote)
     at_once = loss * market.tick_value + fee
-    return exposure_refusal(venue, account, market, held, buying + bought, selling + sold, at_once, quote)
+    return exposure_refusal(venue, account, market, position, held, buying + bought, selling + sold, at_once, quote)
 
 
 def _ladder_refusal(market: Market, bids: tuple[Level, ...], asks: tuple[Level, ...]) -> Reject | None:
