@@ -87,8 +87,10 @@ def long_falls_below(floor: int, cost: int, per_tick: int, table: MaintenanceTab
     With floor = -wallet it is the price at which a position that stands alone is liquidated.
     """
     target = MILLION * (cost + floor) - 1
-    _, rate, deduction = table.tiers[0]
+    bound, rate, deduction = table.tiers[0]
     highest = (target - deduction) // (per_tick * (MILLION - rate))
+    if (highest + 1) * per_tick <= bound:  # f is not below from there on: the higher tiers have no say
+        return highest
     for _, rate, deduction in table.higher:
         price = (target - deduction) // (per_tick * (MILLION - rate))
         if price < highest:
@@ -100,8 +102,10 @@ def long_falls_below(floor: int, cost: int, per_tick: int, table: MaintenanceTab
 def short_falls_below(floor: int, cost: int, per_tick: int, table: MaintenanceTable) -> int:
     """The lowest mark in ticks at which a short's unrealised PnL less maintenance is below `floor`, exactly."""
     target = -MILLION * (cost + floor)
-    _, rate, deduction = table.tiers[0]
+    bound, rate, deduction = table.tiers[0]
     lowest = (target + deduction) // (per_tick * (MILLION + rate)) + 1
+    if (lowest - 1) * per_tick <= bound:  # f is not below up to there: the higher tiers have no say
+        return lowest
     for _, rate, deduction in table.higher:
         price = (target + deduction) // (per_tick * (MILLION + rate)) + 1
         if price > lowest:

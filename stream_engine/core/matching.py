@@ -81,9 +81,10 @@ def trade_with_best(
     resting = market.book.opposite(sign)
     order = resting.first()
     price = order.price
-    lots = min(most, order.size)
+    lots = order.size if order.size < most else most
     maker = venue.accounts[order.account]
     instrument = market.instrument
+    symbol = instrument.symbol
     value = lots * price * market.tick_value
     maker_fee = div_ceil(value * instrument.maker_fee_ppm, MILLION)
     if liquidation:
@@ -91,19 +92,20 @@ def trade_with_best(
     taker_fee = 0 if liquidation else div_ceil(value * instrument.taker_fee_ppm, MILLION)
     venue.fees += maker_fee + taker_fee
     resting.fill(order, lots)
-    venue.booked[instrument.symbol] = None
+    venue.booked[symbol] = None
     settle(venue, market, maker, -sign * lots, price, maker_fee)
     settle(venue, market, taker, sign * lots, price, taker_fee)
-    add_open(maker.positions[instrument.symbol], -sign, -lots)
+    add_open(maker.positions[symbol], -sign, -lots)
     if order.client_id and not order.size:
         finish(venue, maker, order.client_id)
     market.last = price
     market.index_price.see_own(price, venue.now_us)
+    side = BUY if sign > 0 else SELL
     traded = venue.out.emit(
-        Traded, cause, instrument.symbol, price, lots, taker.number, order_id, side_of(sign), left - lots, taker_fee,
-        maker.number, order.order_id, order.size, maker_fee, liquidation,
+        Traded, cause, symbol, price, lots, taker.number, order_id, side, left - lots, taker_fee, maker.number,
+        order.order_id, order.size, maker_fee, liquidation,
     )  # fmt: skip
-    venue.out.emit(TradePrinted, traded, instrument.symbol, price, lots, side_of(sign), liquidation)
+    venue.out.emit(TradePrinted, traded, symbol, price, lots, side, liquidation)
     market.printed = maker.changed = taker.changed = traded
     return lots, price, traded
 
