@@ -6,30 +6,41 @@ Sequence  the records of one intake topic never overtake each other; between the
 Apply     each input goes to the exchange of its venue, which is made at the venue's first control input. What cannot be
           taken (too large, no input, on the wrong topic or partition, of a venue that no control input has named yet)
           goes to the dead letters, and the engine goes on.
-Publish   one commit holds the journal record, the events, the dead letters and the intake offsets of a cycle.
-Resume    the journal is applied again; intake is read on from where it ends.
+Publish   one commit holds the journal records, the events, the dead letters and the intake offsets of a cycle.
+Resume    1 take the writer's name: any other engine of the partition is fenced off  2 then, not before, read the
+          committed offsets  3 snapshot and journal (standby)  4 the journal must end where the offsets are committed,
+          and the intake topics must still hold what comes next. This order is never changed: offsets that are read
+          before the fence may be those of a commit that is still under way.
 Holds     the same journal gives the same events, byte for byte. A commit that failed, or an exchange that raised, stops
           this engine for good: a new one resumes from what the log really holds.
-Bounds    a cycle ends before its journal record would pass 512 KiB, or once it has made 50,000 records.
+Bounds    a journal record ends before it would pass 512 KiB; a cycle ends with its 16th, or once it has made 50,000
+          records.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
 
 from stream_engine import journal
 from stream_engine.core.exchange import Exchange
-from stream_engine.journal import Batch, Chain, Draft, JournalError, Oversize
-from stream_engine.messages.codec import NotAMessage, decode_input, encode
-from stream_engine.messages.events import Event
-from stream_engine.messages.inputs import AnyInput, MapVenue
-from stream_engine.messages.topics import EVENT_TOPIC, INPUT_TOPIC, INTAKE, MAX_INPUT_BYTES, Topic
+from stream_engine.core.state import dump
+from stream_engine.journal import Draft, JournalError, sum_of
+from stream_engine.messages.inputs import AnyInput
+from stream_engine.messages.topics import INTAKE, MAX_INPUT_BYTES, Topic
+from stream_engine.snapshots import Snapshot, Standing, Work
+from stream_engine.standby import Follower
 from stream_engine.transport.protocol import Headers, Log, Outgoing, Record, TopicPartition, Writer, headers
+from stream_engine.venues import NotTaken, Venues, reader_of
 
-READ_AT_ONCE = 4_096
+READ_AT_ONCE = 20_000
 RECORDS_PER_CYCLE = 50_000
+JOURNALS_PER_CYCLE = 16
 # A stamp far in the future must not hold up its topic for as long as others stay full: after so many reads it goes.
 PATIENCE = 64
-MAX_REASON = 200
-_JOURNALS_AT_ONCE = 16
+# What a topic is known to hold is waited for so long, so that no other topic passes it meanwhile.
+_FETCHED_WITHIN_S = 0.25
+# The last records of a journal may be seen a moment after they were committed.
+_SEEN_AFTER_S = 0.05
+_SEEN_TRIES = 40
 _NEVER = 2**63
 
 
@@ -37,10 +48,19 @@ class EngineStopped(Exception):
     """This engine failed before and no longer knows what the log holds: start a new one."""
 
 
-class Engine:
-    """Runs the venues of one partition."""
+class InputCrashed(Exception):
+    """The core failed on an input: an error of ours. The text names the record; nothing of its cycle was published."""
 
-    def __init__(self, log: Log, partition: int, prefix: str = "", run_id: str = "") -> None:
+
+class Engine:
+    """Runs the venues of one partition. Given a follower of its journal, it starts from where that stands.
+
+    work        what was taken since the last snapshot.     ended_s     loop time at which the last commit was answered.
+    """
+
+    def __init__(
+        self, log: Log, partition: int, prefix: str = "", run_id: str = "", follower: Follower | None = None
+    ) -> None:
         self.partition = partition
         self.group = prefix + "engine"
         self._log = log
@@ -49,8 +69,8 @@ class Engine:
         self._journal: TopicPartition = (prefix + Topic.JOURNAL.value, partition)
         self._dead_letters = prefix + Topic.DEADLETTERS.value
         self._run_id = run_id
-        self._venues = Venues(partition, prefix, run_id)
-        self._chain = Chain()
+        self._follower = follower or Follower(log, partition, prefix, run_id)
+        self._venues = self._follower.venues
         self._writer: Writer | None = None
         self._failed = False
 
@@ -59,21 +79,32 @@ class Engine:
         """The exchange of each venue."""
         return self._venues.exchanges
 
+    @property
+    def work(self) -> Work:
+        """What was applied since the last snapshot."""
+        return self._follower.work
+
+    @property
+    def journalled(self) -> int:
+        """How many journal records there are."""
+        return self._follower.chain.length
+
+    @property
+    def positions(self) -> dict[TopicPartition, int]:
+        """The offset to be taken next of each intake topic."""
+        return {lane.at: lane.next for lane in self._lanes}
+
     async def start(self) -> None:
         """Fence off any other engine of this partition; then, not before, come to where the journal ends."""
         self._failed = True
         writer = await self._log.writer(self._name)
-        committed = await self._log.committed(self.group, [lane.at for lane in self._lanes])
-        end = (await self._log.ends([self._journal]))[self._journal]
-        position = 0
-        # The end may lie past the last record: where a read finds nothing, there is nothing more.
-        while position < end and (found := await self._log.read({self._journal: position}, _JOURNALS_AT_ONCE)):
-            for record in found[self._journal]:
-                self._resume(self._chain.open(record.value))
-                position = record.offset + 1
-        for lane in self._lanes:
-            if committed.get(lane.at, lane.next) != lane.next:
-                raise JournalError(f"{lane.at}: {committed[lane.at]} is committed, the journal ends at {lane.next}")
+        try:
+            committed = await self._log.committed(self.group, [lane.at for lane in self._lanes])
+            await self._catch_up(committed)
+            await self._check_intake()
+        except BaseException:
+            await writer.close()
+            raise
         self._writer = writer
         self._failed = False
 
@@ -86,49 +117,158 @@ class Engine:
         # The end may lie past the last record: only a read shows whether there is one.
         return bool(behind) and bool(await self._log.read(behind, 1))
 
-    async def cycle(self, limit: int = READ_AT_ONCE) -> int:
-        """Take what there is, `limit` records of each topic at most, in one commit; how many were taken."""
+    async def cycle(self, limit: int = READ_AT_ONCE, wait_s: float = 0.0) -> int:
+        """Take what there is, `limit` records of each topic at most, in one commit; how many were taken.
+
+        Where there is nothing it waits for something, for `wait_s` at most.
+        """
         if self._failed:
             raise EngineStopped(f"the engine of partition {self.partition} failed before")
         if self._writer is None:
             await self.start()
         assert self._writer is not None
-        await self._read(limit)
+        await self._read(limit, wait_s)
         self._failed = True
         out: list[Outgoing] = []
-        draft = self._take(out)
-        if draft.taken:
-            topic, partition = self._journal
-            value = self._chain.seal(draft)
-            out.append(Outgoing(topic, partition, b"", value, draft.ts_us, headers(Topic.JOURNAL, self._run_id)))
+        taken = self._take(out)
+        if taken:
             await self._writer.commit(out, self.group, {lane.at: lane.next for lane in self._lanes if lane.next})
         self._failed = False
-        return draft.taken
+        return taken
 
-    async def _read(self, limit: int) -> None:
+    async def snapshot(self) -> Snapshot | None:
+        """Where the partition stands, between two cycles; None where the log does not show it yet."""
+        position = await self._journal_position()
+        if position is None:
+            return None
+        chain, venues = self._follower.chain, self._venues
+        standing = Standing(
+            position,
+            chain.length,
+            chain.sha256,
+            {lane.name: (lane.next, lane.taken_us) for lane in self._lanes},
+            venues.elsewhere,
+            tuple(venues.exchanges),
+        )
+        states = {}
+        for venue, exchange in venues.exchanges.items():
+            states[venue] = dump(exchange)
+            await asyncio.sleep(0)  # the engines of other partitions need not wait for all
+        self._follower.work = Work()
+        return Snapshot(standing, states)
+
+    async def close(self) -> None:
+        """Let go of the writer; the log is its owner's."""
+        self._failed = True
+        if self._writer is not None:
+            await self._writer.close()
+
+    async def _catch_up(self, committed: dict[TopicPartition, int]) -> None:
+        follower = self._follower
+        for _ in range(_SEEN_TRIES):
+            while await follower.follow():
+                await asyncio.sleep(0)
+            for lane in self._lanes:
+                lane.next, lane.ts_us = follower.lanes[lane.name]
+            if all(committed.get(lane.at, 0) <= lane.next for lane in self._lanes):
+                break
+            if (await self._log.ends([self._journal]))[self._journal] <= follower.position:
+                break
+            await asyncio.sleep(_SEEN_AFTER_S)
+        for lane in self._lanes:
+            if committed.get(lane.at, lane.next) != lane.next:
+                raise JournalError(f"{lane.at}: {committed[lane.at]} is committed, the journal ends at {lane.next}")
+
+    async def _check_intake(self) -> None:
+        """What comes next must still be there, and what was taken must have been."""
+        partitions = [lane.at for lane in self._lanes]
+        starts, ends = await self._log.starts(partitions), await self._log.ends(partitions)
+        for lane in self._lanes:
+            where = f"{lane.at[0]}, partition {self.partition},"
+            if lane.next < starts[lane.at]:
+                raise JournalError(
+                    f"{where} begins at offset {starts[lane.at]}, and the journal took it only up to {lane.next}: "
+                    "what lies between is lost. Was it trimmed too far, or is its retention.ms not -1?"
+                )
+            if lane.next > ends[lane.at]:
+                raise JournalError(
+                    f"{where} ends at offset {ends[lane.at]}, and the journal took it up to {lane.next}: the topic "
+                    "was made anew. Start anew under another prefix."
+                )
+
+    async def _journal_position(self) -> int | None:
+        """The offset behind the last journal record, once the log shows it."""
+        chain, at = self._follower.chain, self._journal
+        for _ in range(_SEEN_TRIES):
+            start, end = (await self._log.starts([at]))[at], (await self._log.ends([at]))[at]
+            if end == start:
+                return None
+            # The last offset may be a mark of the broker's, which nobody reads.
+            found = (await self._log.read({at: max(start, end - 2)}, 2)).get(at)
+            if found and sum_of(found[-1].value) == chain.sha256:
+                return found[-1].offset + 1
+            await asyncio.sleep(_SEEN_AFTER_S)
+        return None
+
+    async def _read(self, limit: int, wait_s: float) -> None:
         empty = [lane for lane in self._lanes if not lane.waiting]
-        found = await self._log.read({lane.at: lane.next for lane in empty}, limit)
+        if len(empty) < len(self._lanes):
+            wait_s = 0.0
+        ends = await self._log.ends([lane.at for lane in empty])
+        found = await self._log.read({lane.at: lane.next for lane in empty}, limit, wait_s)
+        # A broker may give what is there of one topic first. No other topic may pass what is known to be there.
+        for lane in empty:
+            if lane.at not in found and lane.next < ends[lane.at] != lane.hollow:
+                found |= await self._log.read({lane.at: lane.next}, limit, _FETCHED_WITHIN_S)
+                if lane.at not in found:
+                    lane.hollow = ends[lane.at]
         for lane in self._lanes:
             lane.passed_over += 1
         for lane in empty:
-            lane.load(found.get(lane.at, []), limit)
+            lane.load(found.get(lane.at, []), ends[lane.at])
 
-    def _take(self, out: list[Outgoing]) -> Draft:
-        draft = Draft()
+    def _take(self, out: list[Outgoing]) -> int:
+        """Take what is waiting, in its order, into journal records and what follows from them; how many inputs."""
+        chain, work = self._follower.chain, self._follower.work
+        taken = sealed = 0
+        draft = Draft(chain.length)
         take, add = self._venues.take, draft.add
         for lane, (ts_us, record, received, why) in merged(self._lanes):
             # Ends only here, before the input is taken: what `merged` has handed out and not been asked on from, waits.
-            if not draft.has_room(record.value) or len(out) >= RECORDS_PER_CYCLE:
+            if len(out) >= RECORDS_PER_CYCLE:
                 break
+            if not draft.has_room(record.value):
+                taken += self._seal(draft, out)
+                sealed += 1
+                draft = Draft(chain.length)
+                add = draft.add
+                if sealed == JOURNALS_PER_CYCLE:
+                    break
             if received is not None:
-                why = take(received, draft.seq, out)
+                try:
+                    why = take(received, draft.seq, out)
+                except Exception as error:
+                    raise InputCrashed(_crash(record, error)) from error
             if ts_us > draft.ts_us:
                 draft.ts_us = ts_us
             if not why:
                 add(lane.name, record.offset, record.value)
             else:
                 out.append(self._bury(draft, lane, record, ts_us, received is not None, why))
-        return draft
+        if draft.taken:
+            taken += self._seal(draft, out)
+            sealed += 1
+        work.inputs += taken
+        work.records += sealed
+        return taken
+
+    def _seal(self, draft: Draft, out: list[Outgoing]) -> int:
+        topic, partition = self._journal
+        if journal.carries_states(draft.number):
+            draft.state = self._venues.state_hashes()
+        value = self._follower.chain.seal(draft)
+        out.append(Outgoing(topic, partition, b"", value, draft.ts_us, headers(Topic.JOURNAL, self._run_id)))
+        return draft.taken
 
     def _bury(self, draft: Draft, lane: "_Lane", record: Record, ts_us: int, is_input: bool, why: str) -> Outgoing:
         """Note a dead letter in the draft, and make it: the value byte for byte (of an oversize one its head)."""
@@ -149,13 +289,10 @@ class Engine:
             draft.add_dead(lane.name, record.offset, value, is_input, why)
         return Outgoing(self._dead_letters, self.partition, record.key, value, ts_us, origin)
 
-    def _resume(self, batch: Batch) -> None:
-        times = self._venues.again(batch, [])
-        lanes = {lane.name: lane for lane in self._lanes}
-        for run in batch.runs:
-            lanes[run.topic].next = run.offset + len(run.values)
-        for name, ts_us in times.items():
-            lanes[name].ts_us = ts_us
+
+def _crash(record: Record, error: Exception) -> str:
+    where = f"{record.topic}, partition {record.partition}, offset {record.offset}"
+    return f"{where}: the core failed on this record: {type(error).__name__}: {error}"
 
 
 def replay(records: Iterable[bytes], partition: int = 0, prefix: str = "", run_id: str = "") -> Iterator[Outgoing]:
@@ -167,105 +304,6 @@ def replay(records: Iterable[bytes], partition: int = 0, prefix: str = "", run_i
         yield from out
 
 
-class NotTaken(ValueError):
-    """A value that cannot be taken from its topic, and why."""
-
-
-def reader_of(topic: Topic) -> Callable[[bytes], AnyInput]:
-    """What reads the input in a record's value from this topic; it raises NotTaken. Size is looked at first."""
-    max_bytes = MAX_INPUT_BYTES[topic]
-
-    def read_input(value: bytes) -> AnyInput:
-        if len(value) > max_bytes:
-            raise NotTaken(f"{len(value)} bytes: {topic.value} takes {max_bytes} at most")
-        try:
-            received = decode_input(value)
-        except NotAMessage as error:
-            raise NotTaken(str(error)[:MAX_REASON]) from error
-        if INPUT_TOPIC[type(received)] is not topic:
-            raise NotTaken(f"{type(received).__name__} belongs on {INPUT_TOPIC[type(received)].value}")
-        return received
-
-    return read_input
-
-
-def opens_a_venue(received: AnyInput) -> bool:
-    """Whether a venue may begin with this input: whoever may only trade or publish prices cannot make a venue."""
-    return INPUT_TOPIC[type(received)] is Topic.CONTROL
-
-
-def not_open(venue: str) -> str:
-    """Why an input is not taken whose venue has not begun."""
-    return f"there is no venue {venue}: one begins at its first input of the topic {Topic.CONTROL.value}"
-
-
-class Venues:
-    """The venues of one partition: input in, records of events out. No I/O; what a journal is applied to."""
-
-    def __init__(self, partition: int, prefix: str, run_id: str) -> None:
-        self.partition = partition
-        self.exchanges: dict[str, Exchange] = {}
-        self._elsewhere: dict[str, int] = {}  # the venues that live on other partitions
-        self._keys: dict[str, bytes] = {}
-        self._read = {topic.value: reader_of(topic) for topic in INTAKE}
-        self._routes: dict[type[Event], tuple[str, Headers]] = {
-            event: (prefix + topic.value, headers(topic, run_id)) for event, topic in EVENT_TOPIC.items()
-        }
-
-    def take(self, received: AnyInput, first_seq: dict[str, int], out: list[Outgoing]) -> str:
-        """Apply an input and append its events; "" or why it is not for this partition. Notes a venue's first seq."""
-        venue = received.venue
-        if type(received) is MapVenue and not self._map(received):
-            return ""
-        if venue in self._elsewhere:
-            return f"venue {venue} lives on partition {self._elsewhere[venue]}"
-        exchange = self.exchanges.get(venue)
-        if exchange is None:
-            if not opens_a_venue(received):
-                return not_open(venue)
-            exchange = self.exchanges[venue] = Exchange(venue)
-            self._keys[venue] = venue.encode()
-        if venue not in first_seq:
-            first_seq[venue] = exchange.seq
-        key, partition, routes = self._keys[venue], self.partition, self._routes
-        for event in exchange.apply(received):
-            topic, head = routes[type(event)]
-            out.append(Outgoing(topic, partition, key, encode(event), event.ts_us, head))
-        return ""
-
-    def again(self, batch: Batch, out: list[Outgoing]) -> dict[str, int]:
-        """Apply what a journal record holds; gives the time of each topic's last input.
-
-        Raises JournalError where it comes out otherwise than it did.
-        """
-        first_seq: dict[str, int] = {}
-        dead: list[int] = []
-        times: dict[str, int] = {}
-        for place, (name, _, value) in enumerate(batch.entries()):
-            if isinstance(value, Oversize):
-                dead.append(place)
-                continue
-            try:
-                received = self._read[name](value)
-            except NotTaken:
-                dead.append(place)
-                continue
-            times[name] = received.ts_us
-            if self.take(received, first_seq, out):
-                dead.append(place)
-        if first_seq != batch.seq or dead != [place for place, _ in batch.dead]:
-            raise JournalError(f"journal record {batch.number}: its inputs come out otherwise than they did")
-        return times
-
-    def _map(self, received: MapVenue) -> bool:
-        """Note where a venue lives; whether that is here. The map goes to every partition."""
-        if received.partition == self.partition:
-            self._elsewhere.pop(received.venue, None)
-            return True
-        self._elsewhere[received.venue] = received.partition
-        return False
-
-
 # (ts_us, the record, its input, or why it has none)
 _Item = tuple[int, Record, AnyInput | None, str]
 
@@ -273,8 +311,9 @@ _Item = tuple[int, Record, AnyInput | None, str]
 class _Lane:
     """One intake topic of the partition: what was read and is not yet taken.
 
-    next      the offset to be taken next.      ts_us        the time of the last input read.
-    cut       the last read found as many records as it asked for: there may be more.
+    next      the offset to be taken next.      ts_us     the time of the last input read.
+    cut       there is more behind what the last read found.
+    hollow    an end of the topic before which nothing was found: what lies there are marks of the broker's.
     passed_over  reads since something was taken.
     """
 
@@ -287,15 +326,25 @@ class _Lane:
         self.next = 0
         self.ts_us = 0
         self.cut = False
+        self.hollow = -1
         self.passed_over = 0
         self.items: list[_Item] = []
         self.taken = 0
+        self._before_us = 0
 
     @property
     def waiting(self) -> bool:
         return self.taken < len(self.items)
 
-    def load(self, records: Sequence[Record], limit: int) -> None:
+    @property
+    def taken_us(self) -> int:
+        """The time of the last input taken."""
+        if self.taken:
+            return self.items[self.taken - 1][0]
+        return self._before_us if self.items else self.ts_us
+
+    def load(self, records: Sequence[Record], end: int) -> None:
+        self._before_us = self.ts_us
         read, ts_us = self._read, self.ts_us
         items: list[_Item] = []
         for record in records:
@@ -308,7 +357,7 @@ class _Lane:
                 items.append((ts_us, record, received, ""))
         self.items, self.ts_us = items, ts_us
         self.taken = 0
-        self.cut = len(records) >= limit
+        self.cut = bool(records) and records[-1].offset + 1 < end
         self.passed_over = 0
 
     def key(self) -> int:

@@ -3,11 +3,12 @@
 A record is one line of JSON, at most 512 KiB, written in the same commit as the events that follow from it:
 
     {"number":7,"core":2,"seq":{"V1":120},"runs":[["orders",55,[{...},{...}]],["quotes",9,["eyJ0"]]],
-     "dead":[[2,"reason"]],"sha256":"..."}
+     "dead":[[2,"reason"]],"state":{"V1":"..."},"sha256":"..."}
 
 number    counts the records of a partition from 0.       core      the version of the rules they were applied under.
 seq       the first seq that each venue gave here.        runs      topic, offset of the first, the values as they came.
 dead      which of the values (counted through) went to the dead letters, and why.
+state     in every hundredth record: the hash of each venue's state after it (of 256 venues at most, the first by name).
 sha256    over the sum of the record before and this one up to here: one changed byte breaks the chain.
 
 A value stands as it is where it is an input in one line of ASCII; else as a string, its bytes in base64; an oversize
@@ -36,6 +37,11 @@ _MAX_STORED = max(MAX_INPUT_BYTES.values()) * 4 // 3
 _ROOM = MAX_RECORD_BYTES - 4_096
 _RUN_BYTES = 64
 _VENUE_BYTES = 512
+
+STATES_EVERY = 100
+# More hashes would not leave room for one input of any size.
+MAX_STATES = 256
+_STATES_BYTES = MAX_STATES * (64 * 6 + 64 + 8)
 
 
 class JournalError(Exception):
@@ -69,6 +75,7 @@ class Batch(Struct):
     seq: dict[str, int]
     runs: list[Run]
     dead: list[tuple[int, str]] = []
+    state: dict[str, str] = {}
 
     def entries(self) -> Iterator[tuple[str, int, Value]]:
         """Topic, offset and value of everything taken, in order."""
@@ -77,24 +84,31 @@ class Batch(Struct):
                 yield run.topic, offset, _value(bytes(value))
 
 
+def carries_states(number: int) -> bool:
+    """Whether the journal record of this number carries the hashes of the venues' states."""
+    return number % STATES_EVERY == STATES_EVERY - 1
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Batch)
 _oversize = msgspec.json.Decoder(tuple[Literal["oversize"], int, str, str])
 
 
 class Draft:
-    """A record of the journal in the making: what one cycle takes. `ts_us` is the latest time of what it holds."""
+    """A record of the journal in the making. `ts_us` is the latest time of what it holds; `state` is set at its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.seq: dict[str, int] = {}
         self.runs: list[Run] = []
         self.dead: list[tuple[int, str]] = []
+        self.state: dict[str, str] = {}
         self.taken = 0
         self.ts_us = 0
         self._values: list[Raw] = []
         self._topic = ""
         self._next = -1
-        self._bytes = 0
+        self._bytes = _STATES_BYTES if carries_states(number) else 0
 
     def has_room(self, value: bytes) -> bool:
         """Whether the record stays within its limit with one more value, whatever becomes of it."""
@@ -145,18 +159,19 @@ def cut(value: bytes) -> Oversize:
 
 
 class Chain:
-    """Seals and checks the records of one partition one after the other."""
+    """Seals and checks the records of one partition one after the other. `sha256` is the sum of the last."""
 
-    def __init__(self) -> None:
-        self.length = 0
-        self._sha256 = ""
+    def __init__(self, length: int = 0, sha256: str = "") -> None:
+        self.length = length
+        self.sha256 = sha256
 
     def seal(self, draft: Draft) -> bytes:
         """The next record."""
-        batch = Batch(self.length, CORE_VERSION, draft.seq, draft.runs, draft.dead)
+        assert draft.number == self.length, (draft.number, self.length)
+        batch = Batch(self.length, CORE_VERSION, draft.seq, draft.runs, draft.dead, draft.state)
         body = _encoder.encode(batch)[:-1]
         self._advance(body)
-        record = body + b',"sha256":"' + self._sha256.encode() + b'"}'
+        record = body + b',"sha256":"' + self.sha256.encode() + b'"}'
         assert len(record) <= MAX_RECORD_BYTES, len(record)
         return record
 
@@ -165,7 +180,7 @@ class Chain:
         body, sealed = record[:-_SEAL], record[-_SEAL:]
         number = self.length
         self._advance(body)
-        if sealed != b',"sha256":"' + self._sha256.encode() + b'"}':
+        if sealed != b',"sha256":"' + self.sha256.encode() + b'"}':
             raise JournalError(f"journal record {number}: its hash does not follow from the record before it")
         batch = _decoder.decode(body + b"}")
         if batch.core != CORE_VERSION:
@@ -174,7 +189,12 @@ class Chain:
 
     def _advance(self, body: bytes) -> None:
         self.length += 1
-        self._sha256 = hashlib.sha256(self._sha256.encode() + body).hexdigest()
+        self.sha256 = hashlib.sha256(self.sha256.encode() + body).hexdigest()
+
+
+def sum_of(record: bytes) -> str:
+    """The sum that stands in a record, unchecked; of what is no record, something that is no sum."""
+    return record[-_SEAL:][len(',"sha256":"') : -len('"}')].decode(errors="replace")
 
 
 def read(records: Iterable[bytes]) -> Iterator[Batch]:

@@ -15,14 +15,27 @@ FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("
 MESSAGES = "stream_engine.messages"
 CORE = "stream_engine.core"
 TRANSPORT = "stream_engine.transport"
+JOURNAL = "stream_engine.journal"
+SHELL = (MESSAGES, CORE, TRANSPORT + ".protocol", JOURNAL)
 
 # Of ours, what the files under a prefix may import. The longest prefix that fits a module is its rule.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     MESSAGES: (MESSAGES,),
     CORE: (MESSAGES, CORE),
     TRANSPORT: (MESSAGES, TRANSPORT),
-    "stream_engine.engine": (MESSAGES, CORE, TRANSPORT, "stream_engine.journal"),
-    "stream_engine.journal": (MESSAGES, CORE, TRANSPORT),
+    "stream_engine.journal": (MESSAGES,),
+    "stream_engine.venues": (MESSAGES, CORE, TRANSPORT + ".protocol", JOURNAL),
+    "stream_engine.snapshots": (MESSAGES, TRANSPORT + ".protocol", JOURNAL),
+    "stream_engine.standby": (*SHELL, "stream_engine.snapshots", "stream_engine.venues"),
+    "stream_engine.engine": (*SHELL, "stream_engine.snapshots", "stream_engine.venues", "stream_engine.standby"),
+    "stream_engine.host": (
+        MESSAGES,
+        TRANSPORT + ".protocol",
+        JOURNAL,
+        "stream_engine.snapshots",
+        "stream_engine.standby",
+        "stream_engine.engine",
+    ),
     "stream_engine.scenario": (MESSAGES, "producers", "stream_engine.drive"),
     "stream_engine.drive": (
         MESSAGES,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from stream_engine import engine as shell
-from stream_engine import journal
+from stream_engine import journal, venues
 from stream_engine.core.exchange import Exchange
-from stream_engine.engine import PATIENCE, Engine, EngineStopped, replay
+from stream_engine.engine import PATIENCE, Engine, EngineStopped, InputCrashed, replay
 from stream_engine.journal import CORE_VERSION, KEPT_OF_OVERSIZE, MAX_RECORD_BYTES, JournalError, Oversize
 from stream_engine.messages.codec import decode_event, encode
 from stream_engine.messages.events import AnyEvent
@@ -361,7 +361,7 @@ async def test_the_size_is_looked_at_before_the_value_is_decoded(monkeypatch: py
         decoded.append(value)
         return a_cancel(1)
 
-    monkeypatch.setattr(shell, "decode_input", decode)
+    monkeypatch.setattr(venues, "decode_input", decode)
     log = MemoryLog()
     await log.append([on(Topic.ORDERS, b"x" * length) for length in (4_096, 4_097)])
     await drained(log)
@@ -456,7 +456,7 @@ async def test_the_journal_keeps_of_an_oversize_value_what_its_dead_letter_keeps
 
 
 def test_offsets_with_gaps_come_back_from_the_journal() -> None:
-    draft = journal.Draft()
+    draft = journal.Draft(0)
     sent = [("orders", 4), ("orders", 5), ("orders", 7), ("quotes", 8), ("orders", 8)]
     for topic, offset in sent:
         draft.add(topic, offset, b"{}")
@@ -537,7 +537,7 @@ async def test_a_journal_that_comes_out_otherwise_than_it_did_is_not_gone_on_fro
     await log.append(records(a_tick()))
     await drained(log)
     [batch] = journal.read(await values(log, Topic.JOURNAL))
-    draft = journal.Draft()
+    draft = journal.Draft(0)
     draft.seq = {"V1": 5}
     draft.runs = batch.runs
     with pytest.raises(JournalError, match="its inputs come out otherwise"):
@@ -652,7 +652,9 @@ async def test_an_exchange_that_raises_stops_the_engine_and_leaves_the_log_as_it
 
     with monkeypatch.context() as patch:
         patch.setattr(Exchange, "apply", lambda self, received: broken(received))
-        with pytest.raises(AssertionError, match="below zero"):
+        with pytest.raises(
+            InputCrashed, match=r"control, partition 0, offset 3: .*AssertionError: the fund is below zero"
+        ):
             await engine.cycle()
     with pytest.raises(EngineStopped):
         await engine.cycle()

@@ -58,8 +58,8 @@ def run(source: BufferedReader, target: BufferedWriter, check: bool) -> tuple[in
     """Apply every line of the source; how many lines there were, and how many were not taken."""
     from stream_engine.core.exchange import Exchange
     from stream_engine.core.invariants import check as check_invariants
-    from stream_engine.engine import not_open, opens_a_venue
     from stream_engine.messages.codec import NotAMessage, decode_input, encode
+    from stream_engine.venues import not_open, opens_a_venue
 
     exchanges: dict[str, Exchange] = {}
     number = refused = 0

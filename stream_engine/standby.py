@@ -1,0 +1,128 @@
+"""Standby: what the journal of one partition comes to, followed without owning the partition.
+
+Begin     the newest snapshot that fits the journal, else the journal from its beginning. A snapshot fits if the journal
+          record before its position has the sum that it names. One that does not, or cannot be read, gives way to the
+          one before it: that only costs time.
+Follow    each journal record must be the next, as it was written, of this core; its inputs are applied and must come
+          out as they did; every hundredth is held against the state hashes that it carries.
+Error     JournalError names the record and its offset. Whoever raised it knows no state any more: start a new one.
+
+An engine that starts does just this, once it has fenced off its predecessor: given a follower, it starts warm.
+"""
+
+import logging
+
+from stream_engine import snapshots
+from stream_engine.core.state import StateError, dump, load
+from stream_engine.journal import Chain, JournalError, sum_of
+from stream_engine.messages.topics import INTAKE, Topic
+from stream_engine.snapshots import Snapshot, Standing, Work
+from stream_engine.transport.protocol import Log, Record, TopicPartition
+from stream_engine.venues import Venues
+
+# A record is 512 KiB and some thousand inputs at most: few at once, so that nobody waits long for the event loop.
+JOURNALS_AT_ONCE = 8
+
+_logger = logging.getLogger(__name__)
+
+
+class Follower:
+    """Follows the journal of one partition.
+
+    position   the journal offset up to which it is applied; -1 before `begin`.
+    lanes      of each intake topic: the offset to be taken next, and the time of the last input taken.
+    work       what was applied since the snapshot that it began from, or made last.
+    """
+
+    def __init__(self, log: Log, partition: int, prefix: str = "", run_id: str = "") -> None:
+        self.venues = Venues(partition, prefix, run_id)
+        self.chain = Chain()
+        self.lanes = {topic.value: (0, 0) for topic in INTAKE}
+        self.position = -1
+        self.work = Work()
+        self._log = log
+        self._journal: TopicPartition = (prefix + Topic.JOURNAL.value, partition)
+        self._snapshots: TopicPartition = (prefix + Topic.SNAPSHOTS.value, partition)
+
+    async def begin(self) -> None:
+        """Take up the newest snapshot that fits, or stand at the journal's beginning."""
+        start = (await self._log.starts([self._journal]))[self._journal]
+        end = (await self._log.ends([self._journal]))[self._journal]
+        async for snapshot in snapshots.newest(self._log, self._snapshots):
+            if await self._adopt(snapshot, start, end):
+                return
+        if start > 0:
+            topic, partition = self._journal
+            raise JournalError(
+                f"{topic}, partition {partition}, begins at offset {start}, and no snapshot of this core holds what "
+                "was before: nothing can be resumed. Start anew under another prefix, or with the core that wrote it."
+            )
+        self.position = 0
+
+    async def follow(self, wait_s: float = 0.0) -> int:
+        """Apply what is new in the journal, some records at most; how many. Waits `wait_s` at most for a first."""
+        if self.position < 0:
+            await self.begin()
+        found = await self._log.read({self._journal: self.position}, JOURNALS_AT_ONCE, wait_s)
+        records = found.get(self._journal, [])
+        for record in records:
+            self._apply(record)
+        return len(records)
+
+    def snapshot(self) -> Snapshot:
+        """Where the partition stands, to be written."""
+        self.work = Work()
+        venues = self.venues
+        standing = Standing(
+            self.position, self.chain.length, self.chain.sha256, self.lanes, venues.elsewhere, tuple(venues.exchanges)
+        )
+        return Snapshot(standing, {venue: dump(exchange) for venue, exchange in venues.exchanges.items()})
+
+    async def _adopt(self, snapshot: Snapshot, start: int, end: int) -> bool:
+        standing = snapshot.standing
+        try:
+            if why := await self._misfit(standing, start, end):
+                raise StateError(why)
+            exchanges = [load(state) for state in snapshot.states.values()]
+        except StateError as error:
+            _logger.warning(
+                "the snapshot of %s, partition %d, at offset %d: %s", *self._journal, standing.offset, error
+            )
+            return False
+        for exchange in exchanges:
+            self.venues.add(exchange)
+        self.venues.elsewhere.update(standing.elsewhere)
+        self.chain = Chain(standing.number, standing.sha256)
+        self.lanes.update(standing.lanes)
+        self.position = standing.offset
+        return True
+
+    async def _misfit(self, standing: Standing, start: int, end: int) -> str:
+        """Why the journal does not go on from there; "" if it may."""
+        if standing.offset > end:
+            return f"the journal ends at {end}"
+        if standing.offset < start:
+            return f"the journal begins at {start}"
+        if standing.offset == start:  # trimmed exactly so far: the sum of the next record will tell
+            return ""
+        before = standing.offset - 1
+        found = (await self._log.read({self._journal: before}, 1)).get(self._journal)
+        if not found or found[0].offset != before or sum_of(found[0].value) != standing.sha256:
+            return "the journal holds another record before it"
+        return ""
+
+    def _apply(self, record: Record) -> None:
+        try:
+            batch = self.chain.open(record.value)
+            times = self.venues.again(batch, [])
+        except JournalError as error:
+            raise JournalError(
+                f"{record.topic}, partition {record.partition}, offset {record.offset}: {error}"
+            ) from error
+        for run in batch.runs:
+            self.lanes[run.topic] = (run.offset + len(run.values), self.lanes[run.topic][1])
+            self.work.inputs += len(run.values)
+        for name, ts_us in times.items():
+            self.lanes[name] = (self.lanes[name][0], ts_us)
+        self.position = record.offset + 1
+        self.work.records += 1
