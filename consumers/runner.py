@@ -2,19 +2,23 @@
 
 Holds     monitors are given the events in the order of `(ts_us, venue, seq, n)`, over all topics, as far as they are
           read together; the monitors of one event are asked in the order of their names.
+Reading   `Reader` where nobody writes meanwhile: each time to the end. `Feed` where somebody does: a part at a time.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
+from msgspec import Struct
 
 from consumers.monitor import Monitor
-from stream_engine.messages.codec import decode_event
+from stream_engine.messages.codec import NotAMessage, decode_event
 from stream_engine.messages.events import AnyEvent, Event
 from stream_engine.messages.topics import EVENT_TOPIC, OUTPUT, Topic
 from stream_engine.transport.protocol import Log, Outgoing, Record, TopicPartition, headers
 
 READ_AT_ONCE = 4_096
+MOST_HELD = 8_192
+MOST_READ = 65_536
 
 
 class Reader:
@@ -45,6 +49,151 @@ class Reader:
         events = [decode_event(record.value) for record in records if record.topic in self._of_events]
         events.sort(key=lambda event: (event.ts_us, event.venue, event.seq, event.n))
         return events
+
+
+class Unreadable(Struct):
+    """A record of an event topic that is no event, and why."""
+
+    record: Record
+    why: str
+
+
+class Part(Struct):
+    """What one look at a feed gave: the records as they came, and the events that are in order by now."""
+
+    records: list[Record] = []
+    events: list[AnyEvent] = []
+    unreadable: list[Unreadable] = []
+
+
+class Feed:
+    """Follows topics while others write to them, from their beginning on or from `positions`.
+
+    Order     A commit may be seen on one topic a moment before another, though never after a later commit. So an event
+              is given out only once all topics have been read to where they ended after it was read; while there is
+              more than fits one look, once every topic has been read past it. `late` counts what came too late still.
+    Bound     A topic with MOST_HELD events in hand is not read on until the others have come as far.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        topics: Sequence[Topic],
+        partitions: Sequence[int],
+        prefix: str = "",
+        positions: Mapping[TopicPartition, int] | None = None,
+    ) -> None:
+        self.positions: dict[TopicPartition, int] = {
+            (prefix + topic.value, partition): 0 for topic in topics for partition in partitions
+        }
+        self.positions.update(positions or {})
+        self.behind = False  # whether the last look left something unread
+        self.late = 0
+        self._log = log
+        self._partitions = partitions
+        self._held: dict[TopicPartition, list[AnyEvent]] = {
+            (prefix + topic.value, partition): [] for topic in topics if topic in OUTPUT for partition in partitions
+        }
+        self._seen: dict[tuple[TopicPartition, str], int] = {}  # the last seq of a venue on a topic
+        self._given: dict[str, tuple[int, int]] = {}  # the last event of a venue that was given out
+        self._emptied: dict[TopicPartition, int] = {}  # the end before which nothing more was found
+        self._most = MOST_HELD
+
+    @property
+    def holds(self) -> bool:
+        """Whether events are in hand that wait for the next look."""
+        return any(self._held.values())
+
+    async def look(self, wait_s: float = 0.0) -> Part:
+        """The next part; where there is nothing to tell, it waits for something new, for `wait_s` at most."""
+        part = Part()
+        held = {at: len(events) for at, events in self._held.items()}
+        ends = await self._log.ends(self.positions)
+        if wait_s and not self.holds and not self.behind:
+            self._take(part, await self._log.read(self.positions, READ_AT_ONCE, wait_s))
+        while len(part.records) < MOST_READ:
+            wanted = [at for at in self._unread(ends) if len(self._held.get(at, ())) < self._most]
+            found = await self._log.read({at: self.positions[at] for at in wanted}, READ_AT_ONCE) if wanted else {}
+            self._take(part, found)
+            if not found:
+                self._emptied.update({at: ends[at] for at in wanted})
+                break
+        unread = [at for at in self._unread(ends) if at in self._held and await self._has_more(at, ends[at])]
+        self.behind = bool(self._unread(ends))
+        part.events = self._give_out(self._ordered(held, unread))
+        self._most = MOST_HELD if part.events or not unread else 2 * self._most
+        return part
+
+    async def rest(self) -> list[AnyEvent]:
+        """What is still in hand: for the end, when nobody writes any more."""
+        return self._give_out({at: len(events) for at, events in self._held.items()})
+
+    def _take(self, part: Part, found: Mapping[TopicPartition, Sequence[Record]]) -> None:
+        for at, records in found.items():
+            part.records += records
+            self.positions[at] = records[-1].offset + 1
+            held = self._held.get(at)
+            if held is None:
+                continue
+            for record in records:
+                try:
+                    event = decode_event(record.value)
+                except NotAMessage as error:
+                    part.unreadable.append(Unreadable(record, str(error)))
+                    continue
+                held.append(event)
+                self._seen[at, event.venue] = event.seq
+
+    def _unread(self, ends: Mapping[TopicPartition, int]) -> list[TopicPartition]:
+        """Where there may be more before these ends."""
+        return [
+            at for at, position in self.positions.items() if position < ends[at] and self._emptied.get(at, 0) < ends[at]
+        ]
+
+    async def _has_more(self, at: TopicPartition, end: int) -> bool:
+        """Whether there is more on a topic before its end, which may lie past its last record."""
+        if await self._log.read({at: self.positions[at]}, 1):
+            return True
+        self._emptied[at] = end
+        return False
+
+    def _ordered(
+        self, held: Mapping[TopicPartition, int], unread: Iterable[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """How many of what each topic holds are in order: those of an earlier look; where a topic of the partition has
+        more to read, those that it has been read past."""
+        behind: dict[int, list[TopicPartition]] = {}
+        for at in unread:
+            behind.setdefault(at[1], []).append(at)
+        ordered = {}
+        for at, events in self._held.items():
+            ordered[at] = held[at] if at[1] not in behind else self._passed(events, behind[at[1]])
+        return ordered
+
+    def _passed(self, events: Sequence[AnyEvent], behind: Sequence[TopicPartition]) -> int:
+        frontier: dict[str, int] = {}
+        for number, event in enumerate(events):
+            if event.venue not in frontier:
+                frontier[event.venue] = min(self._seen.get((at, event.venue), -1) for at in behind)
+            if event.seq >= frontier[event.venue]:
+                return number
+        return len(events)
+
+    def _give_out(self, numbers: Mapping[TopicPartition, int]) -> list[AnyEvent]:
+        """The first so many that each topic holds, in their order."""
+        given: list[AnyEvent] = []
+        for at, number in numbers.items():
+            given += self._held[at][:number]
+            del self._held[at][:number]
+        given.sort(key=lambda event: (event.ts_us, event.venue, event.seq, event.n))
+        last = self._given
+        for event in given:
+            place = (event.seq, event.n)
+            if place <= last.get(event.venue, (-1, -1)):
+                self.late += 1
+            else:
+                last[event.venue] = place
+        return given
 
 
 class MonitorRunner:

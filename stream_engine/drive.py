@@ -1,17 +1,21 @@
-"""Drive: moves a virtual clock and steps every participant in lockstep.
+"""Drive: steps every participant of a run from its setup to its last tick: in lockstep, or in real time.
 
-A tick   1 the clock ticks for every venue    2 the engines take it, and what they publish is read, decoded once
-         3 the agents decide, in the order of their names, and what they send is appended    4 the engines take that
-         5 the monitors observe what the tick brought, and their findings are appended
-Time     event time runs by itself: as fast as the machine can, or `speed` event seconds per wall second. Who falls
-         behind goes on without a pause until the wall is caught up; nothing that is decided depends on it.
-Setup    is applied before the first tick; where an input of it is refused or cannot be taken, there is no run.
-Ends     after the last tick, or at the end of the tick in which `stop` first says so; either way everything that was
-         sent is taken, published, observed and recorded.
-Holds    the same setup, clock and participants append the same bytes, at any speed.
+Lockstep   moves a virtual clock. A tick: 1 the clock ticks for every venue  2 the engines take it, and what they
+           publish is read, decoded once  3 the agents decide, in the order of their names, and what they send is
+           appended  4 the engines take that  5 the monitors observe what the tick brought; findings are appended.
+           Holds: the same setup, clock and participants append the same bytes, at any speed.
+Realtime   runs against engines that go by themselves, wherever they are. One producer of the clock sends ticks; an
+           agent decides when it sees the tick that the engine of its venue has answered.
+           Holds: no venue is ever more than MOST_BEHIND ticks behind, so nothing piles up. A slow or dead engine makes
+           the run wait, and that is told; the time waited is not made up for.
+Time       runs by itself: as fast as it goes, or `speed` event seconds per wall second. In lockstep who falls behind
+           goes on without a pause until the wall is caught up; nothing that is decided depends on it.
+Setup      is taken before the first tick; where an input of it is refused or cannot be taken, there is no run.
+Ends       after the last tick, or once `stop` says so; either way what was answered is observed and recorded.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -19,16 +23,22 @@ import msgspec
 from msgspec import Struct
 
 from consumers.monitor import Monitor
-from consumers.runner import MonitorRunner, Reader
+from consumers.runner import Feed, MonitorRunner, Reader
 from producers.agent import Agent
 from producers.runner import AgentRunner, Sender
-from stream_engine.messages.events import AnyEvent, ControlRejected
-from stream_engine.messages.inputs import ClockTick, Input, MapVenue
-from stream_engine.messages.topics import Topic
+from stream_engine.messages.events import AnyEvent, ClockTicked, ControlRejected
+from stream_engine.messages.inputs import ClockTick, Input, MapVenue, SetRules
+from stream_engine.messages.topics import OUTPUT, Topic
 from stream_engine.transport.protocol import Log, Outgoing, Positions, Record
 
-# While it waits for the wall clock, `stop` is asked this often.
+# While it waits for the wall clock or for an engine, `stop` is asked this often.
 NAP_S = 0.1
+# In real time a tick is sent only while every venue has answered all but so many.
+MOST_BEHIND = 10
+# In real time a run is over when so long after its last tick nothing more comes.
+QUIET_S = 0.3
+# What a venue answers with no event where it is taken.
+SILENT = (MapVenue, SetRules)
 
 
 class SetupRefused(Exception):
@@ -41,6 +51,34 @@ class Clock(Struct, frozen=True):
     start_us: int
     end_us: int
     tick_us: int = 1_000_000
+
+    @property
+    def ticks(self) -> int:
+        """How many there are."""
+        return max(0, (self.end_us - self.start_us) // self.tick_us + 1)
+
+    def at(self, number: int) -> int:
+        """The time of a tick; the first is 0."""
+        return self.start_us + number * self.tick_us
+
+
+class Lag(Struct, frozen=True):
+    """How far the slowest venue is behind, in ticks, and for how long nothing has come of it."""
+
+    venue: str
+    ticks: int
+    still_s: float
+    in_setup: bool = False
+
+    @property
+    def held_up(self) -> bool:
+        """Whether the run waits for it."""
+        return self.in_setup or self.ticks >= MOST_BEHIND
+
+    def __str__(self) -> str:
+        if self.in_setup:
+            return f"waiting for an engine to take the setup of {self.venue}, for {self.still_s:.0f} s"
+        return f"waiting for the engine of {self.venue}: {self.ticks} ticks behind for {self.still_s:.0f} s"
 
 
 class Outcome(Struct):
@@ -90,9 +128,8 @@ async def lockstep(
     setup    the first inputs, the map of each venue among them.   on_tick  called with the time after each tick.
     record   given every record of every topic, once.              forget   given what everybody has read, each tick.
     """
-    if speed is not None and speed <= 0:
-        raise ValueError(f"speed is {speed}: event seconds per wall second are more than 0")
-    homes = {each.venue: each.partition for each in setup if isinstance(each, MapVenue)}
+    _check(speed)
+    homes = _homes(setup)
     sender = Sender(homes, [engine.partition for engine in engines], prefix, run_id)
     reader = Reader(log, list(Topic), [engine.partition for engine in engines], prefix)
     runner = AgentRunner(agents)
@@ -144,6 +181,199 @@ async def lockstep(
     return outcome
 
 
+async def realtime(
+    log: Log,
+    agents: Iterable[Agent],
+    monitors: Iterable[Monitor],
+    clock: Clock,
+    *,
+    setup: Sequence[Input],
+    partitions: int,
+    prefix: str = "",
+    run_id: str = "",
+    speed: float | None = None,
+    keeps_time: bool = True,
+    stop: Callable[[], bool] = lambda: False,
+    on_tick: Callable[[int], None] = lambda now_us: None,
+    on_lag: Callable[[Lag], None] = lambda lag: None,
+    record: Callable[[Sequence[Record]], None] | None = None,
+) -> Outcome:
+    """Run a scenario on topics that hold no run yet, for engines that go by themselves; else as `lockstep`.
+
+    keeps_time   whether setup and clock are sent from here; if not, this joins a run that another process clocks: what
+                 its agents would have sent more than MOST_BEHIND ticks ago stays unsent.
+    on_lag       told each time it has looked how far the slowest venue is behind.
+    """
+    _check(speed)
+    live = _Live(log, agents, monitors, clock, setup, partitions, prefix, run_id, record)
+    if keeps_time:
+        await live.send(_records(live.sender, setup))
+        if not await live.setup_taken(setup, stop, on_lag):
+            live.outcome.stopped = True
+            return live.outcome
+    loop = asyncio.get_running_loop()
+    every_s = clock.tick_us / 1e6 / speed if speed is not None else 0.0
+    due_s, sent = loop.time(), 0 if keeps_time else clock.ticks
+    while live.answered < clock.ticks:
+        if stop():
+            live.outcome.stopped = True
+            break
+        may_send = min(clock.ticks, live.answered + MOST_BEHIND) - sent
+        ticks: list[int] = []
+        while len(ticks) < may_send and due_s <= loop.time():
+            ticks.append(clock.at(sent + len(ticks)))
+            due_s += every_s
+        if ticks:
+            await live.send(live.sender.records(ClockTick(venue, now_us) for now_us in ticks for venue in live.homes))
+            sent += len(ticks)
+        held_up = sent - live.answered >= MOST_BEHIND
+        left_s = due_s - loop.time() if sent < clock.ticks and not held_up else NAP_S
+        if await live.look(min(max(left_s, 0.0), NAP_S)):
+            on_tick(live.outcome.now_us)
+        if held_up and due_s < loop.time():
+            due_s = loop.time()
+        if keeps_time:
+            on_lag(live.lag(sent))
+    await live.end()
+    return live.outcome
+
+
+class _Live:
+    """The participants of a run in real time, and how far each venue has come."""
+
+    def __init__(
+        self,
+        log: Log,
+        agents: Iterable[Agent],
+        monitors: Iterable[Monitor],
+        clock: Clock,
+        setup: Sequence[Input],
+        partitions: int,
+        prefix: str,
+        run_id: str,
+        record: Callable[[Sequence[Record]], None] | None,
+    ) -> None:
+        self.homes = _homes(setup)
+        self.sender = Sender(self.homes, range(partitions), prefix, run_id)
+        self.outcome = Outcome()
+        self._log = log
+        self._clock = clock
+        self._dead_letters = prefix + Topic.DEADLETTERS.value
+        self._runner = AgentRunner(agents)
+        self._watch = MonitorRunner(monitors, self.homes, prefix, run_id)
+        self._record = record
+        topics = list(Topic) if record is not None else [*OUTPUT, Topic.DEADLETTERS]
+        self._feed = Feed(log, topics, range(partitions), prefix)
+        self._answered = dict.fromkeys(self.homes, 0)  # ticks that each venue has answered
+        self._moved_s = dict.fromkeys(self.homes, asyncio.get_running_loop().time())
+
+    @property
+    def answered(self) -> int:
+        """How many ticks every venue has answered."""
+        return min(self._answered.values())
+
+    async def send(self, inputs: Sequence[Outgoing]) -> None:
+        """Append inputs."""
+        await self._log.append(inputs)
+        self.outcome.inputs += len(inputs)
+
+    async def setup_taken(
+        self, setup: Sequence[Input], stop: Callable[[], bool], on_lag: Callable[[Lag], None]
+    ) -> bool:
+        """Wait until every input of the setup is answered, or until told to stop: False. SetupRefused: not taken."""
+        asked = Counter(each.venue for each in setup if not isinstance(each, SILENT))
+        answers: dict[str, set[int]] = {venue: set() for venue in self.homes}
+        while waiting := [venue for venue in self.homes if len(answers[venue]) < asked[venue]]:
+            if stop():
+                return False
+            records, events = await self._part(NAP_S)
+            for complaint in _refusals(records, events, self._dead_letters):
+                raise SetupRefused(complaint)
+            for event in events:
+                if event.venue in answers:
+                    answers[event.venue].add(event.seq)
+                    self._moved_s[event.venue] = asyncio.get_running_loop().time()
+            self._runner.hear(events)
+            await self._tell(events, [])
+            on_lag(Lag(waiting[0], 0, self._still_s(waiting[0]), in_setup=True))
+        now_s = asyncio.get_running_loop().time()
+        self._moved_s = dict.fromkeys(self.homes, now_s)
+        return True
+
+    async def look(self, wait_s: float) -> bool:
+        """Take what is new; agents decide at each tick. Whether every venue has come further."""
+        _, events = await self._part(wait_s)
+        before = self.answered
+        newest_us = max((event.ts_us for event in events if isinstance(event, ClockTicked)), default=0)
+        sent: list[Outgoing] = []
+        heard = 0
+        for number, event in enumerate(events, 1):
+            if isinstance(event, ClockTicked) and event.venue in self.homes:
+                self._runner.hear(events[heard:number])
+                heard = number
+                sent += self._at_tick(event, newest_us)
+        self._runner.hear(events[heard:])
+        await self._tell(events, sent)
+        self.outcome.ticks = self.answered
+        self.outcome.now_us = self._clock.at(self.answered - 1) if self.answered else 0
+        return self.answered > before
+
+    def lag(self, sent: int) -> Lag:
+        """How far the slowest venue is behind the clock."""
+        venue = min(self._answered, key=lambda venue: self._answered[venue])
+        return Lag(venue, sent - self._answered[venue], self._still_s(venue))
+
+    async def end(self) -> None:
+        """Take what still comes, until nothing does for a moment."""
+        until_s = asyncio.get_running_loop().time() + 10 * QUIET_S
+        while asyncio.get_running_loop().time() < until_s:
+            records, events = await self._part(QUIET_S)
+            await self._tell(events, [])
+            if not records and not self._feed.holds:
+                break
+        await self._tell(await self._feed.rest(), [])
+
+    def _at_tick(self, event: ClockTicked, newest_us: int) -> list[Outgoing]:
+        number = (event.ts_us - self._clock.start_us) // self._clock.tick_us + 1
+        if number > self._answered[event.venue]:
+            self._answered[event.venue] = number
+            self._moved_s[event.venue] = asyncio.get_running_loop().time()
+        if number >= self._clock.ticks:  # nobody would wait for what came of it
+            return []
+        decided = self.sender.records(self._runner.decide(event.ts_us, event.venue))
+        in_time = newest_us - event.ts_us <= MOST_BEHIND * self._clock.tick_us and not self._feed.behind
+        return decided if in_time else []
+
+    def _still_s(self, venue: str) -> float:
+        return asyncio.get_running_loop().time() - self._moved_s[venue]
+
+    async def _part(self, wait_s: float) -> tuple[list[Record], list[AnyEvent]]:
+        part = await self._feed.look(wait_s)
+        if self._record is not None:
+            self._record(part.records)
+        return part.records, part.events
+
+    async def _tell(self, events: Sequence[AnyEvent], sent: list[Outgoing]) -> None:
+        """Append what the agents send, and what the monitors find in the events."""
+        if sent:
+            await self.send(sent)
+        self.outcome.events += len(events)
+        alerts = self._watch.observe(events)
+        self.outcome.findings += len(alerts)
+        if alerts:
+            await self._log.append(alerts)
+
+
+def _check(speed: float | None) -> None:
+    if speed is not None and speed <= 0:
+        raise ValueError(f"speed is {speed}: event seconds per wall second are more than 0")
+
+
+def _homes(setup: Sequence[Input]) -> dict[str, int]:
+    """The venues of a setup, each with its partition."""
+    return {each.venue: each.partition for each in setup if isinstance(each, MapVenue)}
+
+
 def _records(sender: Sender, setup: Sequence[Input]) -> list[Outgoing]:
     try:
         return sender.records(setup)
@@ -156,7 +386,10 @@ def _refusals(records: Iterable[Record], events: Iterable[AnyEvent], dead_letter
     for each in records:
         if each.topic == dead_letters:
             why = dict(each.headers).get("reason", b"").decode(errors="replace")
-            kind = msgspec.json.decode(each.value)["type"]  # of our own making, and JSON whatever it says
+            try:
+                kind = str(msgspec.json.decode(each.value)["type"])
+            except (msgspec.DecodeError, KeyError, TypeError):
+                kind = "an input"  # not of our own making
             yield f"the engine does not take {kind} of the setup: {why}"
     for event in events:
         if isinstance(event, ControlRejected):
