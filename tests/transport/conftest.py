@@ -1,13 +1,28 @@
-"""The implementations of the log that the contract is held against."""
+"""The implementations of the log that the contract is held against: embedded, with marks, Kafka on a real broker."""
+
+from collections.abc import AsyncIterator
 
 import pytest
 
+from stream_engine.transport.kafka import KafkaAdmin, KafkaLog, KafkaSettings
 from stream_engine.transport.memory import MemoryLog
 from stream_engine.transport.protocol import Log
 from tests.transport.marked import MarkedLog
+from tests.transport.prefixed import PrefixedLog
+
+TOPICS = ("orders", "market")  # those that the contract speaks of
 
 
-@pytest.fixture(params=["memory", "marked"])
-def log(request: pytest.FixtureRequest) -> Log:
+@pytest.fixture(params=["memory", "marked", "kafka"])
+async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
     """A new log with two partitions."""
-    return {"memory": MemoryLog, "marked": MarkedLog}[request.param](partitions=2)
+    if request.param != "kafka":
+        yield {"memory": MemoryLog, "marked": MarkedLog}[request.param](partitions=2)
+        return
+    settings, prefix = KafkaSettings(request.getfixturevalue("bootstrap")), request.getfixturevalue("prefix")
+    admin = KafkaAdmin(settings)
+    await admin.create([prefix + topic for topic in TOPICS], 2, {})
+    await admin.close()
+    log = PrefixedLog(KafkaLog(settings), prefix)
+    yield log
+    await log.close()

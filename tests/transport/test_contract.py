@@ -16,11 +16,23 @@ def a_record(value: str = "", topic: str = "orders", partition: int = 0, **more:
 
 
 async def everything(log: Log, at: tuple[str, int] = ORDERS) -> list[Record]:
-    return (await log.read({at: 0}, 1_000)).get(at, [])
+    """All that can be read, in as many reads as it takes: each may find less than there is."""
+    records: list[Record] = []
+    position = 0
+    while found := await log.read({at: position}, 1_000):
+        records += found[at]
+        position = records[-1].offset + 1
+    return records
 
 
 async def values(log: Log, at: tuple[str, int] = ORDERS) -> list[str]:
     return [record.value.decode() for record in await everything(log, at)]
+
+
+async def settled(log: Log, *names: str) -> None:
+    """A commit can be read a little later than it returns; at the latest when its writer's name has been taken anew."""
+    for name in names:
+        await log.writer(name)
 
 
 async def test_a_record_comes_back_as_it_was_appended(log: Log) -> None:
@@ -130,6 +142,7 @@ async def test_a_topic_or_partition_that_does_not_exist_is_refused_everywhere(lo
 async def test_a_commit_appends_its_records_and_sets_the_offsets_of_its_group(log: Log) -> None:
     writer = await log.writer("engine-0")
     await writer.commit([a_record("a"), a_record("b", topic="market")], "engine", {OTHER: 7})
+    await settled(log, "engine-0")
     assert (await values(log), await values(log, MARKET)) == (["a"], ["b"])
     assert await log.committed("engine", [ORDERS, OTHER]) == {OTHER: 7}
     assert await log.committed("another", [OTHER]) == {}
@@ -139,6 +152,7 @@ async def test_a_later_commit_moves_only_the_offsets_that_it_names(log: Log) -> 
     writer = await log.writer("engine-0")
     await writer.commit([a_record("a")], "engine", {ORDERS: 1, OTHER: 1})
     await writer.commit([a_record("b")], "engine", {ORDERS: 2})
+    await settled(log, "engine-0")
     assert await log.committed("engine", [ORDERS, OTHER]) == {ORDERS: 2, OTHER: 1}
 
 
@@ -149,6 +163,7 @@ async def test_a_commit_with_one_bad_record_leaves_no_record_and_no_offset(log: 
     records.insert(place, a_record("c", topic="nowhere"))
     with pytest.raises(UnknownPartition):
         await writer.commit(records, "engine", {OTHER: 1})
+    await settled(log, "engine-0")
     assert (await values(log), await values(log, MARKET)) == ([], [])
     assert await log.committed("engine", [OTHER]) == {}
 
@@ -157,6 +172,7 @@ async def test_a_commit_with_an_offset_of_no_partition_leaves_no_record(log: Log
     writer = await log.writer("engine-0")
     with pytest.raises(UnknownPartition):
         await writer.commit([a_record("a")], "engine", {OTHER: 1, ("orders", 2): 1})
+    await settled(log, "engine-0")
     assert await values(log) == []
     assert await log.committed("engine", [OTHER]) == {}
 
@@ -169,6 +185,7 @@ async def test_who_takes_a_writers_name_fences_the_former_holder_for_good(log: L
         with pytest.raises(Fenced):
             await former.commit([a_record("b")], "engine", {OTHER: 2})
     await latter.commit([a_record("c")], "engine", {OTHER: 3})
+    await settled(log, "engine-0")
     assert await values(log) == ["a", "c"]
     assert await log.committed("engine", [OTHER]) == {OTHER: 3}
 
@@ -178,5 +195,6 @@ async def test_writers_of_different_names_do_not_touch_each_other(log: Log) -> N
     await first.commit([a_record("a")], "engine", {ORDERS: 1})
     await second.commit([a_record("b")], "engine", {OTHER: 1})
     await first.commit([a_record("c")], "engine", {ORDERS: 2})
+    await settled(log, "engine-0", "engine-1")
     assert await values(log) == ["a", "b", "c"]
     assert await log.committed("engine", [ORDERS, OTHER]) == {ORDERS: 2, OTHER: 1}

@@ -1,0 +1,798 @@
+"""Kafka: the log on a broker, and what else is asked of one. The only file that names aiokafka.
+
+Read      a Fetch for exactly the partitions and positions that are asked for, committed records only; what came beyond
+          the limit is kept for the next read, a fetch (1 MiB) a partition at most. A position that the broker does not
+          keep is an error, never a new beginning.
+Append    an idempotent producer: a lost answer doubles nothing. Batches of 256 KiB; every one is awaited and counted.
+Commit    one transaction of a producer whose transactional id is the writer's name, bounded by a deadline that is
+          shorter than the transaction's own. Any error in it ends the writer.
+Members   a consumer group for liveness alone: who is alive shares the partitions. What is safe is the fencing.
+
+Four things that a broker and this client do are unsafe, and guarded against:
+A  a record refused inside a transaction does not fail its commit    every batch is awaited and counted before it
+B  after a refusal every later record of that partition is refused   sizes are looked at before; then the writer ends
+C  a zombie with an id of its own commits what is no longer its      the id is the name, partitions are given, not won
+D  a late end of one transaction ends the next one half way          after an end that took more than one try the writer
+                                                                     ends; whoever takes the name anew has a new epoch
+
+Holds     nothing waits for ever: a broker that is silent for DEADLINE_S is unreachable, and the error says why.
+"""
+
+import asyncio
+import logging
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from itertools import islice
+from ssl import SSLContext
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import errors as kafka_errors
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaError
+from aiokafka.helpers import create_ssl_context
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.protocol.commit import OffsetFetchRequest
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.offset import OffsetRequest
+from aiokafka.record.memory_records import MemoryRecords
+from msgspec import Struct
+
+from stream_engine.transport.protocol import (
+    Fenced,
+    LogError,
+    Outgoing,
+    OutOfRange,
+    Positions,
+    Record,
+    TooLarge,
+    UnknownPartition,
+    Unreachable,
+)
+from stream_engine.transport.protocol import TopicPartition as At
+
+BATCH_BYTES = 256 * 1024
+# A broker takes batches of 1,048,588 bytes unless it is told otherwise; one record of this size and its batch fit.
+MAX_RECORD_BYTES = 1_000_000
+PARTITION_FETCH_BYTES = 1024 * 1024
+FETCH_BYTES = 16 * 1024 * 1024
+# A read that asks for other partitions waits behind the one before it at the broker: no longer than this.
+POLL_MS = 250
+REQUEST_TIMEOUT_S = 8.0
+DEADLINE_S = 12.0
+TRANSACTION_TIMEOUT_S = 15.0
+RETRY_S = 0.1
+PROBE_S = 3.0
+SESSION_TIMEOUT_MS = 6_000
+HEARTBEAT_MS = 500
+CLOSES_WITHIN_S = 3.0
+# Whoever bends a record on its way is asked again so often.
+FETCHES_OF_A_CORRUPT_BATCH = 3
+
+_COMMITTED_ONLY = 1
+_EARLIEST, _LATEST = -2, -1
+_FOR_EVER_MS = 2**31 - 1
+
+_CLIENT_OPTIONS = (
+    "client_id",
+    "security_protocol",
+    "sasl_mechanism",
+    "sasl_plain_username",
+    "sasl_plain_password",
+    "sasl_kerberos_service_name",
+    "sasl_kerberos_domain_name",
+)
+_SSL_OPTIONS = {
+    "ssl_cafile": "cafile",
+    "ssl_certfile": "certfile",
+    "ssl_keyfile": "keyfile",
+    "ssl_password": "password",
+}
+
+_MOVED = (
+    kafka_errors.NotLeaderForPartitionError,
+    kafka_errors.LeaderNotAvailableError,
+    kafka_errors.UnknownTopicOrPartitionError,
+    kafka_errors.ReplicaNotAvailableError,
+)
+_FORBIDDEN = (
+    kafka_errors.TopicAuthorizationFailedError,
+    kafka_errors.GroupAuthorizationFailedError,
+    kafka_errors.ClusterAuthorizationFailedError,
+    kafka_errors.TransactionalIdAuthorizationFailed,
+)
+_FENCED = (kafka_errors.ProducerFenced, kafka_errors.InvalidProducerEpoch, kafka_errors.InvalidProducerIdMapping)
+_TOO_LARGE = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)
+
+Answer = TypeVar("Answer")
+
+# It logs several lines for each retry; what matters of them is in our errors.
+if logging.getLogger("aiokafka").level == logging.NOTSET:
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+class KafkaSettings(Struct, frozen=True):
+    """Where Kafka is, and how it is spoken to: options under their names in aiokafka, such as security_protocol."""
+
+    bootstrap: str
+    options: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        for name in self.options:
+            if name not in _CLIENT_OPTIONS and name not in _SSL_OPTIONS:
+                known = ", ".join(sorted((*_CLIENT_OPTIONS, *_SSL_OPTIONS)))
+                raise LogError(f"{name} is no option of the Kafka client; there are {known}.")
+
+    def __repr__(self) -> str:
+        return f"KafkaSettings({self.bootstrap!r}, {sorted(self.options)})"  # a password stays out of every trace
+
+    def for_client(self) -> dict[str, Any]:
+        """The arguments of every client of aiokafka."""
+        arguments: dict[str, Any] = {name: self.options[name] for name in _CLIENT_OPTIONS if name in self.options}
+        if "SSL" in arguments.get("security_protocol", "").split("_"):
+            arguments["ssl_context"] = self._ssl_context()
+        return arguments | {
+            "bootstrap_servers": self.bootstrap.split(","),
+            "request_timeout_ms": int(REQUEST_TIMEOUT_S * 1000),
+        }
+
+    def _ssl_context(self) -> SSLContext:
+        files = {argument: self.options[name] for name, argument in _SSL_OPTIONS.items() if name in self.options}
+        try:
+            context: SSLContext = create_ssl_context(**files)
+            return context
+        except OSError as error:
+            raise LogError(f"{', '.join(sorted(files.values()))}: {error.strerror or error}") from error
+
+
+class KafkaLog:
+    """The log on Kafka. One for each engine or reader: it has its own connections."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._line = _Line(settings)
+        self._ahead: dict[At, _Ahead] = {}
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+
+    async def append(self, records: Sequence[Outgoing]) -> None:
+        """Append records; after an error some of them may be there."""
+        if not records:
+            return
+        await self._line.refuse_unknown({(record.topic, record.partition) for record in records})
+        async with self._starting:
+            if self._producer is None:
+                self._producer = await _started_producer(self._settings)
+        producer = self._producer
+        batches = _batches(producer, records)
+        try:
+            async with _within(DEADLINE_S, self._settings, "an append"):
+                await _send(producer, batches)
+        except BaseException:
+            if self._producer is producer:
+                self._producer = None  # it would go on trying to send what is given up here
+            await _drop(producer)
+            raise
+
+    async def writer(self, name: str) -> "KafkaWriter":
+        """Take the name: a new epoch of its transactional id, once what the former holder committed is complete."""
+        producer = await _started_producer(
+            self._settings, transactional_id=name, transaction_timeout_ms=int(TRANSACTION_TIMEOUT_S * 1000)
+        )
+        return KafkaWriter(name, self._settings, self._line, producer)
+
+    async def read(self, positions: Positions, limit: int, wait_s: float = 0.0) -> dict[At, list[Record]]:
+        """At most `limit` committed records of each partition from its position on; waits `wait_s` for a first one."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + wait_s
+        bent = 0
+        while True:
+            try:
+                found, empty = self._take(positions, limit)
+                if not empty:
+                    return found
+                left_ms = 0 if found else max(0, int((until - clock()) * 1000))
+                await self._line.ask(partial(self._fetch, empty, min(left_ms, POLL_MS)))
+                more, _ = self._take({at: positions[at] for at in empty}, limit)
+            except kafka_errors.CorruptRecordException as error:
+                bent += 1
+                if bent == FETCHES_OF_A_CORRUPT_BATCH:
+                    raise LogError(f"what comes from Kafka at {self._settings.bootstrap} is bent: {error}") from error
+                continue
+            if found or more or clock() >= until:
+                return found | more
+
+    def _take(self, positions: Positions, limit: int) -> tuple[dict[At, list[Record]], list[At]]:
+        """What is here already, and the partitions of which nothing is."""
+        found, empty = {}, []
+        for at, position in positions.items():
+            ahead = self._ahead.get(at)
+            if ahead is None or not ahead.start <= position <= ahead.fetch_at:
+                ahead = self._ahead[at] = _Ahead(at, position)
+            try:
+                records = ahead.take(position, limit)
+            except kafka_errors.CorruptRecordException:
+                del self._ahead[at]
+                raise
+            if records:
+                found[at] = records
+            else:
+                empty.append(at)
+        return found, empty
+
+    async def _fetch(self, empty: Sequence[At], wait_ms: int, client: AIOKafkaClient) -> None:
+        by_node: dict[int, dict[At, int]] = defaultdict(dict)
+        for at in empty:
+            by_node[await self._line.leader(client, at)][at] = self._ahead[at].fetch_at
+        if len(by_node) > 1:
+            wait_ms = min(wait_ms, POLL_MS // 10)  # who has nothing holds up who has
+        await asyncio.gather(*(self._fetch_from(client, node, wanted, wait_ms) for node, wanted in by_node.items()))
+
+    async def _fetch_from(self, client: AIOKafkaClient, node: int, wanted: dict[At, int], wait_ms: int) -> None:
+        topics: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+        for (topic, partition), offset in wanted.items():
+            topics[topic].append((partition, offset, PARTITION_FETCH_BYTES))
+        request = FetchRequest(wait_ms, 1, FETCH_BYTES, _COMMITTED_ONLY, list(topics.items()), rack_id="")
+        response = await client.send(node, request)
+        for topic, partitions in response.topics:
+            for partition, code, _, *more in partitions:
+                at = (topic, partition)
+                error = kafka_errors.for_code(code)
+                if error is kafka_errors.OffsetOutOfRangeError:
+                    await self._out_of_range(at, wanted[at])
+                if error is not kafka_errors.NoError:
+                    raise error(f"{topic}-{partition}")
+                ahead = self._ahead.get(at)
+                if ahead is not None and ahead.fetch_at == wanted[at]:
+                    ahead.load(more[-1], more[-2] if response.API_VERSION < 11 else more[-3])
+
+    async def _out_of_range(self, at: At, position: int) -> None:
+        del self._ahead[at]
+        first, end = (await self.starts([at]))[at], (await self.ends([at]))[at]
+        if not first <= position <= end:
+            raise OutOfRange(f"{at}: position {position} is not between {first} and {end}")
+
+    async def committed(self, group: str, partitions: Iterable[At]) -> dict[At, int]:
+        """The group's offsets, of those partitions that have one."""
+        partitions = list(partitions)
+        return await self._line.ask(lambda client: self._line.committed(client, group, partitions))
+
+    async def starts(self, partitions: Iterable[At]) -> dict[At, int]:
+        """The offset before which each partition keeps nothing."""
+        return await self._line.offsets(partitions, _EARLIEST)
+
+    async def ends(self, partitions: Iterable[At]) -> dict[At, int]:
+        """The offset behind the last record of each partition whose transaction has ended, or a later one."""
+        return await self._line.offsets(partitions, _LATEST)
+
+    async def close(self) -> None:
+        """Close its connections; what is being appended is given up."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _drop(producer)
+        await self._line.close()
+
+
+class KafkaWriter:
+    """Writes under a name: the holder of the newest epoch of a transactional id."""
+
+    def __init__(self, name: str, settings: KafkaSettings, line: "_Line", producer: AIOKafkaProducer) -> None:
+        self.name = name
+        self._settings = settings
+        self._line = line
+        self._producer = producer
+        self._tries = _count_tries_to_end(producer)
+        self._ended: LogError | None = None
+
+    async def commit(self, records: Sequence[Outgoing], group: str, offsets: Positions) -> None:
+        """Append the records and set the group's offsets, all or nothing."""
+        if self._ended is not None:
+            raise self._ended
+        await self._line.refuse_unknown({(record.topic, record.partition) for record in records} | set(offsets))
+        if not records and not offsets:
+            return
+        batches = _batches(self._producer, records)
+        self._tries.clear()
+        try:
+            async with _within(DEADLINE_S, self._settings, f"a commit of {self.name}"):
+                await self._transaction(batches, group, offsets)
+        except BaseException as error:
+            self._ended = error if isinstance(error, LogError) else Unreachable(f"{self.name}: a commit was broken off")
+            await _drop(self._producer)
+            raise
+        if len(self._tries) > 1:  # D
+            self._ended = Unreachable(
+                f"{self.name}: the end of a transaction needed {len(self._tries)} tries, and a late one of them could"
+                " end the next; take the name anew"
+            )
+            await _drop(self._producer)
+
+    async def _transaction(self, batches: dict[At, list[BatchBuilder]], group: str, offsets: Positions) -> None:
+        producer = self._producer
+        await producer.begin_transaction()
+        if offsets:
+            named = {TopicPartition(*at): offset for at, offset in offsets.items()}
+            async with asyncio.TaskGroup() as both:
+                both.create_task(_send(producer, batches))
+                both.create_task(producer.send_offsets_to_transaction(named, group))
+        else:
+            await _send(producer, batches)
+        await producer.commit_transaction()
+
+    async def close(self) -> None:
+        """Close its connections. The name stays with it until somebody else takes it."""
+        if self._ended is None:
+            self._ended = LogError(f"{self.name}: this writer is closed")
+            await _drop(self._producer)
+
+
+class KafkaMembers:
+    """Membership of a consumer group: its members share the partitions of a topic. They read nothing."""
+
+    def __init__(self, settings: KafkaSettings, group: str, topic: str) -> None:
+        self._settings = settings
+        self._group = group
+        self._topic = topic
+        self._consumer: AIOKafkaConsumer | None = None
+        self._outcome = _Outcome()
+
+    async def start(self) -> None:
+        """Join; returns with the first assignment made."""
+        # The assignor remembers what its member had in its class: each member has a class of its own.
+        assignor = type("Sticky", (StickyPartitionAssignor,), {})
+        self._consumer = AIOKafkaConsumer(
+            group_id=self._group,
+            session_timeout_ms=SESSION_TIMEOUT_MS,
+            heartbeat_interval_ms=HEARTBEAT_MS,
+            rebalance_timeout_ms=SESSION_TIMEOUT_MS,
+            max_poll_interval_ms=_FOR_EVER_MS,
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+            partition_assignment_strategy=(assignor,),
+            **self._settings.for_client(),
+        )
+        self._outcome.pause = self._consumer.pause
+        self._consumer.subscribe([self._topic], listener=self._outcome)
+        try:
+            async with _within(DEADLINE_S, self._settings, f"joining {self._group}"):
+                await self._consumer.start()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def changed(self) -> frozenset[int]:
+        """Wait for the next assignment: the partitions that are now this member's, kept ones among them."""
+        assert self._consumer is not None, "start it first"
+        assigned = asyncio.ensure_future(self._outcome.assigned.wait())
+        try:
+            while not assigned.done():
+                # It finds nothing, since all is paused; but what ends the membership is raised here alone.
+                poll = asyncio.ensure_future(self._consumer.getmany(timeout_ms=60_000))
+                try:
+                    await asyncio.wait({assigned, poll}, return_when=asyncio.FIRST_COMPLETED)
+                    if poll.done():
+                        poll.result()
+                except KafkaError as error:
+                    raise _translated(error, self._settings) from error
+                finally:
+                    poll.cancel()
+        finally:
+            assigned.cancel()
+        self._outcome.assigned.clear()
+        return self._outcome.partitions
+
+    async def close(self) -> None:
+        """Leave the group at once: the others need not wait for the session to end."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is None:
+            return
+        with suppress(TimeoutError, KafkaError):
+            async with asyncio.timeout(CLOSES_WITHIN_S):
+                await consumer.stop()
+
+
+class KafkaAdmin:
+    """What an operator asks of a broker."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._admin: AIOKafkaAdminClient | None = None
+
+    async def partitions(self, names: Iterable[str]) -> dict[str, int]:
+        """How many partitions each topic has, of those that exist."""
+        names = list(names)
+        if not names:
+            return {}
+        described = await self._ask("its topics", lambda admin: admin.describe_topics(names))
+        return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
+
+    async def create(self, names: Iterable[str], partitions: int, configs: Mapping[str, Mapping[str, str]]) -> None:
+        """Create topics that do not exist, each with its settings; they can be used when this returns."""
+        topics = [
+            # -1: as many replicas as the broker makes of any topic; it is taken only with an empty assignment.
+            NewTopic(name, partitions, -1, replica_assignments={}, topic_configs=dict(configs.get(name, {})))
+            for name in names
+        ]
+        if not topics:
+            return
+        response = await self._ask("new topics", lambda admin: admin.create_topics(topics))
+        for name, code, *said in response.topic_errors:
+            if code:
+                raise LogError(f"{name} was not created: {said[0] or kafka_errors.for_code(code).description}")
+        await self._settled({topic.name: partitions for topic in topics})
+
+    async def configs(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        """The settings of each topic, of those that exist."""
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+        if not asked:
+            return {}
+        responses = await self._ask("settings of topics", lambda admin: admin.describe_configs(asked))
+        found = {}
+        for response in responses:
+            for code, _, _, name, entries in response.resources:
+                if not code:
+                    found[name] = {key: value for key, value, *_ in entries if value is not None}
+        return found
+
+    async def delete(self, names: Iterable[str]) -> None:
+        """Delete topics; they are gone when this returns. Those that do not exist are left at that."""
+        names = list(names)
+        if not names:
+            return
+        response = await self._ask("the deletion of topics", lambda admin: admin.delete_topics(names))
+        for name, code in response.topic_error_codes:
+            if code and kafka_errors.for_code(code) is not kafka_errors.UnknownTopicOrPartitionError:
+                raise LogError(f"{name} was not deleted: {kafka_errors.for_code(code).description}")
+        await self._settled(dict.fromkeys(names, 0))
+
+    async def trim(self, before: Positions) -> None:
+        """Let go of the records before these positions; those stay whose segment is being written to, unseen."""
+        to_delete = {TopicPartition(*at): RecordsToDelete(position) for at, position in before.items()}
+        if to_delete:
+            await self._ask("the deletion of records", lambda admin: admin.delete_records(to_delete))
+
+    async def broker(self) -> str:
+        """The address of a broker that answers."""
+        cluster = await self._ask("what it is", lambda admin: admin.describe_cluster())
+        first = min(cluster["brokers"], key=lambda broker: broker["node_id"])
+        return f"{first['host']}:{first['port']}"
+
+    async def close(self) -> None:
+        """Close its connections."""
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            await admin.close()
+
+    async def _settled(self, expected: Mapping[str, int]) -> None:
+        """A broker answers before it knows itself what it has done."""
+        async with _within(DEADLINE_S, self._settings, "topics to be as asked"):
+            while (await self.partitions(expected)) != {name: count for name, count in expected.items() if count}:
+                await asyncio.sleep(RETRY_S / 4)
+
+    async def _ask(self, what: str, ask: Callable[[AIOKafkaAdminClient], Awaitable[Answer]]) -> Answer:
+        async with _within(DEADLINE_S, self._settings, what):
+            if self._admin is None:
+                self._admin = AIOKafkaAdminClient(**self._settings.for_client())
+                try:
+                    await self._admin.start()
+                except BaseException:
+                    await self.close()
+                    raise
+            return await ask(self._admin)
+
+
+class _Line:
+    """A client of the broker: asks, and asks again, until the deadline."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._client: AIOKafkaClient | None = None
+        self._starting = asyncio.Lock()
+        self._coordinators: dict[str, int] = {}
+
+    async def ask(self, ask: Callable[[AIOKafkaClient], Awaitable[Answer]]) -> Answer:
+        """What `ask` answers, once what can pass has passed."""
+        async with _within(DEADLINE_S, self._settings, "a request"):
+            client = await self._started()
+            while True:
+                try:
+                    return await ask(client)
+                except KafkaError as error:
+                    if not error.retriable and not isinstance(error, _MOVED):
+                        raise
+                await client.force_metadata_update()
+                await asyncio.sleep(RETRY_S)
+
+    async def refuse_unknown(self, partitions: Iterable[At]) -> None:
+        """Raises UnknownPartition where one does not exist."""
+        client = self._client
+        if client is None or any(client.cluster.leader_for_partition(TopicPartition(*at)) is None for at in partitions):
+            await self.ask(lambda client: asyncio.gather(*(self.leader(client, at) for at in partitions)))
+
+    async def leader(self, client: AIOKafkaClient, at: At) -> int:
+        """The broker that has the partition; UnknownPartition if none ever will."""
+        named = TopicPartition(*at)
+        # Metadata may be under way that was asked for before the topic was: the second answer is the one that counts.
+        for _ in range(2):
+            node: int | None = client.cluster.leader_for_partition(named)
+            if node is not None:
+                break
+            client.add_topic(named.topic)
+            if not await client.force_metadata_update():
+                raise kafka_errors.KafkaConnectionError("no broker answers")
+        else:
+            node = client.cluster.leader_for_partition(named)
+        if node is None:
+            if named.topic in client.cluster.unauthorized_topics:
+                raise kafka_errors.TopicAuthorizationFailedError(named.topic)
+            raise UnknownPartition(f"no such topic and partition: {at}")
+        if node == -1:
+            raise kafka_errors.LeaderNotAvailableError(f"{at}")
+        return node
+
+    async def offsets(self, partitions: Iterable[At], which: int) -> dict[At, int]:
+        """The first or the last offset of each partition."""
+        partitions = list(partitions)
+        return await self.ask(lambda client: self._offsets(client, partitions, which))
+
+    async def _offsets(self, client: AIOKafkaClient, partitions: Sequence[At], which: int) -> dict[At, int]:
+        by_node: dict[int, dict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
+        for at in partitions:
+            by_node[await self.leader(client, at)][at[0]].append((at[1], which))
+        found = {}
+        for node, topics in by_node.items():
+            request = OffsetRequest(-1, _COMMITTED_ONLY, list(topics.items()))
+            # Fetches wait at the broker, and what comes behind them on their connection with them: not this.
+            response = await client.send(node, request, group=ConnectionGroup.COORDINATION)
+            for topic, answers in response.topics:
+                for partition, code, _, offset in answers:
+                    if code:
+                        raise kafka_errors.for_code(code)(f"{topic}-{partition}")
+                    found[topic, partition] = offset
+        return found
+
+    async def committed(self, client: AIOKafkaClient, group: str, partitions: Sequence[At]) -> dict[At, int]:
+        """The group's offsets, of those partitions that have one."""
+        if group not in self._coordinators:
+            self._coordinators[group] = await client.coordinator_lookup(CoordinationType.GROUP, group)
+        topics: dict[str, list[int]] = defaultdict(list)
+        for topic, partition in partitions:
+            topics[topic].append(partition)
+        request = OffsetFetchRequest(group, list(topics.items()))
+        try:
+            response = await client.send(self._coordinators[group], request, group=ConnectionGroup.COORDINATION)
+            codes = [response.error_code, *(answer[3] for _, answers in response.topics for answer in answers)]
+            for code in codes:
+                if code:
+                    raise kafka_errors.for_code(code)(group)
+        except KafkaError:
+            del self._coordinators[group]
+            raise
+        return {
+            (topic, partition): offset
+            for topic, answers in response.topics
+            for partition, offset, *_ in answers
+            if offset >= 0
+        }
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _started(self) -> AIOKafkaClient:
+        async with self._starting:
+            if self._client is None:
+                client = AIOKafkaClient(**self._settings.for_client())
+                try:
+                    await client.bootstrap()
+                except BaseException:
+                    await client.close()
+                    raise
+                self._client = client
+            return self._client
+
+
+class _Ahead:
+    """What was fetched of a partition: all that there is from `start` on and before `fetch_at`."""
+
+    def __init__(self, at: At, position: int) -> None:
+        self.start = position
+        self._at = TopicPartition(*at)
+        self._decoded: list[Record] = []
+        self._rest: _Committed | None = None
+        self._fetch_at = position
+
+    @property
+    def fetch_at(self) -> int:
+        """Where the next fetch begins: behind the marks that follow the last record, too."""
+        return self._fetch_at if self._rest is None else self._rest.next_fetch_offset
+
+    def load(self, fetched: bytes, aborted: Sequence[tuple[int, int]] | None) -> None:
+        """Take what the broker has answered to a fetch at `fetch_at`."""
+        self._rest = _Committed(
+            self._at, MemoryRecords(fetched), aborted, self.fetch_at, None, None, True, _COMMITTED_ONLY
+        )
+
+    def take(self, position: int, limit: int) -> list[Record]:
+        """The records from the position on, `limit` at most; they stay until a later position is asked for."""
+        decoded = self._decoded
+        if decoded:
+            del decoded[: bisect_left(decoded, position, key=_offset)]
+        self.start = position
+        wanted = limit - len(decoded)
+        if self._rest is not None and wanted > 0:
+            decoded.extend(islice(self._rest, wanted))
+            if len(decoded) < limit:
+                self._fetch_at, self._rest = self._rest.next_fetch_offset, None
+        return decoded[:limit]
+
+
+def _offset(record: Record) -> int:
+    return record.offset
+
+
+class _Committed(PartitionRecords):  # type: ignore[misc]
+    """The records of a fetch without the aborted ones, checked by their checksums, as records of ours."""
+
+    def _consumer_record(self, tp: TopicPartition, record: Any) -> Record:
+        return Record(
+            tp.topic,
+            tp.partition,
+            record.offset,
+            record.timestamp * 1000,
+            record.key or b"",
+            record.value or b"",
+            tuple(record.headers),
+        )
+
+
+class _Outcome(ConsumerRebalanceListener):  # type: ignore[misc]
+    """What a rebalance came to. Exceptions in a listener go nowhere, so there is little in it."""
+
+    def __init__(self) -> None:
+        self.assigned = asyncio.Event()
+        self.partitions: frozenset[int] = frozenset()
+        self.pause: Callable[..., None] = print
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Every rebalance begins by taking all; only what it comes to counts."""
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self.partitions = frozenset(at.partition for at in assigned)
+        self.assigned.set()
+        self.pause(*assigned)
+
+
+async def _started_producer(settings: KafkaSettings, **more: Any) -> AIOKafkaProducer:
+    producer = AIOKafkaProducer(
+        acks="all", enable_idempotence=True, max_batch_size=BATCH_BYTES, **more, **settings.for_client()
+    )
+    try:
+        async with _within(DEADLINE_S, settings, "the start of a producer"):
+            await producer.start()
+    except BaseException:
+        await _drop(producer)
+        raise
+    return producer
+
+
+def _batches(producer: AIOKafkaProducer, records: Sequence[Outgoing]) -> dict[At, list[BatchBuilder]]:
+    """The records of each partition in batches; TooLarge where one of them would be refused (B)."""
+    batches: dict[At, list[BatchBuilder]] = {}
+    for record in records:
+        at = (record.topic, record.partition)
+        if (of_partition := batches.get(at)) is None:
+            of_partition = batches[at] = [producer.create_batch()]
+        ms, headers = record.timestamp_us // 1000, list(record.headers)
+        added = of_partition[-1].append(timestamp=ms, key=record.key, value=record.value, headers=headers)
+        if added is None:
+            of_partition.append(producer.create_batch())
+            added = of_partition[-1].append(timestamp=ms, key=record.key, value=record.value, headers=headers)
+        if added.size > MAX_RECORD_BYTES:
+            raise TooLarge(f"{at}: a record of {added.size} bytes; {MAX_RECORD_BYTES} is the most that is sent")
+    return batches
+
+
+async def _send(producer: AIOKafkaProducer, batches: dict[At, list[BatchBuilder]]) -> None:
+    """Send the batches, those of one partition in their order; every one is acknowledged when this returns (A)."""
+    sent = await asyncio.gather(*(_send_in_order(producer, at, ordered) for at, ordered in batches.items()))
+    acknowledged = await asyncio.gather(*(future for futures in sent for future in futures))
+    assert len(acknowledged) == sum(map(len, batches.values())), "a batch was sent and not acknowledged"
+
+
+async def _send_in_order(
+    producer: AIOKafkaProducer, at: At, batches: Sequence[BatchBuilder]
+) -> list[asyncio.Future[Any]]:
+    topic, partition = at
+    return [await producer.send_batch(batch, topic, partition=partition) for batch in batches]
+
+
+def _count_tries_to_end(producer: AIOKafkaProducer) -> list[int]:
+    """A list that has an entry for each try to end the transaction: what guard D needs and nobody is told otherwise."""
+    sender = producer._sender
+    end, tries = sender._do_txn_commit, []
+
+    async def counted(result: int) -> None:
+        tries.append(result)
+        await end(result)
+
+    sender._do_txn_commit = counted
+    return tries
+
+
+async def _drop(producer: AIOKafkaProducer) -> None:
+    """Close a producer without sending what it still has, and without waiting for a broker that is silent."""
+    producer._closed = True
+    task = producer._sender.sender_task
+    until = asyncio.get_running_loop().time() + CLOSES_WITHIN_S
+    await producer.client.close()
+    while task is not None and not task.done() and asyncio.get_running_loop().time() < until:
+        task.cancel()
+        if (metadata := producer.client._md_update_fut) is not None and not metadata.done():
+            metadata.set_result(False)  # nobody is left who would bring them
+        await asyncio.wait([task], timeout=RETRY_S)
+    await producer.client.close()
+
+
+@asynccontextmanager
+async def _within(seconds: float, settings: KafkaSettings, what: str) -> AsyncIterator[None]:
+    """Bounds what is asked of a broker, and says errors in our words."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise await _silence(settings, f"did not answer {what} within {seconds:g} s") from error
+    except BaseExceptionGroup as errors:
+        raise await _said(errors.exceptions[0], settings) from errors
+    except (KafkaError, AssertionError) as error:
+        raise await _said(error, settings) from error
+
+
+async def _said(error: BaseException, settings: KafkaSettings) -> BaseException:
+    if isinstance(error, kafka_errors.KafkaConnectionError | kafka_errors.KafkaTimeoutError):
+        return await _silence(settings, "broke off")
+    return _translated(error, settings)
+
+
+def _translated(error: BaseException, settings: KafkaSettings) -> BaseException:
+    """The error in our words; what is none of Kafka's stays as it is."""
+    if isinstance(error, _FENCED):
+        return Fenced(f"another writer has taken the name, or the transaction took too long: {error}")
+    if isinstance(error, _TOO_LARGE):
+        return TooLarge(f"Kafka at {settings.bootstrap} refused a record: {error}")
+    if isinstance(error, _FORBIDDEN):
+        return Unreachable(f"Kafka at {settings.bootstrap} does not allow it: {error}")
+    if isinstance(error, AssertionError) and "Invalid state transition" in str(error):
+        return Fenced(f"the producer has ended: {error}")
+    if isinstance(error, KafkaError):
+        return Unreachable(f"Kafka at {settings.bootstrap}: {error or type(error).__name__}")
+    return error
+
+
+async def _silence(settings: KafkaSettings, otherwise: str) -> Unreachable:
+    """Why nobody answers: what a new connection meets says more than what the client kept."""
+    reason = ""
+    for host, port, _ in collect_hosts(settings.bootstrap.split(",")):
+        try:
+            async with asyncio.timeout(PROBE_S):
+                arguments = settings.for_client()
+                del arguments["bootstrap_servers"]
+                connection = await create_conn(host, port, **arguments)
+                await connection.close()
+            return Unreachable(f"Kafka at {settings.bootstrap} {otherwise}.")
+        except TimeoutError:
+            reason = reason or "it takes connections and does not answer"
+        except OSError as error:
+            reason = reason or (error.strerror or str(error)).lower()
+        except KafkaError as error:
+            reason = reason or str(error)
+    return Unreachable(f"Cannot reach Kafka at {settings.bootstrap} ({reason}).")
