@@ -10,7 +10,7 @@ Holds     the hash of the event log is what `sha256sum <the event files by name,
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -26,15 +26,20 @@ _json = msgspec.json.Decoder(msgspec.Raw)
 class Recorder:
     """Writes records to the files of a run; what was written is kept, however the run ends."""
 
-    def __init__(self, directory: Path, partitions: int = 1, prefix: str = "") -> None:
+    def __init__(
+        self, directory: Path, partitions: int = 1, prefix: str = "", topics: Sequence[Topic] = tuple(Topic)
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._tapes: dict[TopicPartition, _Tape] = {
             (prefix + topic.value, number): _Tape(directory / _file_name(topic, number, partitions))
-            for topic in Topic
+            for topic in topics
             for number in range(partitions)
         }
         self._event_log = [
-            self._tapes[prefix + topic.value, number] for topic in OUTPUT for number in range(partitions)
+            self._tapes[prefix + topic.value, number]
+            for topic in OUTPUT
+            if topic in topics
+            for number in range(partitions)
         ]
         self._dead_letters = prefix + Topic.DEADLETTERS.value
 
@@ -50,9 +55,8 @@ class Recorder:
             self._tapes[at].write(values)
 
     def event_log_sha256(self) -> str:
-        """The hash of everything that the engines have published so far."""
-        listed = "".join(f"{tape.sha256.hexdigest()}  {tape.path.name}\n" for tape in self._event_log)
-        return hashlib.sha256(listed.encode()).hexdigest()
+        """The hash of everything that the engines have published so far, as far as it is recorded."""
+        return listed_sha256((tape.path.name, tape.sha256.hexdigest()) for tape in self._event_log)
 
     def close(self) -> None:
         """Close the files."""
@@ -66,6 +70,11 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def listed_sha256(files: Iterable[tuple[str, str]]) -> str:
+    """The hash of files given by name and SHA-256, as `sha256sum` lists them."""
+    return hashlib.sha256("".join(f"{sha256}  {name}\n" for name, sha256 in files).encode()).hexdigest()
 
 
 class _Tape:

@@ -38,6 +38,10 @@ VERBS = {
             "jq -c '.runs[][2][]' storm/journal.jsonl | liqstorm apply > events.jsonl",
         ),
     ),
+    "replay": Verb(
+        "Send the inputs of a recording once more, embedded or into Kafka; or verify every event of it.",
+        ("liqstorm replay storm --verify", "liqstorm replay storm --speed 10 --from 20:45 --bootstrap localhost:9092"),
+    ),
     "scenario": Verb(
         "List, show and check scenarios.",
         ("liqstorm scenario list", "liqstorm scenario show oct10"),
