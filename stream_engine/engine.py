@@ -36,8 +36,6 @@ RECORDS_PER_CYCLE = 50_000
 JOURNALS_PER_CYCLE = 16
 # A stamp far in the future must not hold up its topic for as long as others stay full: after so many reads it goes.
 PATIENCE = 64
-# What a topic is known to hold is waited for so long, so that no other topic passes it meanwhile.
-_FETCHED_WITHIN_S = 0.25
 # The last records of a journal may be seen a moment after they were committed.
 _SEEN_AFTER_S = 0.05
 _SEEN_TRIES = 40
@@ -216,10 +214,10 @@ class Engine:
             wait_s = 0.0
         ends = await self._log.ends([lane.at for lane in empty])
         found = await self._log.read({lane.at: lane.next for lane in empty}, limit, wait_s)
-        # A broker may give what is there of one topic first. No other topic may pass what is known to be there.
+        # A broker may give less than there is, but no other topic may pass what is known to be there.
         for lane in empty:
             if lane.at not in found and lane.next < ends[lane.at] != lane.hollow:
-                found |= await self._log.read({lane.at: lane.next}, limit, _FETCHED_WITHIN_S)
+                found |= await self._log.read({lane.at: lane.next}, limit)
                 if lane.at not in found:
                     lane.hollow = ends[lane.at]
         for lane in self._lanes:
