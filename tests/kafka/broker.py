@@ -20,6 +20,10 @@ JARS = Path(__file__).resolve().parents[2] / "build" / "kafka"
 STARTS_WITHIN_S = 60.0
 CLUSTER_ID = "bGlxc3Rvcm0tdGVzdC0wMA"
 
+# Starts in two seconds and needs little; a benchmark wants a broker that has been compiled and has room.
+FOR_TESTS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+FOR_BENCHMARKS = ("-Xms2g", "-Xmx2g", "-XX:+UseG1GC")
+
 PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -65,9 +69,17 @@ class Broker:
     """One broker. `start`, `kill` (as by kill -9), `stop`, `pause` and `resume`; its data outlives all but `close`.
 
     protocol, more   the listener's security protocol, and further lines of its properties.
+    jvm              how Java is told to run.
     """
 
-    def __init__(self, port: int | None = None, protocol: str = "PLAINTEXT", more: str = "") -> None:
+    def __init__(
+        self,
+        port: int | None = None,
+        protocol: str = "PLAINTEXT",
+        more: str = "",
+        jvm: tuple[str, ...] = FOR_TESTS,
+    ) -> None:
+        self._jvm = jvm
         self.port = port or free_port()
         self._controller = free_port()
         self._directory = Path(tempfile.mkdtemp(prefix="liqstorm-broker-"))
@@ -150,7 +162,7 @@ class Broker:
     def _java(self, *arguments: str) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{JARS}/*", *arguments],
+                ["java", *self._jvm, "-cp", f"{JARS}/*", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
