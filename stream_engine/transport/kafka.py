@@ -44,6 +44,7 @@ from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import OffsetAndMetadata
 from msgspec import Struct
 
 from stream_engine.transport.protocol import (
@@ -319,10 +320,12 @@ class KafkaWriter:
         producer = self._producer
         await producer.begin_transaction()
         if offsets:
-            named = {TopicPartition(*at): offset for at, offset in offsets.items()}
-            async with asyncio.TaskGroup() as both:
-                both.create_task(_send(producer, batches))
-                both.create_task(producer.send_offsets_to_transaction(named, group))
+            # Begun here and not by send_offsets_to_transaction: what it comes to is awaited after the records.
+            named = {TopicPartition(*at): OffsetAndMetadata(offset, "") for at, offset in offsets.items()}
+            offsets_set = producer._txn_manager.add_offsets_to_txn(named, group)
+            offsets_set.add_done_callback(_heard)
+            await _send(producer, batches)
+            await asyncio.shield(offsets_set)
         else:
             await _send(producer, batches)
         await producer.commit_transaction()
@@ -342,7 +345,7 @@ class KafkaMembers:
         self._group = group
         self._topic = topic
         self._consumer: AIOKafkaConsumer | None = None
-        self._outcome = _Outcome()
+        self._outcome: _Outcome | None = None
 
     async def start(self) -> None:
         """Join; returns with the first assignment made."""
@@ -359,7 +362,7 @@ class KafkaMembers:
             partition_assignment_strategy=(assignor,),
             **self._settings.for_client(),
         )
-        self._outcome.pause = self._consumer.pause
+        self._outcome = _Outcome(self._consumer)
         self._consumer.subscribe([self._topic], listener=self._outcome)
         try:
             async with _within(DEADLINE_S, self._settings, f"joining {self._group}"):
@@ -370,7 +373,7 @@ class KafkaMembers:
 
     async def changed(self) -> frozenset[int]:
         """Wait for the next assignment: the partitions that are now this member's, kept ones among them."""
-        assert self._consumer is not None, "start it first"
+        assert self._consumer is not None and self._outcome is not None, "start it first"
         assigned = asyncio.ensure_future(self._outcome.assigned.wait())
         try:
             while not assigned.done():
@@ -658,10 +661,10 @@ class _Committed(PartitionRecords):  # type: ignore[misc]
 class _Outcome(ConsumerRebalanceListener):  # type: ignore[misc]
     """What a rebalance came to. Exceptions in a listener go nowhere, so there is little in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self.assigned = asyncio.Event()
         self.partitions: frozenset[int] = frozenset()
-        self.pause: Callable[..., None] = print
+        self._consumer = consumer
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Every rebalance begins by taking all; only what it comes to counts."""
@@ -669,7 +672,7 @@ class _Outcome(ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         self.partitions = frozenset(at.partition for at in assigned)
         self.assigned.set()
-        self.pause(*assigned)
+        self._consumer.pause(*assigned)
 
 
 async def _started_producer(settings: KafkaSettings, **more: Any) -> AIOKafkaProducer:
@@ -732,7 +735,11 @@ def _count_tries_to_end(producer: AIOKafkaProducer) -> list[int]:
 async def _drop(producer: AIOKafkaProducer) -> None:
     """Close a producer without sending what it still has, and without waiting for a broker that is silent."""
     producer._closed = True
-    task = producer._sender.sender_task
+    task, transaction = producer._sender.sender_task, producer._txn_manager
+    waiting = [batch._drain_waiter for batches in producer._message_accumulator._batches.values() for batch in batches]
+    for future in (*waiting, transaction._transaction_waiter):
+        if future is not None:
+            future.add_done_callback(_heard)
     until = asyncio.get_running_loop().time() + CLOSES_WITHIN_S
     await producer.client.close()
     while task is not None and not task.done() and asyncio.get_running_loop().time() < until:
@@ -743,6 +750,12 @@ async def _drop(producer: AIOKafkaProducer) -> None:
     await producer.client.close()
 
 
+def _heard(future: asyncio.Future[Any]) -> None:
+    """Its failure is known: asyncio need not log it."""
+    if not future.cancelled():
+        future.exception()
+
+
 @asynccontextmanager
 async def _within(seconds: float, settings: KafkaSettings, what: str) -> AsyncIterator[None]:
     """Bounds what is asked of a broker, and says errors in our words."""
@@ -751,8 +764,6 @@ async def _within(seconds: float, settings: KafkaSettings, what: str) -> AsyncIt
             yield
     except TimeoutError as error:
         raise await _silence(settings, f"did not answer {what} within {seconds:g} s") from error
-    except BaseExceptionGroup as errors:
-        raise await _said(errors.exceptions[0], settings) from errors
     except (KafkaError, AssertionError) as error:
         raise await _said(error, settings) from error
 
