@@ -1,5 +1,7 @@
 """The summary as a table for a terminal, of any width from 80 columns up."""
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +26,26 @@ def table(summary: Summary) -> RenderableType:
         parts += [_beside_table(summary), Text()]
     parts.append(Text(summary.honesty, style="dim"))
     return Group(*parts)
+
+
+def venues_table(summaries: Sequence[Summary]) -> RenderableType:
+    """Venues of one run beside each other, a line each."""
+    grid = Table(title="Venues", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for heading in ("venue", "ADL from", "liquidated", "accounts", "deleveraged", "fund at its lowest", "deficit"):
+        grid.add_column(heading, justify="left" if heading == "venue" else "right")
+    for each in summaries:
+        began = next((onset.at[11:19] for onset in each.timeline if onset.what == "adl"), "")
+        lowest = "" if each.fund.lowest_percent is None else f"{each.fund.lowest_percent:.0f} %"
+        grid.add_row(
+            each.venue,
+            began,
+            usd_text(each.liquidations.notional_usd),
+            f"{each.liquidations.accounts:,}",
+            usd_text(each.adl.notional_usd),
+            lowest,
+            usd_text(each.fund.deficit_usd),
+        )
+    return grid
 
 
 def _timeline_table(summary: Summary) -> Table:

@@ -6,22 +6,17 @@ from pathlib import Path
 
 import click
 
-from stream_engine.cli.run import SEED, Speed, leave
+from stream_engine.cli.options import with_seed, with_speed
+from stream_engine.cli.run import leave
 
 SCENARIO = "oct10"
 # 19:45 to 22:15 UTC in two and a half minutes.
-SPEED = 60.0
+SPEED = "60"
 
 
 @click.command()
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=SEED,
-    show_default=True,
-    help="Another seed: the same day with other people.",
-)
-@click.option("--speed", type=Speed(), metavar="X|max", help="Event seconds per wall second.  [default: 60]")
+@with_seed
+@with_speed(SPEED)
 @click.pass_context
 def command(ctx: click.Context, seed: int, speed: float | None) -> None:
     """The storm of 10 October 2025 in two and a half minutes: a live view, the summary, and three next commands.
@@ -31,8 +26,8 @@ def command(ctx: click.Context, seed: int, speed: float | None) -> None:
     from stream_engine.cli import session, show
 
     live = show.can_draw(sys.stdout)
-    if live and ctx.get_parameter_source("speed") is click.core.ParameterSource.DEFAULT:
-        speed = SPEED
+    if not live and ctx.get_parameter_source("speed") is click.core.ParameterSource.DEFAULT:
+        speed = None
     result = session.run(SCENARIO, seed, (), None, speed, None, show.View() if live else show.progress())
     show.summary(result)
     console = show.stdout()

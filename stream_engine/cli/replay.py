@@ -7,7 +7,7 @@ import click
 
 from stream_engine.cli.connection import with_kafka_or_without
 from stream_engine.cli.errors import INTERRUPTED
-from stream_engine.cli.run import Speed
+from stream_engine.cli.options import Speed
 
 DAY_US = 86_400_000_000
 

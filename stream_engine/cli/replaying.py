@@ -22,8 +22,9 @@ from producers.replay import AS_IT_WAS, Backlog, Cue, Pace, Recast, Score, play
 from stream_engine.cli.connection import answered, connect
 from stream_engine.cli.errors import UserError, why
 from stream_engine.cli.recording import Recording
-from stream_engine.cli.session import interruption, loop_factory, new_directory
+from stream_engine.cli.session import new_directory
 from stream_engine.cli.status_line import StatusLine
+from stream_engine.cli.stopping import interruption, loop_factory
 from stream_engine.cli.verify import KEPT_HASH
 from stream_engine.cli.version import versions
 from stream_engine.engine import Engine

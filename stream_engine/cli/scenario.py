@@ -4,7 +4,7 @@ import click
 
 from stream_engine.cli.errors import not_a_scenario
 from stream_engine.cli.main import examples
-from stream_engine.cli.run import SEED
+from stream_engine.cli.options import SEED, with_settings
 
 
 @click.group()
@@ -46,7 +46,7 @@ def show(scenario: str) -> None:
     epilog=examples("liqstorm scenario check mine.toml", "liqstorm scenario check oct10 --set makers.stay=true"),
 )
 @click.argument("scenario")
-@click.option("--set", "settings", multiple=True, metavar="A.B=C", help="Change a setting of the scenario; repeatable.")
+@with_settings
 def check(scenario: str, settings: tuple[str, ...]) -> None:
     """Whether SCENARIO can be run: every key, every value, what they say together, and whether an engine takes it."""
     from stream_engine import scenario as scenarios
@@ -59,4 +59,6 @@ def check(scenario: str, settings: tuple[str, ...]) -> None:
         raise not_a_scenario(error) from error
     opened = [each.accounts for each in session.check(checked, SEED) if isinstance(each, OpenAccounts)]
     markets, makers = len(checked.markets), len(checked.makers.desks)
-    click.echo(f"{checked.name} can be run: {markets} markets, {makers} makers, {sum(map(len, opened)):,} accounts")
+    venues = "" if checked.venue.copies == 1 else f"{checked.venue.copies} venues, each with "
+    accounts = sum(map(len, opened)) // checked.venue.copies
+    click.echo(f"{checked.name} can be run: {venues}{markets} markets, {makers} makers, {accounts:,} accounts")

@@ -1,21 +1,22 @@
 """Session: one run of a scenario in this process, and its directory.
 
 The directory   <topic>.jsonl of every topic, scenario.json (as run), versions.json, summary.json, event_log.sha256
-Same bytes      scenario, settings and seed give the same topics, the same summary and the same hash, whatever the
-                speed and the event loop; only versions.json says where it was run.
-Stopped         the first Ctrl-C ends the run at the end of a tick, and what was recorded is summed up; the second
-                ends it at once.
+Embedded        scenario, settings and seed give the same topics, the same summary and the same hash, whatever the speed
+                and the event loop; only versions.json says where it was run.
+On Kafka        the same participants, and the engines, in real time on the topics of a prefix that hold no run yet. The
+                journal differs from run to run; what follows from it does not.
+Venues          the first one's summary is the headline; where there are several, `venues` has every one's.
+Stopped         the first signal ends the run at the end of a tick, and what was recorded is summed up; the second ends
+                it at once.
 """
 
 import asyncio
 import json
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -27,14 +28,19 @@ from consumers.runner import Reader
 from producers.agent import Agent
 from stream_engine import drive
 from stream_engine import scenario as scenarios
-from stream_engine.cli.errors import UserError, not_a_scenario, why
+from stream_engine.cli.connection import answered
+from stream_engine.cli.errors import INTERRUPTED, UserError, not_a_scenario, why
+from stream_engine.cli.stopping import Stop, interruption, loop_factory
 from stream_engine.cli.version import versions
 from stream_engine.engine import Engine
-from stream_engine.messages.codec import decode_input
+from stream_engine.messages.codec import NotAMessage, decode_input
 from stream_engine.messages.inputs import Input
 from stream_engine.messages.topics import Topic
 from stream_engine.transport.memory import MemoryLog
-from stream_engine.transport.protocol import Outgoing, Record, headers
+from stream_engine.transport.protocol import Log, Outgoing, Record, headers
+
+if TYPE_CHECKING:
+    from stream_engine.transport.kafka import KafkaSettings
 
 RUNS = Path("runs")
 # Scenarios whose names begin so are meant to be 10 October 2025: the summary sets them beside the public record.
@@ -52,24 +58,59 @@ class Show(Protocol):
         """After every tick."""
         ...
 
+    def lag(self, lag: drive.Lag) -> None:
+        """How far the slowest venue is behind the clock, again and again; only in real time."""
+        ...
+
     def end(self) -> None:
         """After the last tick, or when something failed."""
         ...
 
 
 class Result(NamedTuple):
-    """What a run came to."""
+    """What a run came to. `status` is 0, or that of the signal that ended it."""
 
     directory: Path
-    summary: summaries.Summary
+    venues: list[summaries.Summary]
     summary_json: str
     event_log_sha256: str
-    until: str
-    stopped: bool
+    status: int
+
+    @property
+    def until(self) -> str:
+        """The time of the last tick."""
+        return self.venues[0].until_at
+
+
+class Cast(NamedTuple):
+    """A scenario, its seed, and the settings that changed it."""
+
+    scenario: scenarios.Scenario
+    seed: int
+    settings: Sequence[str]
+
+    @property
+    def title(self) -> str:
+        """For a person."""
+        return " ".join([f"{self.scenario.name}, seed {self.seed}", *self.settings])
+
+
+class Place(NamedTuple):
+    """Where a run on Kafka happens."""
+
+    settings: "KafkaSettings"
+    prefix: str
 
 
 def run(
-    name: str, seed: int, settings: Sequence[str], out: Path | None, speed: float | None, loop: str | None, show: Show
+    name: str,
+    seed: int,
+    settings: Sequence[str],
+    out: Path | None,
+    speed: float | None,
+    loop: str | None,
+    show: Show,
+    place: Place | None = None,
 ) -> Result:
     """Run a scenario into its directory; UserError where it cannot be read, started or written."""
     try:
@@ -78,18 +119,32 @@ def run(
         raise not_a_scenario(error) from error
     check(scenario, seed)
     factory = loop_factory(loop)
+    if place is not None:
+        ready(place, scenario)
     directory = new_directory(out, f"{scenario.name}-{seed}")
     try:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(_record(scenario, seed, settings, directory, speed, show))
+        with answered(embedded=True), asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(_record(Cast(scenario, seed, settings), directory, speed, show, place))
+    except KeyboardInterrupt:
+        raise UserError(f"stopped at once; what was recorded until then is in {directory}.", INTERRUPTED) from None
+    except drive.SetupRefused as error:
+        raise not_a_scenario(error) from error
     except OSError as error:
         kept = "What was recorded so far is kept; make room, or name another place with --out."
         raise UserError(f"cannot write to {directory}: {why(error)}. {kept}") from error
 
 
+def ready(place: Place, scenario: scenarios.Scenario) -> None:
+    """UserError unless a run of the scenario can begin there."""
+    from stream_engine.cli.topic_rules import free_topics
+
+    with answered(embedded=True):
+        asyncio.run(free_topics(place.settings, place.prefix, scenarios.partitions(scenario)))
+
+
 def check(scenario: scenarios.Scenario, seed: int) -> list[Input]:
     """The setup of a scenario, once an engine of its own has taken all of it; UserError where it does not."""
-    partitions = range(scenario.venue.partition + 1)
+    partitions = range(scenarios.partitions(scenario))
     log = MemoryLog(len(partitions))
     try:
         setup = scenarios.setup(scenario, seed)
@@ -103,120 +158,175 @@ def check(scenario: scenarios.Scenario, seed: int) -> list[Input]:
     return setup
 
 
-async def _record(
-    scenario: scenarios.Scenario, seed: int, settings: Sequence[str], directory: Path, speed: float | None, show: Show
-) -> Result:
+async def _record(cast: Cast, directory: Path, speed: float | None, show: Show, place: Place | None) -> Result:
+    scenario = cast.scenario
     (directory / "scenario.json").write_bytes(msgspec.json.format(msgspec.json.encode(scenario), indent=2) + b"\n")
     (directory / "versions.json").write_text(json.dumps(versions(), indent=2) + "\n", encoding="utf-8")
-    board, outside = Board(scenario.venue.name), Outside(scenario.outside.source)
-    with interruption() as interrupted, Recorder(directory, scenario.venue.partition + 1) as recorder:
+    boards = [Board(venue) for venue in scenarios.venues(scenario)]
+    outside = Outside(scenario.outside.source)
+    with interruption() as stop:
+        stage = _Stage(cast, boards, outside, directory, speed, stop, show)
         try:
-            outcome = await play(scenario, seed, board, outside, recorder, speed, interrupted, show, directory.name)
+            outcome, sha256 = await (stage.play() if place is None else stage.play_on_kafka(place))
         finally:
             show.end()
-        sha256 = recorder.event_log_sha256()
-    title = " ".join([f"{scenario.name}, seed {seed}", *settings])
     is_that_day = scenario.name.startswith(THAT_DAY)
-    summary = summaries.summarize(board, title=title, outside=outside.paths, beside_record=is_that_day)
+    told = [
+        summaries.summarize(
+            board,
+            title=cast.title if len(boards) == 1 else f"{cast.title}, venue {board.venue}",
+            outside=outside.paths,
+            beside_record=is_that_day,
+        )
+        for board in boards
+    ]
     ran = {
         "scenario": scenario.name,
-        "seed": seed,
-        "set": list(settings),
+        "seed": cast.seed,
+        "set": list(cast.settings),
         "complete": not outcome.stopped,
         "ticks": outcome.ticks,
         "inputs": outcome.inputs,
         "events": outcome.events,
         "event_log_sha256": sha256,
     }
-    text = json.dumps({"run": ran} | msgspec.to_builtins(summary), indent=2) + "\n"
+    said = {"run": ran} | msgspec.to_builtins(told[0])
+    if len(told) > 1:
+        said["venues"] = {each.venue: msgspec.to_builtins(each) for each in told}
+    text = json.dumps(said, indent=2) + "\n"
     (directory / "event_log.sha256").write_text(sha256 + "\n", encoding="utf-8")
     (directory / "summary.json").write_text(text, encoding="utf-8")
-    return Result(directory, summary, text, sha256, summary.until_at, outcome.stopped)
+    return Result(directory, told, text, sha256, stop.status if outcome.stopped else 0)
 
 
-async def play(
-    scenario: scenarios.Scenario,
-    seed: int,
-    board: Board,
-    outside: Outside,
-    recorder: Recorder,
-    speed: float | None,
-    stop: Callable[[], bool],
-    show: Show,
-    run_id: str,
-) -> drive.Outcome:
-    """Builds log, engine and participants, and drives them through the scenario."""
-    partitions = range(scenario.venue.partition + 1)
-    log = MemoryLog(len(partitions))
-    clock = scenarios.clock(scenario)
-    agents = scenarios.agents(scenario, seed)
+class _Stage:
+    """A run with its participants, who are the same on either log."""
 
-    def record(records: Sequence[Record]) -> None:
+    def __init__(
+        self,
+        cast: Cast,
+        boards: Sequence[Board],
+        outside: Outside,
+        directory: Path,
+        speed: float | None,
+        stop: Stop,
+        show: Show,
+    ) -> None:
+        self._scenario = cast.scenario
+        self._boards = boards
+        self._outside = outside
+        self._directory = directory
+        self._run_id = directory.name
+        self._speed = speed
+        self._stop = stop
+        self._show = show
+        self._clock = scenarios.clock(cast.scenario)
+        self._homes = scenarios.venues(cast.scenario)
+        self._agents = scenarios.agents(cast.scenario, cast.seed)
+        self._setup = scenarios.setup(cast.scenario, cast.seed)
+        show.begin(boards[0], self._clock, f"{cast.scenario.name}  seed {cast.seed}", speed)
+
+    async def play(self) -> tuple[drive.Outcome, str]:
+        """In lockstep on an embedded log."""
+        partitions = range(scenarios.partitions(self._scenario))
+        log = MemoryLog(len(partitions))
+        with Recorder(self._directory, len(partitions)) as recorder:
+            outcome = await drive.lockstep(
+                log,
+                [Engine(log, partition, run_id=self._run_id) for partition in partitions],
+                self._agents,
+                self._boards,
+                self._clock,
+                setup=self._setup,
+                run_id=self._run_id,
+                speed=self._speed,
+                stop=self._stop,
+                on_tick=self._show.tick,
+                record=lambda records: self._record(recorder, records),
+                forget=log.forget,
+            )
+            await self._tell(log, recorder, partitions, "")
+            return outcome, recorder.event_log_sha256()
+
+    async def play_on_kafka(self, place: Place) -> tuple[drive.Outcome, str]:
+        """In real time on the topics of a prefix, with the engines in this process too."""
+        from stream_engine.cli.topic_rules import partitions_there
+        from stream_engine.transport.kafka import KafkaLog
+
+        partitions = range(await partitions_there(place.settings, place.prefix))
+        log = KafkaLog(place.settings)
+        with Recorder(self._directory, len(partitions), place.prefix) as recorder:
+            engines = asyncio.ensure_future(_engines(place, partitions, self._run_id))
+            driving = asyncio.ensure_future(
+                drive.realtime(
+                    log,
+                    self._agents,
+                    self._boards,
+                    self._clock,
+                    setup=self._setup,
+                    partitions=len(partitions),
+                    prefix=place.prefix,
+                    run_id=self._run_id,
+                    speed=self._speed,
+                    stop=self._stop,
+                    on_tick=self._show.tick,
+                    on_lag=self._show.lag,
+                    record=lambda records: self._record(recorder, records),
+                )
+            )
+            try:
+                await asyncio.wait({engines, driving}, return_when=asyncio.FIRST_COMPLETED)
+                if engines.done():
+                    engines.result()
+                outcome = await driving
+                await self._tell(log, recorder, partitions, place.prefix)
+            finally:
+                for task in (driving, engines):
+                    task.cancel()
+                await asyncio.gather(driving, engines, return_exceptions=True)
+                await log.close()
+            return outcome, recorder.event_log_sha256()
+
+    def _record(self, recorder: Recorder, records: Sequence[Record]) -> None:
         recorder.write(records)
+        first = self._boards[0].venue.encode()
         for each in records:
-            if each.topic == Topic.SHOCKS.value:
-                outside.take(decode_input(each.value))
+            # The outside market is one; every venue is told of it.
+            if each.topic.endswith(Topic.SHOCKS.value) and each.key == first:
+                with suppress(NotAMessage):  # on Kafka anybody may write there
+                    self._outside.take(decode_input(each.value))
 
-    show.begin(board, clock, f"{scenario.name}  seed {seed}", speed)
-    outcome = await drive.lockstep(
-        log,
-        [Engine(log, partition, run_id=run_id) for partition in partitions],
-        agents,
-        [board],
-        clock,
-        setup=scenarios.setup(scenario, seed),
-        run_id=run_id,
-        speed=speed,
-        stop=stop,
-        on_tick=show.tick,
-        record=record,
-        forget=log.forget,
-    )
-    # Told when all is over: whoever is to find out by watching must not be able to read it.
-    await log.append(_labels(agents, scenario.venue, run_id))
-    recorder.write(await Reader(log, [Topic.LABELS], partitions).poll())
-    return outcome
+    async def _tell(self, log: Log, recorder: Recorder, partitions: Sequence[int], prefix: str) -> None:
+        # Told when all is over: whoever is to find out by watching must not be able to read it.
+        await log.append(labels(self._agents, self._homes, prefix, self._run_id))
+        recorder.write(await Reader(log, [Topic.LABELS], partitions, prefix).poll())
 
 
-def _labels(agents: Sequence[Agent], venue: scenarios.VenueSetting, run_id: str) -> list[Outgoing]:
+async def _engines(place: Place, partitions: Sequence[int], run_id: str) -> None:
+    from stream_engine.transport.kafka import KafkaLog
+
+    async def go(partition: int) -> None:
+        log = KafkaLog(place.settings)
+        engine = Engine(log, partition, place.prefix, run_id)
+        try:
+            while True:
+                await engine.cycle(wait_s=drive.NAP_S)
+        finally:
+            await engine.close()
+            await log.close()
+
+    await asyncio.gather(*map(go, partitions))
+
+
+def labels(agents: Sequence[Agent], homes: Mapping[str, int], prefix: str, run_id: str) -> list[Outgoing]:
     """What the participants say that they did, in the order of time."""
     told = [label for agent in agents for label in agent.labels]
-    told.sort(key=lambda label: (label.ts_us, label.participant))
-    head = headers(Topic.LABELS, run_id)
+    told.sort(key=lambda label: (label.ts_us, label.participant, label.venue))
+    topic, head = prefix + Topic.LABELS.value, headers(Topic.LABELS, run_id)
     return [
-        Outgoing(
-            Topic.LABELS.value, venue.partition, venue.name.encode(), msgspec.json.encode(label), label.ts_us, head
-        )
+        Outgoing(topic, homes[label.venue], label.venue.encode(), msgspec.json.encode(label), label.ts_us, head)
         for label in told
     ]
-
-
-@contextmanager
-def interruption() -> Iterator[Callable[[], bool]]:
-    """Says whether Ctrl-C was pressed; pressed again, it interrupts at once."""
-    pressed = []
-
-    def press(number: int, frame: FrameType | None) -> None:
-        pressed.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = signal.signal(signal.SIGINT, press)
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def loop_factory(name: str | None) -> Callable[[], asyncio.AbstractEventLoop]:
-    if name == "asyncio":
-        return asyncio.new_event_loop
-    try:
-        import uvloop
-    except ImportError:
-        if name is None:
-            return asyncio.new_event_loop
-        raise UserError("uvloop is not installed, as on Windows; use --loop asyncio.") from None
-    return uvloop.new_event_loop
 
 
 def new_directory(out: Path | None, name: str) -> Path:

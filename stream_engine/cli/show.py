@@ -1,6 +1,8 @@
 """What a person sees: progress on stderr while a run goes, the live view of the demo, and the summary after it.
 
 Terminal    a bar and the markers of the run.      No terminal   a line of JSON every five seconds, and at each marker.
+Waiting     a run that waits for an engine says so once nothing has come of it for three seconds.
+Venues      what moves shows the first; the summary has a line of each further one.
 """
 
 import json
@@ -18,7 +20,7 @@ from rich.text import Text
 from consumers.board import Board
 from consumers.figures import clock as utc
 from consumers.markers import Marker, Markers
-from consumers.summary_table import table
+from consumers.summary_table import table, venues_table
 from consumers.terminal import SEVERITY_STYLE, TerminalView
 from stream_engine import drive
 from stream_engine.cli.session import Result, Show
@@ -26,6 +28,7 @@ from stream_engine.cli.session import Result, Show
 PIPE_WIDTH = 120
 FRAMES_PER_SECOND = 10
 LINE_EVERY_S = 5
+WAITS_AFTER_S = 3.0
 
 
 class Nothing:
@@ -35,6 +38,9 @@ class Nothing:
         """Nothing to prepare."""
 
     def tick(self, now_us: int) -> None:
+        """Nothing to show."""
+
+    def lag(self, lag: drive.Lag) -> None:
         """Nothing to show."""
 
     def end(self) -> None:
@@ -49,7 +55,8 @@ class Lines:
         self._story = _Story(board)
         self._clock = clock
         self._began: tuple[int, float] | None = None
-        self._said_s = 0.0
+        self._said_s = self._waited_s = 0.0
+        self._behind: int | None = None
 
     def tick(self, now_us: int) -> None:
         """Says what is new, or what is due."""
@@ -71,7 +78,17 @@ class Lines:
             }
             if speed > 0:
                 said["eta_s"] = round(left_us / 1e6 / speed)
+            if self._behind is not None:
+                said["ticks_behind"] = self._behind
             click.echo(json.dumps(said), err=True)
+
+    def lag(self, lag: drive.Lag) -> None:
+        """Says every five seconds that the run waits, and for what."""
+        self._behind = lag.ticks
+        now_s = time.monotonic()
+        if waits(lag) and now_s - self._waited_s >= LINE_EVERY_S:
+            self._waited_s = now_s
+            click.echo(json.dumps({"waiting": str(lag)}), err=True)
 
     def end(self) -> None:
         """Nothing to put away."""
@@ -85,10 +102,11 @@ class Bar:
         self._story = _Story(board)
         self._frames = _Frames()
         self._start_us = clock.start_us
+        self._lag = ""
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
-            TextColumn("{task.percentage:3.0f} % {task.fields[speed]}"),
+            TextColumn("{task.percentage:3.0f} % {task.fields[speed]}{task.fields[lag]}"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
             expand=True,
@@ -96,7 +114,7 @@ class Bar:
             auto_refresh=False,
         )
         self._began_s = time.monotonic()
-        self._task = self._bar.add_task(title, total=clock.end_us - clock.start_us, speed="")
+        self._task = self._bar.add_task(title, total=clock.end_us - clock.start_us, speed="", lag="")
         self._bar.start()
 
     def tick(self, now_us: int) -> None:
@@ -106,7 +124,14 @@ class Bar:
         if self._frames.due():
             done_us = now_us - self._start_us
             speed = f"{done_us / 1e6 / max(1e-6, time.monotonic() - self._began_s):.0f}x"
-            self._bar.update(self._task, completed=done_us, description=f"{utc(now_us)} UTC", speed=speed, refresh=True)
+            at = f"{utc(now_us)} UTC"
+            self._bar.update(self._task, completed=done_us, description=at, speed=speed, lag=self._lag, refresh=True)
+
+    def lag(self, lag: drive.Lag) -> None:
+        """Shows it behind the speed; in the place of the time when the run waits."""
+        self._lag = f"  {lag.ticks} behind"
+        if waits(lag) and self._frames.due():
+            self._bar.update(self._task, description=str(lag), lag="", refresh=True)
 
     def end(self) -> None:
         """Takes the bar away."""
@@ -120,12 +145,19 @@ class View:
     def begin(self, board: Board, clock: drive.Clock, title: str, speed: float | None) -> None:
         """Takes the screen."""
         self._frames = _Frames()
+        self._title = title
         self._view = TerminalView(board, title=title, start_us=clock.start_us, end_us=clock.end_us, speed=speed)
         self._live = Live(console=Console(), screen=True, auto_refresh=False, get_renderable=self._view.render)
         self._live.start()
 
     def tick(self, now_us: int) -> None:
         """Draws a frame, ten times a second at most."""
+        if self._frames.due():
+            self._live.refresh()
+
+    def lag(self, lag: drive.Lag) -> None:
+        """Says in the title that the run waits, and for what."""
+        self._view.title = str(lag) if waits(lag) else self._title
         if self._frames.due():
             self._live.refresh()
 
@@ -145,12 +177,20 @@ def can_draw(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
+def waits(lag: drive.Lag) -> bool:
+    """Whether somebody who looks at it should be told that the run waits."""
+    return lag.held_up and lag.still_s >= WAITS_AFTER_S
+
+
 def summary(result: Result) -> None:
-    """The summary on stdout, as wide as the terminal is."""
+    """The summary on stdout, as wide as the terminal is; of several venues the first one's, and a line of each."""
     console = stdout()
-    console.print(table(result.summary))
+    console.print(table(result.venues[0]))
     console.print()
-    if result.stopped:
+    if len(result.venues) > 1:
+        console.print(venues_table(result.venues))
+        console.print()
+    if result.status:
         console.print(
             Text(f"Stopped at {result.until}: this is what had happened by then.", style="bold"), soft_wrap=True
         )
