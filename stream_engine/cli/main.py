@@ -38,6 +38,13 @@ VERBS = {
             "jq -c '.runs[][2][]' storm/journal.jsonl | liqstorm apply > events.jsonl",
         ),
     ),
+    "topics": Verb(
+        "Make the topics on a broker, check them, trim what is no longer needed, take them away.",
+        (
+            "liqstorm topics create --bootstrap localhost:9092 --prefix oct10.",
+            "liqstorm topics check --bootstrap localhost:9092 --prefix oct10.",
+        ),
+    ),
     "replay": Verb(
         "Send the inputs of a recording once more, embedded or into Kafka; or verify every event of it.",
         ("liqstorm replay storm --verify", "liqstorm replay storm --speed 10 --from 20:45 --bootstrap localhost:9092"),
