@@ -18,6 +18,7 @@ Reads     committed records, from the beginning: a topic of which something was 
 
 import hashlib
 import sys
+import time
 from base64 import b64decode
 from collections.abc import Iterator
 
@@ -451,9 +452,12 @@ def _drained(consumer: Consumer, partitions: list[TopicPartition], prefix: str) 
     records: dict[tuple[str, int], list[Read]] = {}
     consumer.assign(partitions)
     unread = {(at.topic, at.partition) for at in partitions}
+    until = time.monotonic() + ANSWERS_WITHIN_S
     while unread:
-        found = consumer.consume(10_000, timeout=ANSWERS_WITHIN_S)
-        if not found:
+        found = consumer.consume(10_000, timeout=0.1)  # it waits for all of them, or so long
+        if found:
+            until = time.monotonic() + ANSWERS_WITHIN_S
+        elif time.monotonic() > until:
             raise SystemExit(f"the broker does not answer for {sorted(unread)}")
         for message in found:
             topic, partition, error = message.topic(), message.partition(), message.error()
