@@ -22,11 +22,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from stream_engine import journal
 from stream_engine.core.exchange import Exchange
-from stream_engine.core.state import dump
 from stream_engine.journal import Draft, JournalError, sum_of
 from stream_engine.messages.inputs import AnyInput
 from stream_engine.messages.topics import INTAKE, MAX_INPUT_BYTES, Topic
-from stream_engine.snapshots import Snapshot, Standing, Work
+from stream_engine.snapshots import Snapshot
 from stream_engine.standby import Follower
 from stream_engine.transport.protocol import Headers, Log, Outgoing, Record, TopicPartition, Writer, headers
 from stream_engine.venues import NotTaken, Venues, reader_of
@@ -37,8 +36,8 @@ JOURNALS_PER_CYCLE = 16
 # A stamp far in the future must not hold up its topic for as long as others stay full: after so many reads it goes.
 PATIENCE = 64
 # The last records of a journal may be seen a moment after they were committed.
-_SEEN_AFTER_S = 0.05
-_SEEN_TRIES = 40
+_SEEN_AFTER_S = 0.02
+_SEEN_TRIES = 50
 _NEVER = 2**63
 
 
@@ -53,7 +52,7 @@ class InputCrashed(Exception):
 class Engine:
     """Runs the venues of one partition. Given a follower of its journal, it starts from where that stands.
 
-    work        what was taken since the last snapshot.     ended_s     loop time at which the last commit was answered.
+    commit_s    how long the last commit took.
     """
 
     def __init__(
@@ -71,6 +70,7 @@ class Engine:
         self._venues = self._follower.venues
         self._writer: Writer | None = None
         self._failed = False
+        self.commit_s = 0.0
 
     @property
     def exchanges(self) -> dict[str, Exchange]:
@@ -78,19 +78,9 @@ class Engine:
         return self._venues.exchanges
 
     @property
-    def work(self) -> Work:
-        """What was applied since the last snapshot."""
-        return self._follower.work
-
-    @property
-    def journalled(self) -> int:
-        """How many journal records there are."""
-        return self._follower.chain.length
-
-    @property
-    def positions(self) -> dict[TopicPartition, int]:
-        """The offset to be taken next of each intake topic."""
-        return {lane.at: lane.next for lane in self._lanes}
+    def stand(self) -> Follower:
+        """What the journal holds up to the last commit: venues, chain, and what a snapshot would save."""
+        return self._follower
 
     async def start(self) -> None:
         """Fence off any other engine of this partition; then, not before, come to where the journal ends."""
@@ -130,30 +120,27 @@ class Engine:
         out: list[Outgoing] = []
         taken = self._take(out)
         if taken:
+            clock = asyncio.get_running_loop().time
+            begun_s = clock()
             await self._writer.commit(out, self.group, {lane.at: lane.next for lane in self._lanes if lane.next})
+            self.commit_s = clock() - begun_s
         self._failed = False
         return taken
 
     async def snapshot(self) -> Snapshot | None:
         """Where the partition stands, between two cycles; None where the log does not show it yet."""
+        stand = self._follower
         position = await self._journal_position()
         if position is None:
             return None
-        chain, venues = self._follower.chain, self._venues
-        standing = Standing(
-            position,
-            chain.length,
-            chain.sha256,
-            {lane.name: (lane.next, lane.taken_us) for lane in self._lanes},
-            venues.elsewhere,
-            tuple(venues.exchanges),
-        )
-        states = {}
-        for venue, exchange in venues.exchanges.items():
-            states[venue] = dump(exchange)
-            await asyncio.sleep(0)  # the engines of other partitions need not wait for all
-        self._follower.work = Work()
-        return Snapshot(standing, states)
+        stand.position = position
+        stand.lanes = {lane.name: (lane.next, lane.taken_us) for lane in self._lanes}
+        return await stand.snapshot()
+
+    async def lag(self) -> dict[str, int]:
+        """Of each intake topic, how many records wait, the broker's marks among them."""
+        ends = await self._log.ends([lane.at for lane in self._lanes])
+        return {lane.name: max(0, ends[lane.at] - lane.next) for lane in self._lanes}
 
     async def close(self) -> None:
         """Let go of the writer; the log is its owner's."""
@@ -197,7 +184,7 @@ class Engine:
     async def _journal_position(self) -> int | None:
         """The offset behind the last journal record, once the log shows it."""
         chain, at = self._follower.chain, self._journal
-        for _ in range(_SEEN_TRIES):
+        for _ in range(_SEEN_TRIES // 5):
             start, end = (await self._log.starts([at]))[at], (await self._log.ends([at]))[at]
             if end == start:
                 return None

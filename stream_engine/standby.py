@@ -10,6 +10,7 @@ Error     JournalError names the record and its offset. Whoever raised it knows 
 An engine that starts does just this, once it has fenced off its predecessor: given a follower, it starts warm.
 """
 
+import asyncio
 import logging
 
 from stream_engine import snapshots
@@ -32,6 +33,7 @@ class Follower:
     position   the journal offset up to which it is applied; -1 before `begin`.
     lanes      of each intake topic: the offset to be taken next, and the time of the last input taken.
     work       what was applied since the snapshot that it began from, or made last.
+    saved      how many journal records the newest snapshot holds that it knows of.
     """
 
     def __init__(self, log: Log, partition: int, prefix: str = "", run_id: str = "") -> None:
@@ -40,6 +42,7 @@ class Follower:
         self.lanes = {topic.value: (0, 0) for topic in INTAKE}
         self.position = -1
         self.work = Work()
+        self.saved = 0
         self._log = log
         self._journal: TopicPartition = (prefix + Topic.JOURNAL.value, partition)
         self._snapshots: TopicPartition = (prefix + Topic.SNAPSHOTS.value, partition)
@@ -69,14 +72,28 @@ class Follower:
             self._apply(record)
         return len(records)
 
-    def snapshot(self) -> Snapshot:
-        """Where the partition stands, to be written."""
-        self.work = Work()
+    async def snapshot(self) -> Snapshot:
+        """Where the partition stands, to be written; nothing may be applied meanwhile."""
         venues = self.venues
         standing = Standing(
-            self.position, self.chain.length, self.chain.sha256, self.lanes, venues.elsewhere, tuple(venues.exchanges)
+            self.position,
+            self.chain.length,
+            self.chain.sha256,
+            dict(self.lanes),
+            dict(venues.elsewhere),
+            tuple(venues.exchanges),
         )
-        return Snapshot(standing, {venue: dump(exchange) for venue, exchange in venues.exchanges.items()})
+        states = {}
+        for venue, exchange in venues.exchanges.items():
+            states[venue] = dump(exchange)
+            await asyncio.sleep(0)  # the engines of other partitions need not wait for all
+        self.saved_up_to(standing.number)
+        return Snapshot(standing, states)
+
+    def saved_up_to(self, number: int) -> None:
+        """There is a snapshot that holds so many journal records, by whoever."""
+        self.saved = number
+        self.work = Work()
 
     async def _adopt(self, snapshot: Snapshot, start: int, end: int) -> bool:
         standing = snapshot.standing
@@ -95,6 +112,7 @@ class Follower:
         self.chain = Chain(standing.number, standing.sha256)
         self.lanes.update(standing.lanes)
         self.position = standing.offset
+        self.saved = standing.number
         return True
 
     async def _misfit(self, standing: Standing, start: int, end: int) -> str:

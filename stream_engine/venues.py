@@ -94,6 +94,11 @@ class Venues:
         self.exchanges[exchange.venue] = exchange
         self._keys[exchange.venue] = exchange.venue.encode()
 
+    @property
+    def accounts(self) -> int:
+        """How many accounts its venues have together."""
+        return sum(len(exchange.state.accounts) for exchange in self.exchanges.values())
+
     def state_hashes(self) -> dict[str, str]:
         """What every hundredth journal record carries."""
         first = sorted(self.exchanges)[: journal.MAX_STATES]

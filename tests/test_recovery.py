@@ -103,7 +103,7 @@ async def to_the_end(log: Log, every: int = EVERY) -> Engine:
     await engine.start()
     while await engine.behind():
         await engine.cycle(AT_ONCE)
-        if engine.work.is_worth_a_snapshot(0, every) and (snapshot := await engine.snapshot()):
+        if engine.stand.work.is_worth_a_snapshot(0, every) and (snapshot := await engine.snapshot()):
             await snapshots.write(log, snapshot, SNAPSHOTS)
     return engine
 

@@ -120,3 +120,19 @@ class Log(Protocol):
     async def close(self) -> None:
         """Let go of what it holds open. Its writers are closed by whoever took them."""
         ...
+
+
+class Members(Protocol):
+    """Membership of those who share the partitions: for liveness alone, who is safe from whom is the writers' affair."""
+
+    async def start(self) -> None:
+        """Become a member."""
+        ...
+
+    async def changed(self) -> frozenset[int]:
+        """Wait for the next assignment: the partitions that are this member's now, kept ones among them."""
+        ...
+
+    async def close(self) -> None:
+        """Leave; what was this member's can be given to others at once. One may start again."""
+        ...

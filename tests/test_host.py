@@ -1,0 +1,355 @@
+"""Host: engines where the membership says, standbys where one was asked for, and what is done when something fails."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from stream_engine import engine as engines
+from stream_engine import host as hosts
+from stream_engine import journal, venues
+from stream_engine.core.exchange import Exchange
+from stream_engine.host import Host, PartitionFailed, PartitionStatus, Role
+from stream_engine.journal import Batch
+from stream_engine.messages.codec import encode
+from stream_engine.messages.events import AnyEvent
+from stream_engine.messages.inputs import AnyInput, ClockTick
+from stream_engine.messages.topics import Topic
+from stream_engine.transport.memory import MemoryLog, MemoryWriter
+from stream_engine.transport.protocol import Outgoing, Positions, Unreachable
+from stream_engine.venues import Venues
+from tests.test_recovery import EIGHT, filled, intake, published, to_the_end
+
+PARTITIONS = 4
+
+
+class Group:
+    """Shares the partitions among who is there, in the order of their coming; tells each what is its own."""
+
+    def __init__(self, partitions: int = PARTITIONS) -> None:
+        self._partitions = partitions
+        self._members: list[Member] = []
+
+    def member(self) -> "Member":
+        return Member(self)
+
+    def joins(self, member: "Member") -> None:
+        self._members.append(member)
+        self.shares()
+
+    def leaves(self, member: "Member") -> None:
+        self._members.remove(member)
+        self.shares()
+
+    def is_empty(self) -> bool:
+        return not self._members
+
+    def shares(self) -> None:
+        for number, member in enumerate(self._members):
+            member.told.put_nowait(frozenset(range(number, self._partitions, len(self._members))))
+
+
+class Member:
+    def __init__(self, group: Group) -> None:
+        self.told: asyncio.Queue[frozenset[int]] = asyncio.Queue()
+        self._group = group
+        self.is_there = False
+
+    async def start(self) -> None:
+        self.is_there = True
+        self._group.joins(self)
+
+    async def changed(self) -> frozenset[int]:
+        return await self.told.get()
+
+    async def close(self) -> None:
+        if self.is_there:
+            self.is_there = False
+            self._group.leaves(self)
+
+
+@asynccontextmanager
+async def running(host: Host) -> AsyncIterator[Host]:
+    """The host runs; it is stopped at the end, and must have gone well."""
+    task = asyncio.create_task(host.run())
+    try:
+        yield host
+    finally:
+        host.stop()
+        await asyncio.wait_for(task, 5)
+
+
+async def until(what: Callable[[], bool], within_s: float = 5.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not what():
+            await asyncio.sleep(0.005)
+
+
+def owned(host: Host) -> set[int]:
+    return {each.partition for each in host.status() if each.role is Role.OWNER and each.is_running}
+
+
+def of(host: Host, partition: int) -> PartitionStatus:
+    """How a partition goes; as nothing would, where the host has not begun with it."""
+    return next((each for each in host.status() if each.partition == partition), PartitionStatus(partition))
+
+
+def ticks(partition: int, count: int) -> list[Outgoing]:
+    venue = f"V{partition}"
+    inputs: Sequence[AnyInput] = [ClockTick(venue, EIGHT + number) for number in range(count)]
+    return [Outgoing(Topic.CONTROL.value, partition, b"", encode(each), EIGHT) for each in inputs]
+
+
+async def everywhere(log: MemoryLog, count: int) -> None:
+    for partition in range(PARTITIONS):
+        await log.append(ticks(partition, count))
+
+
+def taken(log: MemoryLog) -> Callable[[], bool]:
+    """Whether everything that was sent is taken, on every partition."""
+    control = [(Topic.CONTROL.value, partition) for partition in range(PARTITIONS)]
+    return lambda: log._committed.get("engine", {}) == {at: log._end(at) for at in control}
+
+
+async def test_a_host_runs_an_engine_for_each_partition_that_it_is_given() -> None:
+    log = MemoryLog(PARTITIONS)
+    async with running(Host(lambda: log, Group().member())) as host:
+        await everywhere(log, 5)
+        await until(taken(log))
+        assert owned(host) == {0, 1, 2, 3}
+        assert [(each.taken, each.seq) for each in host.status()] == [(5, {f"V{p}": 5}) for p in range(PARTITIONS)]
+    assert host.status() == []
+
+
+async def test_who_comes_is_given_a_share_and_what_stays_goes_on_in_the_same_engine() -> None:
+    log, group = MemoryLog(PARTITIONS), Group()
+    async with running(Host(lambda: log, group.member())) as first:
+        await until(lambda: owned(first) == {0, 1, 2, 3})
+        await everywhere(log, 3)
+        await until(taken(log))
+        writers = dict(log._holders)
+        async with running(Host(lambda: log, group.member())) as second:
+            await until(lambda: owned(second) == {1, 3} and owned(first) == {0, 2})
+            await everywhere(log, 3)
+            await until(taken(log))
+            assert {name for name, writer in log._holders.items() if writers[name] is not writer} == {
+                "engine-1",
+                "engine-3",
+            }
+            assert [each.restarts for each in first.status()] == [0, 0]
+        await until(lambda: owned(first) == {0, 1, 2, 3})
+        await everywhere(log, 3)
+        await until(taken(log))
+    assert await counted(log) == [9] * PARTITIONS
+
+
+async def counted(log: MemoryLog) -> list[int]:
+    """The events of each partition: one for each tick, if none was lost or taken twice."""
+    ends = await log.ends([(Topic.MARKET.value, partition) for partition in range(PARTITIONS)])
+    return list(ends.values())
+
+
+async def test_one_that_is_stopped_closes_what_it_has_and_then_leaves() -> None:
+    order: list[str] = []
+
+    class NamingLog(MemoryLog):
+        async def close(self) -> None:
+            order.append("log closed")
+
+    class NamingMember(Member):
+        async def close(self) -> None:
+            order.append("left")
+
+    log = NamingLog(PARTITIONS)
+    async with running(Host(lambda: log, NamingMember(Group(2)))) as host:
+        await until(lambda: owned(host) == {0, 1})
+    assert order == ["log closed", "log closed", "left"]
+
+
+async def test_a_standby_follows_and_saves_and_when_the_partition_is_given_to_it_applies_nothing_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log, group = MemoryLog(), Group(1)
+    again: list[int] = []
+    apply_again = Venues.again
+
+    def noting(venues: Venues, batch: Batch, out: list[Outgoing]) -> dict[str, int]:
+        again.append(batch.number)
+        return apply_again(venues, batch, out)
+
+    monkeypatch.setattr(Venues, "again", noting)
+    storm = intake("alpha", "beta")
+    async with running(Host(lambda: log, group.member(), snapshot_every=400)) as first:
+        await until(lambda: owned(first) == {0})
+        async with running(Host(lambda: log, group.member(), follow={0}, snapshot_every=400)) as second:
+            for record in storm:
+                await log.append([record])
+                await asyncio.sleep(0.001)
+            await until(lambda: of(first, 0).taken == len(storm))
+            await until(lambda: of(second, 0).journalled == of(first, 0).journalled)
+            assert of(second, 0).role is Role.STANDBY
+            assert of(second, 0).snapshots > 0
+            assert of(first, 0).snapshots == 0
+            journalled = of(first, 0).journalled
+            first.stop()
+            await until(lambda: owned(second) == {0})
+            await log.append(storm[-1:])
+            await until(lambda: of(second, 0).taken == 1)
+            assert again == list(range(journalled))
+
+
+async def test_what_fails_begins_again_from_what_the_log_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = await filled(MemoryLog(), "alpha")
+    whole = await filled(MemoryLog(), "alpha")
+    await to_the_end(whole)
+    commits = 0
+    commit = MemoryWriter.commit
+
+    async def sometimes(writer: MemoryWriter, records: Sequence[Outgoing], group: str, offsets: Positions) -> None:
+        nonlocal commits
+        commits += 1
+        if commits % 3 == 1:
+            raise Unreachable("nobody answers")
+        await commit(writer, records, group, offsets)
+        if commits % 3 == 2:
+            raise Unreachable("nobody answers")
+
+    monkeypatch.setattr(MemoryWriter, "commit", sometimes)
+    monkeypatch.setattr(hosts, "PAUSES_S", (0.0,))
+    monkeypatch.setattr(engines, "RECORDS_PER_CYCLE", 10)
+    async with running(Host(lambda: log, Group(1).member(), snapshot_every=60)) as host:
+        await until(lambda: sum(of(host, 0).seq.values()) == len(intake("alpha")) - 4, 10)
+        assert of(host, 0).restarts >= 10
+    assert await published(log) == await published(whole)
+
+
+async def test_a_record_on_which_the_core_fails_ends_the_host_after_its_restarts_and_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = MemoryLog(PARTITIONS)
+    await log.append(ticks(2, 3))
+    tried: list[int] = []
+
+    def broken(exchange: Exchange, received: AnyInput) -> list[AnyEvent]:
+        tried.append(received.ts_us - EIGHT)
+        raise AssertionError("the fund is below zero")
+
+    monkeypatch.setattr(Exchange, "apply", broken)
+    monkeypatch.setattr(hosts, "PAUSES_S", (0.0,))
+    group = Group()
+    with pytest.raises(PartitionFailed) as failed:
+        await asyncio.wait_for(Host(lambda: log, group.member()).run(), 5)
+    assert str(failed.value) == (
+        "partition 2, owner: control, partition 2, offset 0: the core failed on this record: "
+        "AssertionError: the fund is below zero. Tried 4 times without getting further."
+    )
+    assert tried == [0] * (1 + hosts.RESTARTS)
+    assert group.is_empty()
+
+
+async def test_who_is_fenced_off_waits_and_starts_again_only_what_is_still_given_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = MemoryLog(PARTITIONS)
+    monkeypatch.setattr(hosts, "FENCED_PAUSE_S", 0.05)
+    member = Group().member()
+    async with running(Host(lambda: log, member)) as host:
+        await until(lambda: len(owned(host)) == PARTITIONS)
+        for partition in (0, 1):
+            await log.writer(f"engine-{partition}")
+        await everywhere(log, 2)
+        await until(lambda: of(host, 0).restarts == of(host, 1).restarts == 1)
+        member.told.put_nowait(frozenset({1, 2, 3}))
+        await until(lambda: [each.partition for each in host.status()] == [1, 2, 3])
+        await until(lambda: owned(host) == {1, 2, 3} and of(host, 1).taken == 2)
+        assert of(host, 1).error == ""
+    assert await counted(log) == [0, 2, 2, 2]
+
+
+async def test_a_broker_that_is_gone_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    class GoneLog(MemoryLog):
+        is_gone = True
+
+        async def writer(self, name: str) -> MemoryWriter:
+            if self.is_gone:
+                raise Unreachable("Cannot reach Kafka.")
+            return await super().writer(name)
+
+    log = GoneLog(PARTITIONS)
+    monkeypatch.setattr(hosts, "PAUSES_S", (0.001,))
+    async with running(Host(lambda: log, Group().member())) as host:
+        await until(lambda: len(host.status()) == PARTITIONS and of(host, 0).restarts > 10)
+        assert owned(host) == set()
+        assert of(host, 0).error == "Unreachable: Cannot reach Kafka."
+        log.is_gone = False
+        await until(lambda: len(owned(host)) == PARTITIONS)
+    log.is_gone = True
+    monkeypatch.setattr(hosts, "GIVES_UP_AFTER_S", 0.05)
+    with pytest.raises(PartitionFailed, match="owner: Cannot reach Kafka"):
+        await asyncio.wait_for(Host(lambda: log, Group().member()).run(), 5)
+
+
+async def test_who_is_no_longer_a_member_joins_again_and_its_engines_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = MemoryLog(PARTITIONS)
+    monkeypatch.setattr(hosts, "PAUSES_S", (0.001,))
+
+    class Forgetful(Member):
+        joined = 0
+
+        async def start(self) -> None:
+            self.joined += 1
+            if self.joined in (2, 3):
+                raise Unreachable("Cannot reach Kafka.")
+            await super().start()
+
+        async def changed(self) -> frozenset[int]:
+            given = await super().changed()
+            if self.joined == 1 and given != frozenset(range(PARTITIONS)):
+                raise Unreachable("Cannot reach Kafka.")
+            return given
+
+    member = Forgetful(Group())
+    async with running(Host(lambda: log, member)) as host:
+        await until(lambda: len(owned(host)) == PARTITIONS)
+        member.told.put_nowait(frozenset())
+        await until(lambda: member.joined == 4)
+        await everywhere(log, 2)
+        await until(taken(log))
+        assert [each.restarts for each in host.status()] == [0] * PARTITIONS
+
+
+async def test_a_standby_that_comes_to_another_state_ends_the_host_and_names_the_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = await filled(MemoryLog(), "alpha")
+    monkeypatch.setattr(journal, "STATES_EVERY", 5)
+    with monkeypatch.context() as patch:
+        patch.setattr(venues, "state_hash", lambda exchange: "what another state would give")
+        await to_the_end(log, every=10**9)
+    group = Group(1)
+    await group.member().start()
+    with pytest.raises(PartitionFailed) as failed:
+        await asyncio.wait_for(Host(lambda: log, group.member(), follow={0}).run(), 5)
+    assert str(failed.value) == (
+        "partition 0, standby: journal, partition 0, offset 4: journal record 4: "
+        "the state after it is not what it was, of venue alpha."
+    )
+
+
+async def test_a_snapshot_that_cannot_be_written_is_a_warning(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FullLog(MemoryLog):
+        async def append(self, records: Sequence[Outgoing]) -> None:
+            if any(record.topic == Topic.SNAPSHOTS.value for record in records):
+                raise Unreachable("the disk is full")
+            await super().append(records)
+
+    log = await filled(FullLog(), "alpha")
+    monkeypatch.setattr(engines, "RECORDS_PER_CYCLE", 10)
+    async with running(Host(lambda: log, Group(1).member(), snapshot_every=10)) as host:
+        await until(lambda: of(host, 0).taken == len(intake("alpha")))
+        await until(lambda: of(host, 0).error == "no snapshot was written: the disk is full")
+        assert of(host, 0).restarts == 0
+    assert "partition 0: no snapshot was written: the disk is full" in caplog.messages
