@@ -1,9 +1,11 @@
-"""Control: what the operator sets up. Listings, accounts, money in and out, leverage, seeded positions, the fund.
+"""Control: what the operator sets up. Rules, listings, accounts, money in and out, leverage, seeded positions, fund.
 
 Bulk inputs are taken or refused as a whole; of several wrong entries the reason that the enum has first answers.
 """
 
 from collections.abc import Iterable, Iterator
+
+from msgspec.structs import replace
 
 from stream_engine.core.accounts import Account, free_margin, initial_of, is_marked
 from stream_engine.core.index_price import IndexPrice
@@ -13,7 +15,7 @@ from stream_engine.core.market import Market, hold
 from stream_engine.core.order_book import OrderBook
 from stream_engine.core.order_entry import resting_loss
 from stream_engine.core.position import fill
-from stream_engine.core.venue import Venue, position_of
+from stream_engine.core.venue import Rules, Venue, position_of
 from stream_engine.messages.events import (
     AccountsOpened,
     ControlRejected,
@@ -22,6 +24,7 @@ from stream_engine.messages.events import (
     InstrumentListed,
     LeverageSet,
     PositionsSeeded,
+    RulesSet,
     Withdrawn,
 )
 from stream_engine.messages.inputs import (
@@ -58,18 +61,24 @@ def first_refusal(found: Iterable[Refusal]) -> Refusal | None:
 
 
 def set_rules(venue: Venue, received: SetRules) -> None:
-    """Take the venue's own settings."""
-    shares = {"fund_draw_ppm": received.fund_draw_ppm, "cover_bound_ppm": received.cover_bound_ppm}
-    least = min(shares, key=lambda name: shares[name])
-    most = max(shares, key=lambda name: shares[name])
-    if received.checks_per_input < 1:
-        refuse(venue, received, Reject.AMOUNT_NOT_POSITIVE, f"checks_per_input: {received.checks_per_input}")
-    elif shares[least] < 0:
+    """Change the settings that are given. Once the clock has ticked all of them are published."""
+    fields = Rules.__struct_fields__
+    given = {field: value for field in fields if (value := getattr(received, field)) is not None}
+    checks = given.get("checks_per_input", 1)
+    shares = {field: value for field, value in given.items() if field.endswith("_ppm")}
+    least = min(shares, key=lambda field: shares[field], default="")
+    most = max(shares, key=lambda field: shares[field], default="")
+    if checks < 1:
+        refuse(venue, received, Reject.AMOUNT_NOT_POSITIVE, f"checks_per_input: {checks}")
+    elif shares and shares[least] < 0:
         refuse(venue, received, Reject.AMOUNT_NOT_POSITIVE, f"{least}: {shares[least]}")
-    elif shares[most] > MILLION:
+    elif shares and shares[most] > MILLION:
         refuse(venue, received, Reject.AMOUNT_TOO_LARGE, f"{most}: {shares[most]}")
     else:
-        venue.rules = received
+        venue.rules = replace(venue.rules, **given)
+        if venue.ticked_us is not None:  # before, it is a part of the setup, which nobody listens to yet
+            rules = venue.rules
+            venue.out.emit(RulesSet, None, rules.checks_per_input, rules.fund_draw_ppm, rules.cover_bound_ppm)
 
 
 def list_instrument(venue: Venue, received: ListInstrument) -> None:

@@ -2,8 +2,9 @@
 
 It orders the mechanisms and contains none. For every input:
 1  the venue's time moves (only a clock tick moves it freely; what is stamped over 1 s past the last is refused)
-2  the input does what it does: control, order_entry, quotes, or prices that make index and mark anew (pricing)
-3  the cascade: while somebody may be below maintenance (margin_watch), rounds of
+2  while trading is halted, what would trade or pay out is refused (halt); else the input does what it does: control,
+   order_entry, quotes, or prices that make index and mark anew (pricing)
+3  the cascade, unless trading is halted: while somebody may be below maintenance (margin_watch), rounds of
    a  all accounts with a crossed watch are checked exactly, at most `checks_per_input` of them per input
    b  those below maintenance are liquidated in the order of their ids, each checked once more at its turn
    c  where somebody was, the marks of all symbols that traded since theirs was made are made anew, as listed
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from stream_engine.core import control, order_entry, quotes
+from stream_engine.core import control, halt, order_entry, quotes
 from stream_engine.core.accounts import is_liquidatable
 from stream_engine.core.liquidation import liquidate
 from stream_engine.core.order_entry import price_refusal
@@ -39,6 +40,7 @@ from stream_engine.messages.inputs import (
     CancelAll,
     ClockTick,
     Deposit,
+    HaltTrading,
     IndexPrices,
     ListInstrument,
     MapVenue,
@@ -47,6 +49,7 @@ from stream_engine.messages.inputs import (
     Place,
     PriceShock,
     QuoteCancel,
+    ResumeTrading,
     SeedFund,
     SeedPositions,
     SetLeverage,
@@ -85,6 +88,8 @@ class Exchange:
             SetLeverage: self._with_state(control.set_leverage),
             SeedPositions: self._with_state(control.seed_positions),
             SeedFund: self._with_state(control.seed_fund),
+            HaltTrading: self._with_state(halt.halt_trading),
+            ResumeTrading: self._with_state(halt.resume_trading),
         }
 
     @property
@@ -105,15 +110,19 @@ class Exchange:
         late = ticked_us is not None and received.ts_us > ticked_us + AHEAD_ALLOWED_US
         if late and type(received) is not ClockTick:
             state.out.begin(state.now_us)
-            self._refuse_timestamp(received)
+            ahead_us = received.ts_us - (ticked_us or 0)
+            self._refuse(received, Reject.TIMESTAMP_IN_FUTURE, f"{ahead_us} us past the last clock tick")
         else:
             if received.ts_us > state.now_us:
                 state.now_us = received.ts_us
             state.out.begin(state.now_us)
-            self._mechanisms[type(received)](received)
+            if state.halted and halt.waits(state, received):
+                self._refuse(received, Reject.TRADING_HALTED)
+            else:
+                self._mechanisms[type(received)](received)
         if state.dirty:
             state.watch_touched()
-        if state.watch.owed or state.watch.indebted:
+        if (state.watch.owed or state.watch.indebted) and not state.halted:
             self._cascade()
         if state.booked:
             self._publish_books()
@@ -205,9 +214,8 @@ class Exchange:
                 if reason is not None and reason is not Reject.PRICE_OFF_TICK:  # the grid is for orders
                     yield reason, where
 
-    def _refuse_timestamp(self, received: AnyInput) -> None:
+    def _refuse(self, received: AnyInput, reason: Reject, detail: str = "") -> None:
         emit = self.state.out.emit
-        reason = Reject.TIMESTAMP_IN_FUTURE
         match received:
             case Place():
                 emit(OrderRejected, None, received.account, received.client_id, received.symbol, reason)
@@ -218,8 +226,7 @@ class Exchange:
             case MassQuote():
                 emit(QuoteRejected, None, received.account, received.symbol, received.quote_id, reason)
             case _:
-                ahead_us = received.ts_us - (self.state.ticked_us or 0)
-                control.refuse(self.state, received, reason, f"{ahead_us} us past the last clock tick")
+                control.refuse(self.state, received, reason, detail)
 
     def _publish_books(self) -> None:
         state = self.state

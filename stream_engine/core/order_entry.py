@@ -11,7 +11,7 @@ Market    an order without a price is an IOC limited at the mark, give or take t
 Cancelled quotes before orders; quotes in the order in which the account first met the symbols, orders as they came to
           rest.
 Repeats   a client id seen before, with the same content, is answered as it was; with other content it is refused.
-          Refusals are remembered too, but for an unknown account, a stamp or a repeat.
+          Refusals are remembered too, but for an unknown account, a stamp, a halt or a repeat.
 """
 
 from stream_engine.core.accounts import Account, Answer, equity_of, free_margin, is_marked
@@ -82,6 +82,13 @@ def place(venue: Venue, order: Place) -> None:
         resting = Order(order_id, account.number, order.client_id, order.symbol, sign, limit, left)
         account.orders[order.client_id] = resting
         rest(venue, market, account, resting)
+
+
+def is_repeat(venue: Venue, order: Place) -> bool:
+    """Whether this order was answered before, with the same content."""
+    account = venue.accounts.get(order.account)
+    earlier = None if account is None else account.answers.get(order.client_id)
+    return earlier is not None and _content(order) == _content(earlier.place)
 
 
 def cancel(venue: Venue, received: Cancel) -> None:

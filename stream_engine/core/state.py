@@ -31,9 +31,9 @@ from stream_engine.core.mark_price import Basis
 from stream_engine.core.market import Market
 from stream_engine.core.order_book import BookSide, Order, OrderBook, orders_of
 from stream_engine.core.position import Position, RestingQuote
-from stream_engine.core.venue import Venue
+from stream_engine.core.venue import Rules, Venue
 from stream_engine.messages.events import Cause, OrderAccepted, OrderRejected
-from stream_engine.messages.inputs import Place, SetRules, Side, TimeInForce
+from stream_engine.messages.inputs import Place, Side, TimeInForce
 from stream_engine.messages.instrument import Instrument
 from stream_engine.messages.refusals import Reject
 
@@ -59,7 +59,8 @@ class VenueLine(Struct, array_like=True, gc=False):
     emitted_us: int
     now_us: int
     ticked_us: int | None
-    rules: SetRules
+    rules: Rules
+    halted: bool
     fees: int
     paid_in: int
     paid_out: int
@@ -241,6 +242,7 @@ def _venue_of(venue: Venue, cut: Cut) -> VenueLine:
         now_us=venue.now_us,
         ticked_us=venue.ticked_us,
         rules=venue.rules,
+        halted=venue.halted,
         fees=venue.fees,
         paid_in=venue.paid_in,
         paid_out=venue.paid_out,
@@ -353,7 +355,7 @@ def _loaded(line: VenueLine, lines: Iterator[bytes]) -> Exchange:
     venue = exchange.state
     venue.out.seq, venue.out.now_us = line.seq, line.emitted_us
     venue.now_us, venue.ticked_us = line.now_us, line.ticked_us
-    venue.rules = line.rules
+    venue.rules, venue.halted = line.rules, line.halted
     venue.fees, venue.paid_in, venue.paid_out, venue.carried = line.fees, line.paid_in, line.paid_out, line.carried
     venue.fund.balance, venue.fund.deficit = line.fund, line.deficit
     venue.last_order_id, venue.traded = line.last_order_id, line.traded

@@ -6,6 +6,8 @@ Money     sum of (wallet - cost) + fund + fees + deficit (<= 0) = paid_in - paid
 
 from collections import deque
 
+from msgspec import Struct
+
 from stream_engine.core.accounts import Account
 from stream_engine.core.emitter import Emitter
 from stream_engine.core.insurance_fund import InsuranceFund
@@ -13,9 +15,17 @@ from stream_engine.core.margin import initial_rate
 from stream_engine.core.margin_watch import MarginWatch
 from stream_engine.core.market import Market
 from stream_engine.core.position import Position
-from stream_engine.messages.inputs import SetRules
+from stream_engine.messages.units import MILLION
 
 ANSWERS_KEPT_US = 600_000_000  # a client order id may be sent again for ten minutes after its order is done
+
+
+class Rules(Struct, frozen=True, gc=False):
+    """The venue's own settings; see `SetRules`."""
+
+    checks_per_input: int = 500
+    fund_draw_ppm: int = MILLION
+    cover_bound_ppm: int = MILLION
 
 
 class Venue:
@@ -25,6 +35,7 @@ class Venue:
     finished   (time, account, client id) of orders that are done, oldest first.
     dirty      accounts changed by this input, with the symbols on which their positions changed.
     booked     symbols whose book this input changed.
+    halted     trading is; see halt.
     """
 
     __slots__ = (
@@ -35,6 +46,7 @@ class Venue:
         "fees",
         "finished",
         "fund",
+        "halted",
         "last_order_id",
         "markets",
         "name",
@@ -51,7 +63,7 @@ class Venue:
     def __init__(self, name: str) -> None:
         self.name = name
         self.out = Emitter(name)
-        self.rules = SetRules(name, 0)
+        self.rules = Rules()
         self.accounts: dict[int, Account] = {}
         self.markets: dict[str, Market] = {}
         self.fund = InsuranceFund()
@@ -60,7 +72,7 @@ class Venue:
         self.now_us = 0
         self.ticked_us: int | None = None
         self.last_order_id = 0
-        self.traded = False
+        self.traded = self.halted = False
         self.finished: deque[tuple[int, int, str]] = deque()
         self.dirty: dict[int, tuple[str, ...]] = {}
         self.booked: dict[str, None] = {}

@@ -206,6 +206,24 @@ class InstrumentListed(Event, frozen=True):
     instrument: Instrument
 
 
+class RulesSet(Event, frozen=True):
+    """The venue's own settings after a change, all of them. What is set before the first clock tick brings no event."""
+
+    checks_per_input: Count
+    fund_draw_ppm: Ppm
+    cover_bound_ppm: Ppm
+
+
+class TradingHalted(Event, frozen=True):
+    """Orders, quotes and withdrawals are refused from here on, and liquidations wait."""
+
+    reason: Text
+
+
+class TradingResumed(Event, frozen=True):
+    """Trading goes on."""
+
+
 class ClockTicked(Event, frozen=True):
     """The participants' clock."""
 
@@ -380,6 +398,9 @@ AnyEvent = (
     | Traded
     | OrdersResting
     | InstrumentListed
+    | RulesSet
+    | TradingHalted
+    | TradingResumed
     | ClockTicked
     | NewsPublished
     | BookChanged

@@ -139,16 +139,17 @@ class MapVenue(Input, frozen=True):
 
 
 class SetRules(Input, frozen=True):
-    """The venue's own settings.
+    """The venue's own settings: those that are given change, the others stay. A venue begins with 500 checks, and with
+    both shares at 1,000,000.
 
     checks_per_input   accounts checked for liquidation per input at most (WATCH: K); the rest waits for the next.
     fund_draw_ppm      share of the fund's balance that the liquidation of one position may draw at most.
     cover_bound_ppm    how far beyond the bankruptcy price the fund trades on at most.
     """
 
-    checks_per_input: Count = 500
-    fund_draw_ppm: Ppm = 1_000_000
-    cover_bound_ppm: Ppm = 1_000_000
+    checks_per_input: Count | None = None
+    fund_draw_ppm: Ppm | None = None
+    cover_bound_ppm: Ppm | None = None
 
 
 class ListInstrument(Input, frozen=True):
@@ -199,6 +200,17 @@ class SeedFund(Input, frozen=True):
     quote: Quote
 
 
+class HaltTrading(Input, frozen=True):
+    """Stop trading: until it is resumed orders, quotes and withdrawals are refused, cancels are taken, prices and marks
+    move, and liquidations wait."""
+
+    reason: Text
+
+
+class ResumeTrading(Input, frozen=True):
+    """Let trading go on; liquidations that waited are the first thing that happens."""
+
+
 class ClockTick(Input, frozen=True):
     """Moves the venue's time; the only input that moves it freely."""
 
@@ -220,5 +232,7 @@ AnyInput = (
     | Withdraw
     | SeedPositions
     | SeedFund
+    | HaltTrading
+    | ResumeTrading
     | ClockTick
 )

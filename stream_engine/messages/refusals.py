@@ -10,6 +10,8 @@ class Reject(Enum):
     """The reason of a refusal, in the order in which the reasons are looked for."""
 
     TIMESTAMP_IN_FUTURE = "timestamp_in_future"  # more than 1 s past the venue's last clock tick
+    TRADING_HALTED = "trading_halted"  # orders, quotes and withdrawals wait; and nothing is halted twice
+    TRADING_NOT_HALTED = "trading_not_halted"  # nothing is to be resumed
     UNKNOWN_ACCOUNT = "unknown_account"
     DUPLICATE_CLIENT_ID = "duplicate_client_id"  # the id stands for an order with other content
     UNKNOWN_SYMBOL = "unknown_symbol"

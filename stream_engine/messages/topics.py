@@ -47,6 +47,8 @@ INPUT_TOPIC: dict[type[inputs.Input], Topic] = {
     inputs.Withdraw: Topic.CONTROL,
     inputs.SeedPositions: Topic.CONTROL,
     inputs.SeedFund: Topic.CONTROL,
+    inputs.HaltTrading: Topic.CONTROL,
+    inputs.ResumeTrading: Topic.CONTROL,
     inputs.ClockTick: Topic.CONTROL,
 }
 
@@ -67,6 +69,9 @@ EVENT_TOPIC: dict[type[events.Event], Topic] = {
     events.Traded: Topic.EXECUTIONS,
     events.OrdersResting: Topic.EXECUTIONS,
     events.InstrumentListed: Topic.MARKET,
+    events.RulesSet: Topic.MARKET,
+    events.TradingHalted: Topic.MARKET,
+    events.TradingResumed: Topic.MARKET,
     events.ClockTicked: Topic.MARKET,
     events.NewsPublished: Topic.MARKET,
     events.BookChanged: Topic.MARKET,

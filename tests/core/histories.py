@@ -22,6 +22,7 @@ from stream_engine.messages.inputs import (
     CancelAll,
     ClockTick,
     Deposit,
+    HaltTrading,
     IndexPrices,
     Leg,
     Level,
@@ -32,6 +33,7 @@ from stream_engine.messages.inputs import (
     Place,
     PriceShock,
     QuoteCancel,
+    ResumeTrading,
     SeedFund,
     SeedPositions,
     SetLeverage,
@@ -293,6 +295,11 @@ class Story:
         draw, bound = random.choice((0, 200_000, MILLION, MILLION)), random.choice((0, 50_000, 300_000, MILLION))
         return SetRules(VENUE, self.now_us, NO_BOUND, draw, bound)
 
+    def _some_rules(self, random: Random) -> SetRules:
+        """Some settings; the others stay."""
+        draw, bound = random.choice((None, 0, 200_000, MILLION)), random.choice((None, 0, 50_000, MILLION))
+        return SetRules(VENUE, self.now_us, random.choice((None, NO_BOUND)), draw, bound)
+
     def _seed_fund(self, random: Random) -> AnyInput:
         return SeedFund(VENUE, self.now_us, random.choice((1, USDT, 4 * USDT)))
 
@@ -389,6 +396,26 @@ class Story:
         self.ticked_us = self.now_us = tick_us + 7 * SECOND_US
         return self.plot.pop(0)
 
+    def _halt(self, random: Random) -> AnyInput:
+        """Trading is halted, everybody goes on as if it were not, and prices may move far; then it is resumed."""
+        tellers = (
+            self._order,
+            self._own_crossing,
+            self._again,
+            self._cancel,
+            self._cancel_all,
+            self._some_quote,
+            self._quote_cancel,
+            self._withdraw,
+            self._deposit,
+            self._leverage,
+            self._drift,
+            self._jump,
+        )
+        told = [random.choice(tellers)(random) for _ in range(random.choice((0, 2, 5, 9)))]
+        self.plot = [*told, ResumeTrading(VENUE, self.now_us)]
+        return HaltTrading(VENUE, self.now_us, random.choice(("feed", "")))
+
     def _cleared(self, symbol: str) -> list[AnyInput]:
         return [CancelAll(VENUE, self.now_us, account, symbol) for account in ACCOUNTS]
 
@@ -473,7 +500,7 @@ class Story:
                 return SeedFund(VENUE, self.now_us, random.choice((0, -1, WIRE_MAX)))
 
     def _bad_control(self, random: Random) -> AnyInput:
-        match random.choice(("leverage", "open", "rules", "again")):
+        match random.choice(("leverage", "open", "rules", "again", "halt", "resume")):
             case "leverage":
                 account, symbol = random.choice((*ACCOUNTS, NOBODY)), random.choice(("A", "C", "E"))
                 return SetLeverage(VENUE, self.now_us, account, symbol, random.choice((0, 11, 51)))
@@ -483,6 +510,11 @@ class Story:
             case "rules":
                 checks, draw = random.choice((0, NO_BOUND)), random.choice((-1, 0, MILLION + 1))
                 return SetRules(VENUE, self.now_us, checks, draw, random.choice((-1, MILLION, MILLION + 1)))
+            case "halt":  # maybe a second time; it is resumed at once
+                self.plot.insert(0, ResumeTrading(VENUE, self.now_us))
+                return HaltTrading(VENUE, self.now_us, "by mistake")
+            case "resume":
+                return ResumeTrading(VENUE, self.now_us)
             case _:
                 return ListInstrument(VENUE, self.now_us, random.choice((A, B, C)))
 
@@ -562,6 +594,8 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._withdraw, 3),
     (Story._leverage, 3),
     (Story._rules, 1),
+    (Story._some_rules, 1),
+    (Story._halt, 1),
     (Story._seed_fund, 1),
     (Story._late_listing, 1),
     (Story._drift, 9),

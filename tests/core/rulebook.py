@@ -34,6 +34,7 @@ from stream_engine.messages.inputs import (
     CancelAll,
     ClockTick,
     Deposit,
+    HaltTrading,
     IndexPrices,
     Leg,
     Level,
@@ -42,6 +43,7 @@ from stream_engine.messages.inputs import (
     OpenAccounts,
     Place,
     QuoteCancel,
+    ResumeTrading,
     SeedFund,
     SeedPositions,
     SetLeverage,
@@ -222,6 +224,16 @@ def deposit(account: int, dollars: float) -> Deposit:
 def withdraw(account: int, dollars: float) -> Withdraw:
     """Pay USDT out."""
     return Withdraw(VENUE, 0, account, usd(dollars))
+
+
+def halt(reason: str = "a feed has stalled") -> HaltTrading:
+    """Stop trading."""
+    return HaltTrading(VENUE, 0, reason)
+
+
+def resume() -> ResumeTrading:
+    """Let trading go on."""
+    return ResumeTrading(VENUE, 0)
 
 
 def set_leverage(account: int, leverage: int, symbol: str = "BTC") -> SetLeverage:

@@ -34,7 +34,7 @@ from stream_engine.messages.events import (
     OrderAccepted,
     QuoteAccepted,
 )
-from stream_engine.messages.inputs import AnyInput, ClockTick, SetRules
+from stream_engine.messages.inputs import AnyInput, ClockTick, ResumeTrading, SetRules
 from stream_engine.messages.refusals import Reject
 from tests.core.histories import NO_BOUND, VENUE, histories, history
 from tests.naive.naive_exchange import NaiveAccount, NaiveExchange
@@ -334,7 +334,8 @@ def test_within_its_bound_the_exchange_falls_behind_forgets_nobody_and_catches_u
             check(real)
             assert len(looked_at) <= checks
             assert len({event.account for event in events if isinstance(event, LiquidationStarted)}) <= checks
-            inputs_left_behind += bool(below_maintenance(real))
+            inputs_left_behind += bool(below_maintenance(real)) and not real.state.halted
+        real.apply(ResumeTrading(VENUE, real.state.now_us))
         for _ in range(100):
             if not below_maintenance(real):
                 break

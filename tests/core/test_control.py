@@ -1,4 +1,4 @@
-"""Control: listings, accounts, money in and out, leverage, seeded positions."""
+"""Control: listings, accounts, money in and out, leverage, seeded positions, rules."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from stream_engine.core.exchange import Exchange
+from stream_engine.core.venue import Rules
 from stream_engine.messages.events import (
     AccountsOpened,
     ControlRejected,
@@ -13,6 +14,7 @@ from stream_engine.messages.events import (
     InstrumentListed,
     LeverageSet,
     PositionsSeeded,
+    RulesSet,
     Withdrawn,
 )
 from stream_engine.messages.inputs import (
@@ -49,6 +51,7 @@ from tests.core.rulebook import (
     sell,
     set_leverage,
     spot,
+    tick,
     usd,
     wallet,
     withdraw,
@@ -315,6 +318,28 @@ def test_the_venues_rules_are_a_bound_above_zero_and_shares(rules: dict[str, int
     assert reasons(apply(exchange, SetRules(VENUE, 0, **rules))) == ([] if reason is None else [reason])
     changed = {name: getattr(exchange.state.rules, name) for name in rules}
     assert (changed == rules) == (reason is None)
+
+
+def test_settings_that_are_not_given_stay_as_they_are() -> None:
+    exchange = an_exchange(rules=SetRules(VENUE, 0, 7, 200_000, 50_000))
+    apply(exchange, SetRules(VENUE, 0, fund_draw_ppm=300_000))
+    assert exchange.state.rules == Rules(7, 300_000, 50_000)
+    apply(exchange, SetRules(VENUE, 0))
+    assert exchange.state.rules == Rules(7, 300_000, 50_000)
+
+
+def test_settings_one_of_which_is_refused_all_stay_as_they_are() -> None:
+    exchange = an_exchange()
+    assert reasons(apply(exchange, SetRules(VENUE, 0, 7, -1))) == [Reject.AMOUNT_NOT_POSITIVE]
+    assert exchange.state.rules == Rules()
+
+
+def test_settings_are_published_as_a_whole_once_the_clock_has_ticked_and_not_before() -> None:
+    exchange = an_exchange()
+    assert apply(exchange, SetRules(VENUE, 0, checks_per_input=7)) == []
+    apply(exchange, tick(0))
+    published = one(apply(exchange, SetRules(VENUE, 0, cover_bound_ppm=50_000)), RulesSet)
+    assert (published.checks_per_input, published.fund_draw_ppm, published.cover_bound_ppm) == (7, 1_000_000, 50_000)
 
 
 def test_the_map_of_the_venues_is_no_business_of_the_exchange_but_counts_as_an_input() -> None:

@@ -31,11 +31,13 @@ from tests.core.rulebook import (
     buy,
     cancel,
     deposit,
+    halt,
     held,
     leg,
     prices_of,
     quote,
     reasons,
+    resume,
     seed,
     sell,
     set_leverage,
@@ -47,6 +49,8 @@ from tests.core.rulebook import (
 # What is refused for each reason, after what (on a venue with BTC at 100 and the book 4 @ 100 | 101 @ 5).
 ROWS: dict[Reject, Sequence[AnyInput]] = {
     Reject.TIMESTAMP_IN_FUTURE: [tick(0), replace(buy(1, 99), ts_us=SECOND + 1)],
+    Reject.TRADING_HALTED: [halt(), buy(1, 99)],
+    Reject.TRADING_NOT_HALTED: [resume()],
     Reject.UNKNOWN_ACCOUNT: [buy(1, 99, by=77)],
     Reject.DUPLICATE_CLIENT_ID: [buy(1, 99, id="mine"), buy(2, 99, id="mine")],
     Reject.UNKNOWN_SYMBOL: [buy(1, 99, symbol="DOGE")],

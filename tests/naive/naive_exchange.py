@@ -13,6 +13,8 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Any
 
+from msgspec.structs import replace
+
 from stream_engine.messages import events
 from stream_engine.messages.events import AnyEvent, CancelReason, Cause, FundReason
 from stream_engine.messages.inputs import (
@@ -21,6 +23,7 @@ from stream_engine.messages.inputs import (
     CancelAll,
     ClockTick,
     Deposit,
+    HaltTrading,
     IndexPrices,
     Leg,
     Level,
@@ -31,6 +34,7 @@ from stream_engine.messages.inputs import (
     Place,
     PriceShock,
     QuoteCancel,
+    ResumeTrading,
     SeedFund,
     SeedPositions,
     SetLeverage,
@@ -134,7 +138,8 @@ class NaiveExchange:
         self.seq = -1
         self.now_us = 0
         self.ticked_us: int | None = None
-        self.rules = SetRules(venue, 0)
+        self.rules = {"checks_per_input": 500, "fund_draw_ppm": 1_000_000, "cover_bound_ppm": 1_000_000}
+        self.is_halted = False
         self.accounts: dict[int, NaiveAccount] = {}
         self.markets: dict[str, NaiveMarket] = {}
         self.resting: list[Resting] = []
@@ -155,8 +160,12 @@ class NaiveExchange:
             self._refuse(received, Reject.TIMESTAMP_IN_FUTURE)
         else:
             self.now_us = max(self.now_us, received.ts_us)
-            self._take(received)
-        self._liquidate_until_nobody_is_left()
+            if self.is_halted and isinstance(received, Place | MassQuote | Withdraw) and not self._is_known(received):
+                self._refuse(received, Reject.TRADING_HALTED)
+            else:
+                self._take(received)
+        if not self.is_halted:
+            self._liquidate_until_nobody_is_left()
         for symbol in dict.fromkeys(self.touched_books):
             bids = _differences(before[symbol][0], self._levels(symbol, 1), best=max)
             asks = _differences(before[symbol][1], self._levels(symbol, -1), best=min)
@@ -168,6 +177,12 @@ class NaiveExchange:
         if isinstance(received, ClockTick) or self.ticked_us is None:
             return False
         return received.ts_us - self.ticked_us > SECOND_US
+
+    def _is_known(self, received: AnyInput) -> bool:
+        if not isinstance(received, Place) or received.account not in self.accounts:
+            return False
+        known = self.accounts[received.account].answers.get(received.client_id)
+        return known is not None and replace(known[0], ts_us=0) == replace(received, ts_us=0)
 
     def _take(self, received: AnyInput) -> None:
         match received:
@@ -201,6 +216,10 @@ class NaiveExchange:
                 self._seed_positions(received)
             case SeedFund():
                 self._seed_fund(received)
+            case HaltTrading():
+                self._halt(received)
+            case ResumeTrading():
+                self._resume(received)
             case MapVenue():
                 pass
 
@@ -785,13 +804,31 @@ class NaiveExchange:
     # the operator ------------------------------------------------------------------------------------------
 
     def _set_rules(self, received: SetRules) -> None:
-        shares = (received.fund_draw_ppm, received.cover_bound_ppm)
-        if received.checks_per_input < 1 or min(shares) < 0:
+        checks, draw, bound = received.checks_per_input, received.fund_draw_ppm, received.cover_bound_ppm
+        if (checks is not None and checks < 1) or (draw is not None and draw < 0) or (bound is not None and bound < 0):
             self._refuse(received, Reject.AMOUNT_NOT_POSITIVE)
-        elif max(shares) > 1_000_000:
+        elif (draw is not None and draw > 1_000_000) or (bound is not None and bound > 1_000_000):
             self._refuse(received, Reject.AMOUNT_TOO_LARGE)
         else:
-            self.rules = received
+            for name, value in (("checks_per_input", checks), ("fund_draw_ppm", draw), ("cover_bound_ppm", bound)):
+                if value is not None:
+                    self.rules[name] = value
+            if self.ticked_us is not None:
+                self._emit(events.RulesSet, None, **self.rules)
+
+    def _halt(self, received: HaltTrading) -> None:
+        if self.is_halted:
+            self._refuse(received, Reject.TRADING_HALTED)
+        else:
+            self.is_halted = True
+            self._emit(events.TradingHalted, None, reason=received.reason)
+
+    def _resume(self, received: ResumeTrading) -> None:
+        if self.is_halted:
+            self.is_halted = False
+            self._emit(events.TradingResumed, None)
+        else:
+            self._refuse(received, Reject.TRADING_NOT_HALTED)
 
     def _list(self, received: ListInstrument) -> None:
         instrument = received.instrument
@@ -976,8 +1013,8 @@ class NaiveExchange:
         fund = 0
         if account.holdings[symbol].size:
             sign = -1 if size > 0 else 1
-            limit = bankruptcy + sign * floor(part_of(bankruptcy, self.rules.cover_bound_ppm))
-            allowance = floor(part_of(self.fund, self.rules.fund_draw_ppm))
+            limit = bankruptcy + sign * floor(part_of(bankruptcy, self.rules["cover_bound_ppm"]))
+            allowance = floor(part_of(self.fund, self.rules["fund_draw_ppm"]))
             fund = self._close_in_the_book(account, symbol, limit, bankruptcy, allowance, started)
         adl = deficit = 0
         if account.holdings[symbol].size:
