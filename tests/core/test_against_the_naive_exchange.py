@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
-from stream_engine.core import adl, exchange, index_price, liquidation, matching, position, pricing, quotes, venue
+from stream_engine.core import adl, exchange, halt, index_price, liquidation, matching, position, pricing, quotes, venue
 from stream_engine.core.accounts import Account, is_liquidatable, is_marked
 from stream_engine.core.arithmetic import div_ceil, div_floor
 from stream_engine.core.exchange import Exchange
@@ -34,7 +34,7 @@ from stream_engine.messages.events import (
     OrderAccepted,
     QuoteAccepted,
 )
-from stream_engine.messages.inputs import AnyInput, ClockTick, ResumeTrading, SetRules
+from stream_engine.messages.inputs import AnyInput, ClockTick, ResumeTrading, SetRules, Withdraw
 from stream_engine.messages.refusals import Reject
 from tests.core.histories import NO_BOUND, VENUE, histories, history
 from tests.naive.naive_exchange import NaiveAccount, NaiveExchange
@@ -247,6 +247,15 @@ def the_fund_is_asked_for_one_micro_quote_less(patch: Patch) -> None:
     patch.setattr(liquidation, "div_floor", lambda dividend, divisor: div_floor(dividend - 1, divisor))
 
 
+def a_halted_venue_pays_out(patch: Patch) -> None:
+    waits = halt.waits
+    patch.setattr(halt, "waits", lambda state, received: not isinstance(received, Withdraw) and waits(state, received))
+
+
+def a_halted_venue_answers_no_order_again(patch: Patch) -> None:
+    patch.setattr(halt, "is_repeat", lambda state, order: False)
+
+
 MUTATIONS: tuple[Callable[[Patch], None], ...] = (
     fees_round_down,
     a_partial_close_releases_cost_rounded_up,
@@ -262,6 +271,8 @@ MUTATIONS: tuple[Callable[[Patch], None], ...] = (
     a_stamp_may_lie_a_microsecond_further_ahead,
     an_answer_is_forgotten_a_microsecond_late,
     the_fund_is_asked_for_one_micro_quote_less,
+    a_halted_venue_pays_out,
+    a_halted_venue_answers_no_order_again,
 )
 
 
@@ -280,6 +291,13 @@ class WithoutASecondLook(NaiveExchange):
         return found
 
 
+class WithoutWaiting(NaiveExchange):
+    """Liquidates while trading is halted."""
+
+    def _is_waiting(self) -> bool:
+        return False
+
+
 class WithOneRound(NaiveExchange):
     """Makes no mark anew after a round."""
 
@@ -287,7 +305,7 @@ class WithOneRound(NaiveExchange):
         pass
 
 
-@pytest.mark.parametrize("changed", [WithoutASecondLook, WithOneRound])
+@pytest.mark.parametrize("changed", [WithoutASecondLook, WithoutWaiting, WithOneRound])
 def test_a_rule_of_the_cascade_left_out_of_the_naive_exchange_is_seen(changed: type[NaiveExchange]) -> None:
     assert any(difference(history(seed, LENGTH), changed(VENUE)) for seed in SEEDS)
 

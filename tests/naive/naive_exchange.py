@@ -164,7 +164,7 @@ class NaiveExchange:
                 self._refuse(received, Reject.TRADING_HALTED)
             else:
                 self._take(received)
-        if not self.is_halted:
+        if not self._is_waiting():
             self._liquidate_until_nobody_is_left()
         for symbol in dict.fromkeys(self.touched_books):
             bids = _differences(before[symbol][0], self._levels(symbol, 1), best=max)
@@ -177,6 +177,9 @@ class NaiveExchange:
         if isinstance(received, ClockTick) or self.ticked_us is None:
             return False
         return received.ts_us - self.ticked_us > SECOND_US
+
+    def _is_waiting(self) -> bool:
+        return self.is_halted
 
     def _is_known(self, received: AnyInput) -> bool:
         if not isinstance(received, Place) or received.account not in self.accounts:
