@@ -1,10 +1,11 @@
 """Board: the monitors of one venue as one, for whoever needs them all (terminal, summary).
 
 Each event goes to the monitors that take its type, depth before market makers, so that each tick is judged on its own
-sample. Findings are kept in their order.
+sample. Findings are kept in their order. Where only some monitors are to tell, the others watch all the same: one goes
+by what another has seen.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from consumers.adl import Adl
@@ -18,6 +19,8 @@ from consumers.prices import Prices
 from stream_engine.messages import events as e
 from stream_engine.messages.topics import OUTPUT
 
+MONITORS = ("prices", "depth", "market_makers", "liquidations", "fund", "adl", "open_interest")
+
 
 class Board:
     """A monitor made of monitors."""
@@ -25,7 +28,8 @@ class Board:
     name = "board"
     topics = frozenset(OUTPUT)
 
-    def __init__(self, venue: str) -> None:
+    def __init__(self, venue: str, telling: Collection[str] | None = None) -> None:
+        """`telling`: the monitors whose findings are told, by name; None: all."""
         self.venue = venue
         self.prices = Prices(venue)
         self.depth = Depth(venue)
@@ -35,7 +39,7 @@ class Board:
         self.adl = Adl(venue, self.market_makers)
         self.open_interest = OpenInterest(venue)
         self.findings: list[Finding] = []
-        self._takers: dict[type[e.Event], list[Callable[[Any], Iterable[Finding]]]] = {}
+        self._takers: dict[type[e.Event], list[tuple[bool, Callable[[Any], Iterable[Finding]]]]] = {}
         for monitor in (
             self.prices,
             self.depth,
@@ -45,8 +49,9 @@ class Board:
             self.adl,
             self.open_interest,
         ):
+            tells = telling is None or monitor.name in telling
             for event_type, handler in monitor.handlers.items():
-                self._takers.setdefault(event_type, []).append(handler)
+                self._takers.setdefault(event_type, []).append((tells, handler))
 
     @property
     def now_us(self) -> int:
@@ -64,7 +69,9 @@ class Board:
         if not takers or event.venue != self.venue:
             return ()
         found: list[Finding] = []
-        for take in takers:
-            found.extend(take(event))
+        for tells, take in takers:
+            findings = list(take(event))
+            if tells:
+                found.extend(findings)
         self.findings.extend(found)
         return found

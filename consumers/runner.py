@@ -5,12 +5,12 @@ Holds     monitors are given the events in the order of `(ts_us, venue, seq, n)`
 Reading   `Reader` where nobody writes meanwhile: each time to the end. `Feed` where somebody does: a part at a time.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
 
-from consumers.monitor import Monitor
+from consumers.monitor import Finding, Monitor
 from stream_engine.messages.codec import NotAMessage, decode_event
 from stream_engine.messages.events import AnyEvent, Event
 from stream_engine.messages.topics import EVENT_TOPIC, OUTPUT, Topic
@@ -124,7 +124,12 @@ class Feed:
         self._most = MOST_HELD if part.events or not unread else 2 * self._most
         return part
 
-    async def rest(self) -> list[AnyEvent]:
+    async def lag(self) -> int:
+        """How many records there are that were not read yet, about: a broker's own marks may be among them."""
+        ends = await self._log.ends(self.positions)
+        return sum(ends[at] - self.positions[at] for at in self._unread(ends))
+
+    def rest(self) -> list[AnyEvent]:
         """What is still in hand: for the end, when nobody writes any more."""
         return self._give_out({at: len(events) for at, events in self._held.items()})
 
@@ -212,16 +217,21 @@ class MonitorRunner:
 
     def observe(self, events: Iterable[AnyEvent]) -> list[Outgoing]:
         """The alerts that follow from the events, in their order, each on the partition of its venue."""
-        return [
-            Outgoing(
-                self._topic,
-                self._homes[finding.venue],
-                finding.venue.encode(),
-                msgspec.json.encode(finding),
-                finding.ts_us,
-                self._headers,
-            )
-            for event in events
-            for monitor in self._listeners[type(event)]
-            for finding in monitor.observe(event)
-        ]
+        return [self.alert(finding) for finding in self.findings(events)]
+
+    def findings(self, events: Iterable[AnyEvent]) -> Iterator[Finding]:
+        """What the monitors find in the events, in their order."""
+        for event in events:
+            for monitor in self._listeners[type(event)]:
+                yield from monitor.observe(event)
+
+    def alert(self, finding: Finding) -> Outgoing:
+        """A finding as a record."""
+        return Outgoing(
+            self._topic,
+            self._homes[finding.venue],
+            finding.venue.encode(),
+            msgspec.json.encode(finding),
+            finding.ts_us,
+            self._headers,
+        )

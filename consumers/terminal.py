@@ -57,13 +57,17 @@ COLUMNS = (
 class TerminalView:
     """What the terminal shows of one venue; `render` may be called at any time, ten times a second at most."""
 
-    def __init__(self, board: Board, *, title: str, start_us: int, end_us: int, speed: float | None = None) -> None:
-        """`speed`: event seconds per wall second; None: as fast as the machine can."""
+    def __init__(
+        self, board: Board, *, title: str, start_us: int, end_us: int, speed: float | None = None, live: bool = False
+    ) -> None:
+        """`speed`: event seconds per wall second; None: as fast as the machine can. `live`: nobody knows the end, and
+        who shows it moves `end_us` on."""
         self.board = board
         self.title = title
         self.start_us = start_us
         self.end_us = end_us
         self.speed = speed
+        self.live = live
         self.markers = Markers()
         self._taken = 0
         self._thinnest: str | None = None
@@ -106,9 +110,11 @@ class TerminalView:
     def _head(self, pen: "_Pen") -> list[Text]:
         now_us = self.board.now_us or self.start_us
         done = min(1.0, max(0.0, (now_us - self.start_us) / max(1, self.end_us - self.start_us)))
-        speed = "max" if self.speed is None else f"{self.speed:g}x"
+        speed = "live" if self.live else "max" if self.speed is None else f"{self.speed:g}x"
         left, right = pen.plain(f" liqstorm  {self.title}"), f"{clock(now_us)} UTC  {speed} "
         title = Text(left + " " * max(1, pen.width - len(left) - len(right)) + right, style="bold reverse")
+        if self.live:
+            return [title]
         ends = f" {clock(self.start_us)[:5]} ", f" {clock(self.end_us)[:5]}  {100 * done:3.0f} % "
         bar = pen.bar(done, max(4, pen.width - len(ends[0]) - len(ends[1])))
         return [title, Text.assemble(ends[0], (bar, "cyan"), ends[1])]

@@ -331,7 +331,7 @@ class _Live:
             await self._tell(events, [])
             if not records and not self._feed.holds:
                 break
-        await self._tell(await self._feed.rest(), [])
+        await self._tell(self._feed.rest(), [])
 
     def _at_tick(self, event: ClockTicked, newest_us: int) -> list[Outgoing]:
         number = (event.ts_us - self._clock.start_us) // self._clock.tick_us + 1

@@ -33,6 +33,7 @@ from stream_engine.cli.errors import INTERRUPTED, UserError, not_a_scenario, why
 from stream_engine.cli.stopping import Stop, interruption, loop_factory
 from stream_engine.cli.version import versions
 from stream_engine.engine import Engine
+from stream_engine.host import PartitionFailed
 from stream_engine.messages.codec import NotAMessage, decode_input
 from stream_engine.messages.inputs import Input
 from stream_engine.messages.topics import Topic
@@ -113,25 +114,33 @@ def run(
     place: Place | None = None,
 ) -> Result:
     """Run a scenario into its directory; UserError where it cannot be read, started or written."""
+    cast = cast_of(name, seed, settings)
+    factory = loop_factory(loop)
+    if place is not None:
+        ready(place, cast.scenario)
+    directory = new_directory(out, f"{cast.scenario.name}-{seed}")
+    try:
+        with answered(embedded=True), asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(_record(cast, directory, speed, show, place))
+    except KeyboardInterrupt:
+        raise UserError(f"stopped at once; what was recorded until then is in {directory}.", INTERRUPTED) from None
+    except drive.SetupRefused as error:
+        raise not_a_scenario(error) from error
+    except PartitionFailed as error:
+        raise UserError(f"{error} What was recorded until then is in {directory}.") from error
+    except OSError as error:
+        kept = "What was recorded so far is kept; make room, or name another place with --out."
+        raise UserError(f"cannot write to {directory}: {why(error)}. {kept}") from error
+
+
+def cast_of(name: str, seed: int, settings: Sequence[str]) -> Cast:
+    """A scenario that can be run; UserError where it cannot."""
     try:
         scenario = scenarios.load(name, list(settings))
     except scenarios.ScenarioError as error:
         raise not_a_scenario(error) from error
     check(scenario, seed)
-    factory = loop_factory(loop)
-    if place is not None:
-        ready(place, scenario)
-    directory = new_directory(out, f"{scenario.name}-{seed}")
-    try:
-        with answered(embedded=True), asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(_record(Cast(scenario, seed, settings), directory, speed, show, place))
-    except KeyboardInterrupt:
-        raise UserError(f"stopped at once; what was recorded until then is in {directory}.", INTERRUPTED) from None
-    except drive.SetupRefused as error:
-        raise not_a_scenario(error) from error
-    except OSError as error:
-        kept = "What was recorded so far is kept; make room, or name another place with --out."
-        raise UserError(f"cannot write to {directory}: {why(error)}. {kept}") from error
+    return Cast(scenario, seed, settings)
 
 
 def ready(place: Place, scenario: scenarios.Scenario) -> None:
@@ -250,13 +259,15 @@ class _Stage:
 
     async def play_on_kafka(self, place: Place) -> tuple[drive.Outcome, str]:
         """In real time on the topics of a prefix, with the engines in this process too."""
+        from stream_engine.cli.engine import host_of
         from stream_engine.cli.topic_rules import partitions_there
         from stream_engine.transport.kafka import KafkaLog
 
         partitions = range(await partitions_there(place.settings, place.prefix))
         log = KafkaLog(place.settings)
         with Recorder(self._directory, len(partitions), place.prefix) as recorder:
-            engines = asyncio.ensure_future(_engines(place, partitions, self._run_id))
+            host = host_of(place.settings, place.prefix, self._run_id)
+            engines = asyncio.ensure_future(host.run())
             driving = asyncio.ensure_future(
                 drive.realtime(
                     log,
@@ -281,8 +292,8 @@ class _Stage:
                 outcome = await driving
                 await self._tell(log, recorder, partitions, place.prefix)
             finally:
-                for task in (driving, engines):
-                    task.cancel()
+                driving.cancel()
+                host.stop()
                 await asyncio.gather(driving, engines, return_exceptions=True)
                 await log.close()
             return outcome, recorder.event_log_sha256()
@@ -300,22 +311,6 @@ class _Stage:
         # Told when all is over: whoever is to find out by watching must not be able to read it.
         await log.append(labels(self._agents, self._homes, prefix, self._run_id))
         recorder.write(await Reader(log, [Topic.LABELS], partitions, prefix).poll())
-
-
-async def _engines(place: Place, partitions: Sequence[int], run_id: str) -> None:
-    from stream_engine.transport.kafka import KafkaLog
-
-    async def go(partition: int) -> None:
-        log = KafkaLog(place.settings)
-        engine = Engine(log, partition, place.prefix, run_id)
-        try:
-            while True:
-                await engine.cycle(wait_s=drive.NAP_S)
-        finally:
-            await engine.close()
-            await log.close()
-
-    await asyncio.gather(*map(go, partitions))
 
 
 def labels(agents: Sequence[Agent], homes: Mapping[str, int], prefix: str, run_id: str) -> list[Outgoing]:
