@@ -7,10 +7,11 @@ accounts deleveraged.
 Stamps  rise from record to record, so the order in which an engine takes them does not depend on when it reads.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from random import Random
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from msgspec import Struct
@@ -38,7 +39,7 @@ from stream_engine.messages.inputs import (
     Withdraw,
 )
 from stream_engine.messages.instrument import IndexSource, Instrument, Tier
-from stream_engine.messages.topics import INPUT_TOPIC, INTAKE, MAX_INPUT_BYTES, Topic
+from stream_engine.messages.topics import INPUT_TOPIC, MAX_INPUT_BYTES, Topic
 from stream_engine.messages.units import MILLION
 
 SECOND_US = MILLION
@@ -235,27 +236,38 @@ def an_instrument(symbol: str) -> Instrument:
     )
 
 
-def create_topics(bootstrap: str, prefix: str, partitions: int = 1, short: Topic | None = None) -> None:
-    """Every topic of a run; `short` has a partition less."""
+def create_topics(
+    bootstrap: str, prefix: str, partitions: int = 1, short: Topic | None = None, only: Topic | None = None
+) -> None:
+    """Every topic of a run (or one); `short` has a partition less. A topic that is being deleted is waited for."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
     config = _ANY_AGE | {"max.message.bytes": "1048576"}
-    new = [
-        NewTopic(prefix + topic.value, partitions - (topic is short), replication_factor=1, config=config)
-        for topic in Topic
-    ]
-    for created in admin.create_topics(new).values():
-        created.result(WITHIN_S)
+    waiting = [topic for topic in Topic if only in (None, topic)]
+    until = time.monotonic() + WITHIN_S
+    while waiting:
+        new = [
+            NewTopic(prefix + topic.value, partitions - (topic is short), replication_factor=1, config=config)
+            for topic in waiting
+        ]
+        waiting = []
+        for name, created in admin.create_topics(new).items():
+            try:
+                created.result(WITHIN_S)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS or time.monotonic() > until:
+                    raise
+                waiting.append(Topic(name.removeprefix(prefix)))
 
 
 def send(bootstrap: str, prefix: str, records: Iterable[Sent], partition: int = 0) -> dict[Topic, int]:
     """Put records onto a partition of their topics and wait until they are kept; how many went to each topic."""
-    count = dict.fromkeys(INTAKE, 0)
+    count: dict[Topic, int] = {}
     failed: list[object] = []
     producer = Producer(
         {"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5, "message.timeout.ms": 120_000}
     )
     for record in records:
-        count[record.topic] += 1
+        count[record.topic] = count.get(record.topic, 0) + 1
         producer.produce(
             prefix + record.topic.value,
             record.value,
