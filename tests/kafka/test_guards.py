@@ -44,7 +44,9 @@ class Stage:
 @pytest.fixture
 async def stage(bootstrap: str, prefix: str) -> AsyncIterator[Stage]:
     admin = KafkaAdmin(KafkaSettings(bootstrap))
-    await admin.create([prefix + "orders", prefix + "small"], 1, {prefix + "small": {"max.message.bytes": str(SMALL)}})
+    kept = {"retention.ms": "-1"}  # event time lies in the past: records would expire at once
+    configs = {prefix + "orders": kept, prefix + "small": kept | {"max.message.bytes": str(SMALL)}}
+    await admin.create(configs, 1, configs)
     await admin.close()
     stage = Stage(bootstrap, prefix)
     yield stage

@@ -21,7 +21,8 @@ async def log(request: pytest.FixtureRequest) -> AsyncIterator[Log]:
         return
     settings, prefix = KafkaSettings(request.getfixturevalue("bootstrap")), request.getfixturevalue("prefix")
     admin = KafkaAdmin(settings)
-    await admin.create([prefix + topic for topic in TOPICS], 2, {})
+    names = [prefix + topic for topic in TOPICS]
+    await admin.create(names, 2, {name: {"retention.ms": "-1"} for name in names})  # event time lies in the past
     await admin.close()
     log = PrefixedLog(KafkaLog(settings), prefix)
     yield log

@@ -1,0 +1,452 @@
+"""The log on Kafka: what it promises beyond the contract, and what it does when Kafka does not do its part."""
+
+import asyncio
+import random
+import socket
+from collections.abc import AsyncIterator, Iterable, Iterator
+
+import pytest
+
+from stream_engine.transport import kafka
+from stream_engine.transport.kafka import KafkaAdmin, KafkaLog, KafkaSettings
+from stream_engine.transport.protocol import (
+    LogError,
+    Outgoing,
+    OutOfRange,
+    TooLarge,
+    TopicPartition,
+    UnknownPartition,
+    Unreachable,
+)
+from tests.kafka.broker import Broker, free_port
+from tests.kafka.proxy import Api, Deed, Proxy, Way
+
+OCTOBER_US = 1_760_126_400_000_000
+TOPICS = ("orders", "quotes", "market")
+KEPT = {"retention.ms": "-1"}  # event time lies in the past: records would expire at once
+
+
+class Stage:
+    """Three topics of two partitions under a prefix, a log, and short words for what is in them."""
+
+    def __init__(self, bootstrap: str, prefix: str) -> None:
+        self.prefix = prefix
+        self.settings = KafkaSettings(bootstrap)
+        self.log = KafkaLog(self.settings)
+        self.admin = KafkaAdmin(self.settings)
+
+    async def create(self, topics: Iterable[str]) -> None:
+        names = [self.prefix + topic for topic in topics]
+        await self.admin.create(names, 2, dict.fromkeys(names, KEPT))
+
+    def at(self, topic: str = "orders", partition: int = 0) -> TopicPartition:
+        return (self.prefix + topic, partition)
+
+    def record(self, value: bytes, topic: str = "orders", partition: int = 0) -> Outgoing:
+        return Outgoing(self.prefix + topic, partition, b"V1", value, OCTOBER_US, (("schema", b"orders/1"),))
+
+    async def values(self, topic: str = "orders", partition: int = 0, log: KafkaLog | None = None) -> list[bytes]:
+        at, position, found = self.at(topic, partition), 0, []
+        while more := (await (log or self.log).read({at: position}, 1_000)).get(at):
+            found += [record.value for record in more]
+            position = more[-1].offset + 1
+        return found
+
+    async def settled(self, name: str = "engine-0") -> None:
+        """Every transaction of the name has ended."""
+        await (await self.log.writer(self.prefix + name)).close()
+
+
+@pytest.fixture
+async def stage(bootstrap: str, prefix: str) -> AsyncIterator[Stage]:
+    stage = Stage(bootstrap, prefix)
+    await stage.create(TOPICS)
+    yield stage
+    await stage.admin.close()
+    await stage.log.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests time out after half a second, and what is asked is given up after two."""
+    monkeypatch.setattr(kafka, "REQUEST_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(kafka, "DEADLINE_S", 2.0)
+    monkeypatch.setattr(kafka, "PROBE_S", 0.5)
+
+
+# Reading
+
+
+async def test_a_reader_of_changing_partitions_misses_nothing_and_sees_each_partition_in_its_order(
+    stage: Stage,
+) -> None:
+    places = [stage.at(topic, partition) for topic in TOPICS for partition in (0, 1)]
+    sent = {at: [b"%d" % n for n in range(2_000)] for at in places}
+    await stage.log.append([stage.record(v, *_place(stage, at)) for at in places for v in sent[at]])
+    chance = random.Random(7)
+    read: dict[TopicPartition, list[bytes]] = {at: [] for at in places}
+    positions = dict.fromkeys(places, 0)
+    for _ in range(1_000):
+        asked = chance.sample(places, chance.randint(1, len(places)))
+        found = await stage.log.read({at: positions[at] for at in asked}, chance.choice((1, 7, 500)))
+        assert set(found) <= set(asked)
+        for at, records in found.items():
+            read[at] += [record.value for record in records]
+            positions[at] = records[-1].offset + 1
+        if read == sent:
+            return
+    raise AssertionError({at: len(values) for at, values in read.items()})
+
+
+def _place(stage: Stage, at: TopicPartition) -> tuple[str, int]:
+    return at[0].removeprefix(stage.prefix), at[1]
+
+
+async def test_a_partition_that_is_not_read_on_from_does_not_hold_up_the_others(stage: Stage) -> None:
+    await stage.log.append([stage.record(b"x" * 1_000) for _ in range(5_000)])
+    ahead = {stage.at(): 0, stage.at("market"): 0}
+    assert set(await stage.log.read(ahead, 1)) == {stage.at()}
+    for n in range(5):
+        await stage.log.append([stage.record(b"%d" % n, "market")])
+        [record] = (await stage.log.read({stage.at("market"): n}, 9))[stage.at("market")]
+        assert record.value == b"%d" % n
+
+
+async def test_what_is_read_ahead_is_bounded_however_much_there_is(stage: Stage) -> None:
+    for _ in range(4):
+        await stage.log.append([stage.record(b"x" * 1_000, topic) for topic in TOPICS for _ in range(1_000)])
+    await stage.log.read({stage.at(topic): 0 for topic in TOPICS}, 10)
+    for topic in TOPICS:
+        ahead = stage.log._ahead[stage.at(topic)]
+        assert len(ahead._decoded) == 10
+        assert ahead._rest is not None
+        assert ahead._rest._records.size_in_bytes() <= kafka.PARTITION_FETCH_BYTES
+
+
+async def test_the_same_position_can_be_read_again_and_an_earlier_one_too(stage: Stage) -> None:
+    await stage.log.append([stage.record(b"%d" % n) for n in range(10)])
+    for position in (3, 3, 5, 0, 9, 8):
+        [record] = (await stage.log.read({stage.at(): position}, 1))[stage.at()]
+        assert record.offset == position
+
+
+async def test_a_read_that_was_given_up_does_not_disturb_the_next(stage: Stage) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await stage.log.read({stage.at(): 0}, 1, wait_s=30)
+    await stage.log.append([stage.record(b"a")])
+    assert await stage.values() == [b"a"]
+
+
+async def test_a_transaction_that_was_broken_off_is_never_read_and_what_follows_it_is(
+    stage: Stage, impatient: None
+) -> None:
+    async with Proxy(stage.settings.bootstrap) as proxy:
+        log = KafkaLog(KafkaSettings(proxy.bootstrap))
+        proxy.fault(Api.END_TXN, "request", "drop", times=1_000)
+        with pytest.raises(Unreachable):
+            await (await log.writer(stage.prefix + "engine-0")).commit([stage.record(b"a")] * 100, "g", {})
+        await log.close()
+    await stage.settled()
+    assert await stage.values() == []
+    await stage.log.append([stage.record(b"b")])
+    assert await stage.values() == [b"b"]
+
+
+async def test_event_time_is_kept_to_the_millisecond(stage: Stage) -> None:
+    sent = stage.record(b"a")
+    for more_us in (999, 1_000, 1_001):
+        await stage.log.append([Outgoing(sent.topic, 0, b"", b"", OCTOBER_US + more_us)])
+    found = (await stage.log.read({stage.at(): 0}, 9))[stage.at()]
+    assert [record.timestamp_us - OCTOBER_US for record in found] == [0, 1_000, 1_000]
+
+
+async def test_a_large_append_is_kept_whole_and_in_order(stage: Stage) -> None:
+    values = [b"%06d" % n + b"x" * 500 for n in range(10_000)]
+    await stage.log.append([stage.record(value, "orders", n % 2) for n, value in enumerate(values)])
+    assert await stage.values(partition=0) == values[0::2]
+    assert await stage.values(partition=1) == values[1::2]
+
+
+# What an operator does to topics
+
+
+async def test_a_topic_that_was_made_anew_is_out_of_range_and_never_read_from_its_beginning(stage: Stage) -> None:
+    await stage.log.append([stage.record(b"%d" % n) for n in range(10)])
+    assert len(await stage.values()) == 10
+    await stage.admin.delete([stage.prefix + "orders"])
+    with pytest.raises(UnknownPartition):
+        await stage.log.read({stage.at(): 10}, 9)
+    await stage.create(["orders"])
+    await stage.log.append([stage.record(b"new")])
+    with pytest.raises(OutOfRange, match="position 10 is not between 0 and 1"):
+        await stage.log.read({stage.at(): 10}, 9)
+
+
+async def test_a_commit_to_a_topic_that_was_deleted_meanwhile_leaves_nothing(stage: Stage, impatient: None) -> None:
+    writer = await stage.log.writer(stage.prefix + "engine-0")
+    await writer.commit([stage.record(b"a"), stage.record(b"a", "market")], "g", {})
+    await stage.admin.delete([stage.prefix + "market"])
+    with pytest.raises(LogError):
+        await writer.commit([stage.record(b"b"), stage.record(b"b", "market")], "g", {})
+    await stage.settled()
+    assert await stage.values() == [b"a"]
+
+
+@pytest.mark.parametrize(("position", "kept"), [(4, False), (5, True), (6, True)])
+async def test_what_was_trimmed_is_out_of_range_and_the_rest_stays_where_it_is(
+    stage: Stage, position: int, kept: bool
+) -> None:
+    await stage.log.append([stage.record(b"%d" % n) for n in range(10)])
+    await stage.admin.trim({stage.at(): 5})
+    assert await stage.log.starts([stage.at()]) == {stage.at(): 5}
+    if kept:
+        assert (await stage.log.read({stage.at(): position}, 1))[stage.at()][0].offset == position
+    else:
+        with pytest.raises(OutOfRange, match="position 4 is not between 5 and 10"):
+            await stage.log.read({stage.at(): position}, 1)
+
+
+async def test_the_admin_says_which_topics_there_are_and_how_they_are_set(stage: Stage) -> None:
+    name = stage.prefix + "journal"
+    await stage.admin.create([name], 3, {name: {"retention.ms": "-1"}})
+    assert await stage.admin.partitions([name, stage.prefix + "nowhere"]) == {name: 3}
+    assert (await stage.admin.configs([name]))[name]["retention.ms"] == "-1"
+    with pytest.raises(LogError, match="already exists"):
+        await stage.admin.create([name], 3, {})
+    await stage.admin.delete([name, stage.prefix + "nowhere"])
+    assert await stage.admin.partitions([name]) == {}
+    assert await stage.admin.broker() == stage.settings.bootstrap
+
+
+# Nobody there, or not for us
+
+
+async def test_where_nobody_listens_the_log_is_unreachable_and_says_why() -> None:
+    settings = KafkaSettings(f"127.0.0.1:{free_port()}")
+    log, admin = KafkaLog(settings), KafkaAdmin(settings)
+    expected = rf"^Cannot reach Kafka at {settings.bootstrap} \(.*refused.*\)\.$"
+    for asked in (log.ends([("orders", 0)]), log.writer("engine-0"), log.append([Outgoing("orders", 0, b"", b"", 0)])):
+        with pytest.raises(Unreachable, match=expected):
+            await asked
+    with pytest.raises(Unreachable, match=expected):
+        await admin.broker()
+    await log.close()
+    await admin.close()
+
+
+async def test_who_takes_connections_and_never_answers_is_unreachable_within_the_deadline(impatient: None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = KafkaSettings(f"127.0.0.1:{silent.getsockname()[1]}")
+        log, admin = KafkaLog(settings), KafkaAdmin(settings)
+        for asked in (log.read({("orders", 0): 0}, 1), log.writer("engine-0"), admin.partitions(["orders"])):
+            with pytest.raises(Unreachable, match="takes connections and does not answer"):
+                await asked
+        await log.close()
+        await admin.close()
+
+
+async def test_a_broker_that_falls_silent_is_unreachable_within_the_deadline(stage: Stage, impatient: None) -> None:
+    async with Proxy(stage.settings.bootstrap) as proxy:
+        log = KafkaLog(KafkaSettings(proxy.bootstrap))
+        await log.append([stage.record(b"a")])
+        writer = await log.writer(stage.prefix + "engine-0")
+        for api in Api:
+            proxy.fault(api, "request", "drop", times=1_000)
+        for asked in (
+            log.append([stage.record(b"b")]),
+            writer.commit([stage.record(b"b")], "g", {}),
+            log.read({stage.at(): 0}, 1),
+        ):
+            with pytest.raises(Unreachable):
+                await asked
+        await log.close()
+    assert await stage.values() == [b"a"]
+
+
+@pytest.mark.parametrize(
+    ("password", "said"), [("right", ""), ("wrong", r"^Cannot reach Kafka at .*: Authentication failed.*\)\.$")]
+)
+async def test_a_password_is_passed_on_and_a_wrong_one_is_said(
+    sasl_broker: Broker, prefix: str, password: str, said: str
+) -> None:
+    options = {
+        "security_protocol": "SASL_PLAINTEXT",
+        "sasl_mechanism": "PLAIN",
+        "sasl_plain_username": "liqstorm",
+        "sasl_plain_password": password,
+    }
+    settings = KafkaSettings(sasl_broker.bootstrap, options)
+    admin, log = KafkaAdmin(settings), KafkaLog(settings)
+    if said:
+        with pytest.raises(Unreachable, match=said):
+            await log.ends([("orders", 0)])
+    else:
+        await admin.create([prefix + "orders"], 1, {prefix + "orders": KEPT})
+        await log.append([Outgoing(prefix + "orders", 0, b"", b"a", 0)])
+        assert len((await log.read({(prefix + "orders", 0): 0}, 9))[prefix + "orders", 0]) == 1
+    await admin.close()
+    await log.close()
+
+
+@pytest.fixture(scope="module")
+def sasl_broker(bootstrap: str) -> Iterator[Broker]:
+    """A broker that asks for a password. (Where the shared one can be started, or is given, so can this.)"""
+    module = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    jaas = f'{module} username="liqstorm" password="right" user_liqstorm="right";'
+    more = (
+        "sasl.enabled.mechanisms=PLAIN\nsasl.mechanism.inter.broker.protocol=PLAIN\n"
+        f"listener.name.clients.plain.sasl.jaas.config={jaas}\n"
+    )
+    with Broker(protocol="SASL_PLAINTEXT", more=more) as broker:
+        yield broker
+
+
+def test_an_option_that_the_client_does_not_have_is_refused_and_a_password_is_in_no_trace() -> None:
+    with pytest.raises(LogError, match=r"^sasl_passwort is no option of the Kafka client; there are client_id, "):
+        KafkaSettings("localhost:9092", {"sasl_passwort": "secret"})
+    assert "secret" not in repr(KafkaSettings("localhost:9092", {"sasl_plain_password": "secret"}))
+
+
+def test_a_certificate_that_is_not_there_is_said_by_its_name() -> None:
+    settings = KafkaSettings("localhost:9092", {"security_protocol": "SSL", "ssl_cafile": "/nowhere/ca.pem"})
+    with pytest.raises(LogError, match=r"^/nowhere/ca.pem: No such file or directory"):
+        settings.for_client()
+
+
+# A broker that dies and comes again
+
+
+async def test_a_log_goes_on_when_its_broker_has_been_killed_and_started_again(own_broker: Broker) -> None:
+    stage = Stage(own_broker.bootstrap, "")
+    await stage.create(TOPICS)
+    await stage.log.append([stage.record(b"a")])
+    writer = await stage.log.writer("engine-0")
+    await writer.commit([stage.record(b"b")], "g", {stage.at("quotes"): 1})
+    while await stage.values() != [b"a", b"b"]:
+        await asyncio.sleep(0.01)
+    own_broker.kill()
+    waiting = asyncio.ensure_future(stage.log.read({stage.at(): 3}, 9, wait_s=20))
+    await asyncio.to_thread(own_broker.start)
+    await stage.log.append([stage.record(b"c")])
+    assert [record.value for record in (await waiting)[stage.at()]] == [b"c"]
+    await writer.close()
+    writer = await stage.log.writer("engine-0")
+    assert await stage.log.committed("g", [stage.at("quotes")]) == {stage.at("quotes"): 1}
+    await writer.commit([stage.record(b"d")], "g", {stage.at("quotes"): 2})
+    await stage.settled()
+    assert await stage.values() == [b"a", b"b", b"c", b"d"]
+    await writer.close()
+    await stage.log.close()
+    await stage.admin.close()
+
+
+# Every request and every answer lost, late or bent
+
+WRITING = (
+    Api.INIT_PRODUCER_ID,
+    Api.ADD_PARTITIONS_TO_TXN,
+    Api.PRODUCE,
+    Api.ADD_OFFSETS_TO_TXN,
+    Api.TXN_OFFSET_COMMIT,
+    Api.END_TXN,
+)
+READING = (Api.FETCH, Api.LIST_OFFSETS, Api.OFFSET_FETCH)
+FAULTS: tuple[tuple[Way, Deed], ...] = (("request", "cut"), ("answer", "cut"), ("answer", "drop"), ("answer", "delay"))
+
+
+@pytest.mark.parametrize(("way", "deed"), FAULTS)
+@pytest.mark.parametrize("api", WRITING)
+async def test_a_commit_is_seen_whole_or_not_at_all_whatever_frame_is_lost_or_late(
+    stage: Stage, impatient: None, api: Api, way: Way, deed: Deed
+) -> None:
+    group, read_to = stage.prefix + "engine", stage.at("quotes")
+    async with Proxy(stage.settings.bootstrap) as proxy:
+        log = KafkaLog(KafkaSettings(proxy.bootstrap))
+        fault = proxy.fault(api, way, deed, seconds=0.7)
+        for _ in range(5):  # as the engine does: an error ends the writer, a new one asks what has been committed
+            try:
+                writer = await log.writer(stage.prefix + "engine-0")
+                if await log.committed(group, [read_to]):
+                    break
+                await writer.commit([stage.record(b"a"), stage.record(b"b", "market")], group, {read_to: 1})
+            except LogError:
+                continue
+            finally:
+                await writer.close()
+        await log.close()
+        assert fault.count == 1
+    await stage.settled()
+    assert (await stage.values(), await stage.values("market")) == ([b"a"], [b"b"])
+    assert await stage.log.committed(group, [read_to]) == {read_to: 1}
+
+
+@pytest.mark.parametrize(("way", "deed"), FAULTS)
+@pytest.mark.parametrize("api", READING)
+async def test_what_is_read_is_the_same_whatever_frame_is_lost_or_late(
+    stage: Stage, impatient: None, api: Api, way: Way, deed: Deed
+) -> None:
+    group = stage.prefix + "engine"
+    writer = await stage.log.writer(stage.prefix + "engine-0")
+    await writer.commit([stage.record(b"a"), stage.record(b"b")], group, {stage.at("quotes"): 1})
+    await writer.close()
+    await stage.settled()
+    async with Proxy(stage.settings.bootstrap) as proxy:
+        log = KafkaLog(KafkaSettings(proxy.bootstrap))
+        fault = proxy.fault(api, way, deed, seconds=0.7)
+        assert await log.ends([stage.at()]) == {stage.at(): 3}
+        assert await stage.values(log=log) == [b"a", b"b"]
+        assert await log.committed(group, [stage.at("quotes")]) == {stage.at("quotes"): 1}
+        assert fault.count == 1
+        await log.close()
+
+
+@pytest.mark.parametrize(("way", "deed"), FAULTS)
+async def test_an_append_whose_answer_is_lost_is_not_doubled(
+    stage: Stage, impatient: None, way: Way, deed: Deed
+) -> None:
+    async with Proxy(stage.settings.bootstrap) as proxy:
+        log = KafkaLog(KafkaSettings(proxy.bootstrap))
+        fault = proxy.fault(Api.PRODUCE, way, deed, seconds=0.7)
+        for value in (b"a", b"b", b"c"):
+            await log.append([stage.record(value)])
+        assert fault.count == 1
+        await log.close()
+    assert await stage.values() == [b"a", b"b", b"c"]
+
+
+async def test_a_record_that_was_bent_on_its_way_is_fetched_again_and_never_read(stage: Stage) -> None:
+    await stage.log.append([stage.record(b"sound")])
+    async with Proxy(stage.settings.bootstrap) as proxy:
+        log = KafkaLog(KafkaSettings(proxy.bootstrap))
+        once = proxy.fault(Api.FETCH, "answer", "change", times=1, change=bent)
+        assert await stage.values(log=log) == [b"sound"]
+        assert once.count == 1
+        always = proxy.fault(Api.FETCH, "answer", "change", times=1_000, change=bent)
+        with pytest.raises(LogError, match="bent"):
+            await log.read({stage.at(): 0}, 1)
+        assert always.count == kafka.FETCHES_OF_A_CORRUPT_BATCH
+        await log.close()
+
+
+def bent(frame: bytes) -> bytes:
+    assert b"sound" in frame
+    return frame.replace(b"sound", b"souND")
+
+
+# Sizes
+
+
+async def test_a_record_larger_than_its_topic_takes_is_too_large_and_nothing_of_a_commit_with_it_is_there(
+    stage: Stage,
+) -> None:
+    name = stage.prefix + "small"
+    await stage.admin.create([name], 1, {name: KEPT | {"max.message.bytes": "2000"}})
+    large = Outgoing(name, 0, b"", b"x" * 3_000, 0)
+    with pytest.raises(TooLarge):
+        await stage.log.append([large])
+    writer = await stage.log.writer(stage.prefix + "engine-0")
+    with pytest.raises(TooLarge):
+        await writer.commit([stage.record(b"a"), large], "g", {stage.at("quotes"): 1})
+    await stage.settled()
+    assert (await stage.values(), await stage.values("small")) == ([], [])
