@@ -35,7 +35,7 @@ _READ_BACK = 16
 
 EVERY = 100_000
 _RECORD_COUNTS = 10
-_PER_ACCOUNT = 10
+PER_ACCOUNT = 10
 
 _logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Work(Struct):
 
     def is_worth_a_snapshot(self, accounts: int, every: int = EVERY) -> bool:
         """Whether it is time for one."""
-        return self.inputs + _RECORD_COUNTS * self.records >= max(every, _PER_ACCOUNT * accounts)
+        return self.inputs + _RECORD_COUNTS * self.records >= max(every, PER_ACCOUNT * accounts)
 
 
 _encode = msgspec.json.Encoder().encode
