@@ -31,6 +31,27 @@ VERBS = {
         "Run a scenario and keep everything it says in a run directory.",
         ("liqstorm run oct10 --seed 8 --out storm", "liqstorm run oct10 --set makers.stay=true --json"),
     ),
+    "engine": Verb(
+        "Run the exchange on Kafka; several such processes share the partitions.",
+        (
+            "liqstorm engine --bootstrap localhost:9092 --prefix oct10.",
+            "liqstorm engine --bootstrap localhost:9092 --prefix oct10. --follow all",
+        ),
+    ),
+    "produce": Verb(
+        "Put the clock and the participants of a scenario on Kafka, in real time.",
+        (
+            "liqstorm produce oct10 --bootstrap localhost:9092 --prefix oct10. --speed 60",
+            "liqstorm produce oct10 --bootstrap localhost:9092 --prefix oct10. --only MM1 --only MM2",
+        ),
+    ),
+    "consume": Verb(
+        "Watch a run on Kafka: the monitors live, their findings on the topic alerts.",
+        (
+            "liqstorm consume --bootstrap localhost:9092 --prefix oct10.",
+            "liqstorm consume --bootstrap localhost:9092 --prefix oct10. --monitors depth --monitors adl",
+        ),
+    ),
     "apply": Verb(
         "The exchange as a filter: inputs as JSON lines in, events as JSON lines out.",
         (
@@ -43,6 +64,13 @@ VERBS = {
         (
             "liqstorm topics create --bootstrap localhost:9092 --prefix oct10.",
             "liqstorm topics check --bootstrap localhost:9092 --prefix oct10.",
+        ),
+    ),
+    "record": Verb(
+        "Record topics from a broker into a run directory.",
+        (
+            "liqstorm record --bootstrap localhost:9092 --prefix oct10. --out storm",
+            "liqstorm record --bootstrap localhost:9092 --topics journal,market --until-idle 10",
         ),
     ),
     "replay": Verb(

@@ -80,14 +80,14 @@ def complaints(
     return found
 
 
-async def partitions_there(settings: KafkaSettings, prefix: str) -> int:
+async def partitions_there(settings: KafkaSettings, prefix: str, topics: Sequence[Topic] = tuple(Topic)) -> int:
     """How many partitions the topics of the prefix have; UserError where one is missing, or has others."""
+    names = [prefix + topic.value for topic in topics]
     admin = KafkaAdmin(settings)
     try:
-        partitions = await admin.partitions(named(prefix))
+        partitions = await admin.partitions(names)
     finally:
         await admin.close()
-    names = list(named(prefix))
     missing = [name for name in names if name not in partitions]
     if missing:
         raise UserError(
