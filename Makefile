@@ -2,7 +2,7 @@
 # needs it, from pyproject.toml and constraints.txt: with uv where uv is on the PATH, else with venv and pip.
 # PYTHON=/path/to/python3.12 chooses the interpreter.
 
-.PHONY: help demo test prove lint bench broker-jars broker
+.PHONY: help demo test prove lint bench bench-rivals broker-jars broker
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -16,7 +16,8 @@ help:
 	@echo "make lint    ruff and mypy alone"
 	@echo "make broker-jars   Apache Kafka for the tests, into build/kafka (needs Maven; the tests need Java 17)"
 	@echo "make broker  one broker on port 9092 until Ctrl-C, without Docker (PORT=19092 for another)"
-	@echo "make bench   how fast the book, the exchange and a whole run are, kept as text"
+	@echo "make bench   how fast the book, the exchange, a whole run and the engine on Kafka are, kept as text"
+	@echo "make bench-rivals   the engine on Kafka beside Quix Streams and Faust, which get an environment of their own"
 
 demo: $(BUILT)
 	@$(BIN)/liqstorm demo
@@ -34,6 +35,15 @@ lint: $(BUILT)
 
 bench: $(BUILT)
 	$(BIN)/python -m tests.benchmarks
+
+bench-rivals: $(BUILT) build/kafka/.fetched .venv-bench/.built
+	$(BIN)/python -m tests.benchmarks exactly_once
+
+.venv-bench/.built: tests/benchmarks/rivals.txt
+	@rm -rf .venv-bench
+	@$(BIN)/python -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 broker-jars: build/kafka/.fetched
 

@@ -37,6 +37,11 @@ def rate(count: int, seconds: list[float]) -> str:
     return f"{statistics.median(rates):>11,.0f}/s ({rates[0]:,.0f} to {rates[-1]:,.0f})"
 
 
+def spread(figures: list[float], form: str) -> str:
+    """Median (least to most), each in this format."""
+    return f"{statistics.median(figures):{form}} ({min(figures):{form}} to {max(figures):{form}})"
+
+
 def ratio(seconds: list[float], reference: list[float]) -> str:
     """Time against the reference's of the same round: median (least to most)."""
     ratios = sorted(mine / theirs for mine, theirs in zip(seconds, reference, strict=True))
@@ -45,7 +50,7 @@ def ratio(seconds: list[float], reference: list[float]) -> str:
 
 def keep(name: str, how: str, lines: list[str]) -> None:
     """Print a result, and keep it as text with how it was made."""
-    machine = f"CPython {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, one process"
+    machine = f"CPython {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
     text = "\n".join([f"python -m tests.benchmarks {name}", machine, "", how.strip(), "", *lines, ""])
     sys.stdout.write(text + "\n")
     RESULTS.mkdir(exist_ok=True)
