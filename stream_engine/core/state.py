@@ -9,13 +9,13 @@ once (counters, money, prices) and a part of the rest, another part each time: i
 Kept      also what only says in which order things are looked at: accounts, holders and client ids in the order in
           which they came, the heaps of the margin watch as they lie (stale entries too: `checks_per_input` counts
           what is looked at), the answers to orders that are done, with the time at which each is forgotten.
-Not kept  what follows from the rest: a level's size, a maintenance table, the filled levels of a quote.
+Not kept  what follows from the rest: a maintenance table, the levels of a quote that are filled.
 Holds     dump(load(b)) == b; the same inputs give the same dump, whatever was dumped and loaded on the way.
 """
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any
 
@@ -40,8 +40,10 @@ from stream_engine.messages.refusals import Reject
 # Raised with every change of what a dump holds, or of what it means.
 FORMAT = 1
 
-# Of a long list so many entries go into one state hash: two or three milliseconds in `oct10`.
+# So many entries of a long list go into one state hash (two or three milliseconds in `oct10`), and so many of a list
+# that there is for every account or level.
 WINDOW = 500
+SMALL_WINDOW = 20
 
 
 class StateError(Exception):
@@ -166,7 +168,27 @@ class AccountLine(Struct, array_like=True, gc=False):
     answers: list[AnswerEntry]
 
 
-Cut = Callable[[Collection[Any]], list[Any]]  # how much of a list is wanted
+class Wanted:
+    """How much of each list is wanted: all of it (no turn), or the window whose turn it is. `lengths`: of all lists."""
+
+    __slots__ = ("lengths", "turn")
+
+    def __init__(self, turn: int | None = None) -> None:
+        self.turn = turn
+        self.lengths: list[int] = []
+
+    def of(self, entries: Collection[Any], window: int) -> list[Any]:
+        """What is wanted of a list."""
+        if self.turn is None:
+            return list(entries)
+        self.lengths.append(len(entries))
+        windows = max(1, -(-len(entries) // window))
+        start = self.turn % windows * window
+        return list(islice(entries, start, start + window))
+
+    def first(self, entries: Iterator[Any], window: int) -> list[Any]:
+        """What is wanted of a list that nobody counts: all of it, or its beginning."""
+        return list(entries if self.turn is None else islice(entries, window))
 
 
 class _Format(Struct, array_like=True):
@@ -184,9 +206,10 @@ def dump(exchange: Exchange) -> bytes:
     """Everything that the venue knows between two inputs."""
     venue = exchange.state
     assert not venue.dirty and not venue.booked, venue.name
-    lines = [_encode(_venue_of(venue, list))]
-    lines += [_encode(_market_of(venue, market, list)) for market in venue.markets.values()]
-    lines += [_encode(_account_of(account)) for account in venue.accounts.values()]
+    wanted = Wanted()
+    lines = [_encode(_venue_of(venue, wanted))]
+    lines += [_encode(_market_of(venue, market, wanted)) for market in venue.markets.values()]
+    lines += [_encode(_account_of(account, wanted)) for account in venue.accounts.values()]
     lines.append(b"")
     return b"\n".join(lines)
 
@@ -208,30 +231,23 @@ def state_hash(exchange: Exchange) -> str:
     """SHA-256, in hex, of the state between two inputs: the same for who ran all the time, who applied the journal from
     its beginning, and who was loaded.
 
-    Whole: what the venue counts, its rules, money and prices. Of each list (accounts with all that is theirs, levels
-    of the books, holders, heaps, answers to be forgotten) the length and one window of WINDOW entries; which one, `seq`
-    decides, so that all have their turn: what is wrong with an account that nobody touches is seen some hashes later.
+    Whole: what the venue counts, its rules, money and prices. Of each list (accounts with what is theirs, their orders
+    and answers, levels of the books, holders, heaps, answers to be forgotten) the length and one window; which one,
+    `seq` decides, so that all have their turn: what is wrong with an account that nobody touches is seen some hashes
+    later. Of the queue at a level, who is filled next.
     """
     venue = exchange.state
-    turn = int.from_bytes(hashlib.sha256(b"%d" % venue.out.seq).digest()[:8], "big")
-    lengths: list[int] = []
-
-    def cut(entries: Collection[Any]) -> list[Any]:
-        lengths.append(len(entries))
-        windows = max(1, -(-len(entries) // WINDOW))
-        start = turn % windows * WINDOW
-        return list(islice(entries, start, start + WINDOW))
-
-    lines: list[Any] = [_venue_of(venue, cut)]
-    lines += [_market_of(venue, market, cut) for market in venue.markets.values()]
-    lines += [_account_of(account) for account in cut(venue.accounts.values())]
-    return hashlib.sha256(_encode((lengths, lines))).hexdigest()
+    wanted = Wanted(int.from_bytes(hashlib.sha256(b"%d" % venue.out.seq).digest()[:8], "big"))
+    lines: list[Any] = [_venue_of(venue, wanted)]
+    lines += [_market_of(venue, market, wanted) for market in venue.markets.values()]
+    lines += [_account_of(account, wanted) for account in wanted.of(venue.accounts.values(), WINDOW)]
+    return hashlib.sha256(_encode((wanted.lengths, lines))).hexdigest()
 
 
 # out -------------------------------------------------------------------------------------------------------
 
 
-def _venue_of(venue: Venue, cut: Cut) -> VenueLine:
+def _venue_of(venue: Venue, wanted: Wanted) -> VenueLine:
     return VenueLine(
         format=FORMAT,
         venue=venue.name,
@@ -253,11 +269,11 @@ def _venue_of(venue: Venue, cut: Cut) -> VenueLine:
         traded=venue.traded,
         owed=list(venue.watch.owed),
         indebted=list(venue.watch.indebted),
-        finished=cut(venue.finished),
+        finished=wanted.of(venue.finished, WINDOW),
     )
 
 
-def _market_of(venue: Venue, market: Market, cut: Cut) -> MarketLine:
+def _market_of(venue: Venue, market: Market, wanted: Wanted) -> MarketLine:
     symbol = market.instrument.symbol
     return MarketLine(
         instrument=market.instrument,
@@ -270,25 +286,27 @@ def _market_of(venue: Venue, market: Market, cut: Cut) -> MarketLine:
         reported=market.reported,
         sightings=[(sighting.price, sighting.seen_us) for sighting in market.index_price.sightings.values()],
         samples=list(market.basis.samples),
-        longs=cut(market.longs),
-        shorts=cut(market.shorts),
-        bids=_levels(market.book.bids, cut),
-        asks=_levels(market.book.asks, cut),
-        watched_longs=_entries(cut(venue.watch._longs[symbol])),
-        watched_shorts=_entries(cut(venue.watch._shorts[symbol])),
+        longs=wanted.of(market.longs, WINDOW),
+        shorts=wanted.of(market.shorts, WINDOW),
+        bids=_levels(market.book.bids, wanted),
+        asks=_levels(market.book.asks, wanted),
+        watched_longs=_entries(wanted.of(venue.watch._longs[symbol], WINDOW)),
+        watched_shorts=_entries(wanted.of(venue.watch._shorts[symbol], WINDOW)),
     )
 
 
-def _levels(side: BookSide, cut: Cut) -> list[tuple[int, list[int]]]:
-    levels = [side.levels[-side.sign * key] for key in cut(side.keys)]
-    return [(level.size, [order.order_id for order in orders_of(level)]) for level in levels]
+def _levels(side: BookSide, wanted: Wanted) -> list[tuple[int, list[int]]]:
+    levels = [side.levels[-side.sign * key] for key in wanted.of(side.keys, WINDOW)]
+    return [
+        (level.size, [order.order_id for order in wanted.first(orders_of(level), SMALL_WINDOW)]) for level in levels
+    ]
 
 
 def _entries(heap: list[int]) -> list[tuple[int, int]]:
     return [(entry >> ACCOUNT_BITS, entry & ACCOUNT_MASK) for entry in heap]
 
 
-def _account_of(account: Account) -> AccountLine:
+def _account_of(account: Account, wanted: Wanted) -> AccountLine:
     return AccountLine(
         account.number,
         account.participant,
@@ -296,8 +314,8 @@ def _account_of(account: Account) -> AccountLine:
         account.slack,
         account.changed,
         [_position_of(position) for position in account.positions.values()],
-        [_order_of(order) for order in account.orders.values()],
-        [_answer_of(answer) for answer in account.answers.values()],
+        [_order_of(order) for order in wanted.of(account.orders.values(), SMALL_WINDOW)],
+        [_answer_of(answer) for answer in wanted.of(account.answers.values(), SMALL_WINDOW)],
     )
 
 

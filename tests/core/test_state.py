@@ -1,7 +1,7 @@
 """The state of a venue as bytes: whoever is loaded goes on exactly, and nothing is left out."""
 
 import asyncio
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,7 +28,7 @@ from stream_engine.core.venue import Venue
 from stream_engine.messages.events import AnyEvent
 from stream_engine.messages.inputs import AnyInput, OpenAccounts, SetRules
 from tests.core.histories import NO_BOUND, VENUE, histories, history
-from tests.core.rulebook import ALICE, an_exchange, apply, deposit, tick
+from tests.core.rulebook import ALICE, an_exchange, apply, buy, deposit, tick
 from tests.scenarios.play import play
 
 LENGTH = 150
@@ -192,9 +192,9 @@ def test_the_hash_of_a_large_venue_looks_at_a_window_of_its_accounts_and_at_all_
     encode = state._account_of
     looked_at: list[int] = []
 
-    def counting(account: Account) -> state.AccountLine:
+    def counting(account: Account, wanted: state.Wanted) -> state.AccountLine:
         looked_at.append(account.number)
-        return encode(account)
+        return encode(account, wanted)
 
     monkeypatch.setattr(state, "_account_of", counting)
     seen: set[int] = set()
@@ -205,6 +205,31 @@ def test_the_hash_of_a_large_venue_looks_at_a_window_of_its_accounts_and_at_all_
         assert len(looked_at) <= state.WINDOW
         seen.update(looked_at)
     assert seen == set(exchange.state.accounts)
+
+
+def test_the_hash_looks_at_a_window_of_what_one_account_sent_and_at_all_of_it_in_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exchange = an_exchange()
+    apply(exchange, *(buy(1, 90, id=f"{number}") for number in range(5 * state.SMALL_WINDOW)))
+    orders, answers = Counter[str](), Counter[str]()
+    encode_order, encode_answer = state._order_of, state._answer_of
+
+    def order_of(order: Order) -> state.OrderEntry:
+        orders[order.client_id] += 1
+        return encode_order(order)
+
+    def answer_of(answer: Answer) -> state.AnswerEntry:
+        answers[answer.place.client_id] += 1
+        return encode_answer(answer)
+
+    monkeypatch.setattr(state, "_order_of", order_of)
+    monkeypatch.setattr(state, "_answer_of", answer_of)
+    for second in range(60):
+        exchange.apply(tick(second))
+        state_hash(exchange)
+    assert len(orders) == len(answers) == 5 * state.SMALL_WINDOW
+    assert orders.total() == answers.total() == 60 * state.SMALL_WINDOW
 
 
 @pytest.mark.parametrize("cut", [0, 1, 40, -1, -2, -40])
