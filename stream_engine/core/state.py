@@ -181,9 +181,11 @@ class Wanted:
         """What is wanted of a list."""
         if self.turn is None:
             return list(entries)
-        self.lengths.append(len(entries))
-        windows = max(1, -(-len(entries) // window))
-        start = self.turn % windows * window
+        length = len(entries)
+        self.lengths.append(length)
+        if length <= window:
+            return list(entries)
+        start = self.turn % -(-length // window) * window
         return list(islice(entries, start, start + window))
 
     def first(self, entries: Iterator[Any], window: int) -> list[Any]:
