@@ -22,12 +22,15 @@ import asyncio
 import logging
 import os
 import re
+import struct
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from io import BytesIO
 from itertools import islice
+from operator import attrgetter, itemgetter
 from ssl import SSLContext
 from typing import Any, TypeVar
 
@@ -37,7 +40,6 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.conn import collect_hosts, create_conn
-from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 from aiokafka.helpers import create_ssl_context
@@ -51,6 +53,7 @@ from msgspec import Struct
 
 from stream_engine.transport.protocol import (
     Fenced,
+    Headers,
     LogError,
     Outgoing,
     OutOfRange,
@@ -84,6 +87,11 @@ FETCHES_OF_A_CORRUPT_BATCH = 3
 _COMMITTED_ONLY = 1
 _EARLIEST, _LATEST = -2, -1
 _FOR_EVER_MS = 2**31 - 1
+# Of a batch: first offset, attributes, first and last time, number of records.
+_BATCH_HEAD = struct.Struct(">q13xh4xqq14xi")
+_BATCH_SIZE_BEFORE = 12  # the size in the head counts what follows it
+_COMPRESSED, _STAMPED_BY_BROKER = 0x07, 0x08
+_ABORT = 0  # what a mark says
 
 _CLIENT_OPTIONS = (
     "client_id",
@@ -176,12 +184,12 @@ class KafkaLog:
         """Append records; after an error some of them may be there."""
         if not records:
             return
-        await self._line.refuse_unknown({(record.topic, record.partition) for record in records})
         async with self._starting:
             if self._producer is None:
                 self._producer = await _started_producer(self._settings)
         producer = self._producer
         batches = _batches(producer, records)
+        await self._line.refuse_unknown(batches)
         try:
             async with _within(DEADLINE_S, self._settings, "an append"):
                 await _send(producer, batches)
@@ -261,7 +269,7 @@ class KafkaLog:
                     raise error(f"{topic}-{partition}")
                 ahead = self._ahead.get(at)
                 if ahead is not None and ahead.fetch_at == wanted[at]:
-                    ahead.load(more[-1], more[-2] if response.API_VERSION < 11 else more[-3])
+                    ahead.load(more[-1], (more[-2] if response.API_VERSION < 11 else more[-3]) or ())
 
     async def _out_of_range(self, at: At, position: int) -> None:
         del self._ahead[at]
@@ -305,10 +313,10 @@ class KafkaWriter:
         """Append the records and set the group's offsets, all or nothing."""
         if self._ended is not None:
             raise self._ended
-        await self._line.refuse_unknown({(record.topic, record.partition) for record in records} | set(offsets))
         if not records and not offsets:
             return
         batches = _batches(self._producer, records)
+        await self._line.refuse_unknown({*batches, *offsets})
         self._tries.clear()
         try:
             async with _within(DEADLINE_S, self._settings, f"a commit of {self.name}"):
@@ -609,61 +617,121 @@ class _Line:
 
 
 class _Ahead:
-    """What was fetched of a partition: all that there is from `start` on and before `fetch_at`."""
+    """What was fetched of a partition: all that there is from `start` on and before `fetch_at`.
+
+    `fetch_at` is where the next fetch begins: behind the marks that follow the last record, too.
+    """
 
     def __init__(self, at: At, position: int) -> None:
         self.start = position
-        self._at = TopicPartition(*at)
+        self.fetch_at = position
+        self._at = at
         self._decoded: list[Record] = []
-        self._rest: _Committed | None = None
-        self._fetch_at = position
+        self._rest: Iterator[Record] | None = None
 
-    @property
-    def fetch_at(self) -> int:
-        """Where the next fetch begins: behind the marks that follow the last record, too."""
-        return self._fetch_at if self._rest is None else self._rest.next_fetch_offset
-
-    def load(self, fetched: bytes, aborted: Sequence[tuple[int, int]] | None) -> None:
+    def load(self, fetched: bytes, aborted: Iterable[tuple[int, int]]) -> None:
         """Take what the broker has answered to a fetch at `fetch_at`."""
-        self._rest = _Committed(
-            self._at, MemoryRecords(fetched), aborted, self.fetch_at, None, None, True, _COMMITTED_ONLY
-        )
+        self._rest = self._unpacked(fetched, sorted(aborted, key=itemgetter(1), reverse=True))
 
     def take(self, position: int, limit: int) -> list[Record]:
         """The records from the position on, `limit` at most; they stay until a later position is asked for."""
         decoded = self._decoded
         if decoded:
-            del decoded[: bisect_left(decoded, position, key=_offset)]
+            del decoded[: bisect_left(decoded, position, key=attrgetter("offset"))]
         self.start = position
         wanted = limit - len(decoded)
         if self._rest is not None and wanted > 0:
             decoded.extend(islice(self._rest, wanted))
             if len(decoded) < limit:
-                self._fetch_at, self._rest = self._rest.next_fetch_offset, None
+                self._rest = None
         return decoded[:limit]
 
+    def _unpacked(self, fetched: bytes, aborted: list[tuple[int, int]]) -> Iterator[Record]:
+        """The records, each batch checked by its checksum, without marks and what was broken off.
 
-def _offset(record: Record) -> int:
-    return record.offset
+        aborted   the transactions that were: producer and first offset, the last first.
+        """
+        batches, begins = MemoryRecords(fetched), 0
+        breaking: set[int] = set()  # producers whose transaction here was broken off
+        while batches.has_next():
+            batch = batches.next_batch()
+            ends = (
+                begins + _BATCH_SIZE_BEFORE + int.from_bytes(fetched[begins + 8 : begins + _BATCH_SIZE_BEFORE], "big")
+            )
+            if not batch.validate_crc():
+                raise kafka_errors.CorruptRecordException(f"checksum of the batch at {self._at}, {batch.base_offset}")
+            while aborted and aborted[-1][1] <= batch.base_offset:
+                breaking.add(aborted.pop()[0])
+            if batch.is_control_batch:
+                if int.from_bytes(next(batch).key[2:4], "big") == _ABORT:
+                    breaking.discard(batch.producer_id)
+            elif not batch.is_transactional or batch.producer_id not in breaking:
+                try:
+                    yield from self._records(batch)
+                except (ValueError, kafka_errors.CorruptRecordException):
+                    # Its checksum is right, so this is how it was sent; it must not keep what follows from being read.
+                    yield from self._records(_read_by_hand(fetched[begins:ends]))
+            self.fetch_at = batch.next_offset
+            begins = ends
+
+    def _records(self, batch: Iterable[Any]) -> Iterator[Record]:
+        topic, partition = self._at
+        headers: Headers = ()
+        as_they_came: list[tuple[str, bytes | None]] = []
+        for record in batch:
+            offset = record.offset
+            if offset < self.fetch_at:
+                continue
+            self.fetch_at = offset + 1
+            if record.headers != as_they_came:  # those of one batch are mostly the same
+                as_they_came = record.headers
+                headers = tuple((key, value or b"") for key, value in as_they_came)
+            yield Record(
+                topic, partition, offset, record.timestamp * 1000, record.key or b"", record.value or b"", headers
+            )
 
 
-class _Committed(PartitionRecords):  # type: ignore[misc]
-    """The records of a fetch without the aborted ones, checked by their checksums, as records of ours."""
+class _ByHand(Struct):
+    """A record that the client could not read, under its names."""
 
-    def __iter__(self) -> Iterator[Record]:
-        found: Iterator[Record] = self._records_iterator
-        return found
+    offset: int
+    timestamp: int
+    key: bytes
+    value: bytes
+    headers: list[tuple[str, bytes | None]]
 
-    def _consumer_record(self, tp: TopicPartition, record: Any) -> Record:
-        return Record(
-            tp.topic,
-            tp.partition,
-            record.offset,
-            record.timestamp * 1000,
-            record.key or b"",
-            record.value or b"",
-            tuple(record.headers),
-        )
+
+def _read_by_hand(batch: bytes) -> Iterator[_ByHand]:
+    """The records of a batch, whatever the keys of their headers are: the client takes nothing but UTF-8."""
+    first_offset, attributes, first_ms, last_ms, count = _BATCH_HEAD.unpack_from(batch)
+    if attributes & _COMPRESSED:
+        raise LogError(f"a compressed batch at offset {first_offset} has a header whose key is no UTF-8")
+    rest = BytesIO(batch[_BATCH_HEAD.size :])
+    for _ in range(count):
+        _varint(rest)  # its length
+        rest.read(1)  # its attributes: there are none
+        delta_ms = _varint(rest)
+        ms = last_ms if attributes & _STAMPED_BY_BROKER else first_ms + delta_ms
+        offset, key, value = first_offset + _varint(rest), _bytes(rest), _bytes(rest)
+        headers: list[tuple[str, bytes | None]] = [
+            (_bytes(rest).decode(errors="replace"), _bytes(rest)) for _ in range(_varint(rest))
+        ]
+        yield _ByHand(offset, ms, key, value, headers)
+
+
+def _varint(rest: BytesIO) -> int:
+    """A number as protocol buffers write it: seven bits a byte, the sign in the lowest."""
+    number = shift = 0
+    while (byte := rest.read(1)[0]) & 0x80:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+    number |= byte << shift
+    return (number >> 1) ^ -(number & 1)
+
+
+def _bytes(rest: BytesIO) -> bytes:
+    """A length and so many bytes; none where it is negative."""
+    return rest.read(max(_varint(rest), 0))
 
 
 class _Outcome(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Iterable, Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from stream_engine.transport import kafka
 from stream_engine.transport.kafka import KafkaAdmin, KafkaLog, KafkaSettings
@@ -13,6 +14,7 @@ from stream_engine.transport.protocol import (
     LogError,
     Outgoing,
     OutOfRange,
+    Record,
     TooLarge,
     TopicPartition,
     UnknownPartition,
@@ -115,12 +117,10 @@ async def test_a_partition_that_is_not_read_on_from_does_not_hold_up_the_others(
 async def test_what_is_read_ahead_is_bounded_however_much_there_is(stage: Stage) -> None:
     for _ in range(4):
         await stage.log.append([stage.record(b"x" * 1_000, topic) for topic in TOPICS for _ in range(1_000)])
-    await stage.log.read({stage.at(topic): 0 for topic in TOPICS}, 10)
-    for topic in TOPICS:
-        ahead = stage.log._ahead[stage.at(topic)]
-        assert len(ahead._decoded) == 10
-        assert ahead._rest is not None
-        assert ahead._rest._records.size_in_bytes() <= kafka.PARTITION_FETCH_BYTES
+    found = await stage.log.read({stage.at(topic): 0 for topic in TOPICS}, 1_000_000)
+    assert len(found) == len(TOPICS)
+    for records in found.values():
+        assert sum(len(record.value) for record in records) <= kafka.PARTITION_FETCH_BYTES
 
 
 async def test_the_same_position_can_be_read_again_and_an_earlier_one_too(stage: Stage) -> None:
@@ -432,6 +432,43 @@ async def test_a_record_that_was_bent_on_its_way_is_fetched_again_and_never_read
 def bent(frame: bytes) -> bytes:
     assert b"sound" in frame
     return frame.replace(b"sound", b"souND")
+
+
+async def test_a_header_that_is_no_text_keeps_nobody_from_reading_on(stage: Stage) -> None:
+    async with Proxy(stage.settings.bootstrap) as proxy:
+        log = KafkaLog(KafkaSettings(proxy.bootstrap))
+        proxy.fault(Api.PRODUCE, "request", "change", change=with_a_header_that_is_no_text)
+        sent = [Outgoing(stage.prefix + "orders", 0, b"V1", b"%d" % n, OCTOBER_US + n * 1_000_000) for n in range(300)]
+        sent[7] = replace(sent[7], headers=(("schema", b"orders/1"), ("empty", b"")))
+        await log.append(sent)
+        await log.append([stage.record(b"behind")])
+        await log.close()
+    found: list[Record] = []
+    while more := await stage.log.read({stage.at(): len(found)}, 100):
+        found += more[stage.at()]
+    assert [(r.offset, r.timestamp_us, r.key, r.value) for r in found[:-1]] == [
+        (n, r.timestamp_us, r.key, r.value) for n, r in enumerate(sent)
+    ]
+    assert found[7].headers == (("s\ufffdhema", b"orders/1"), ("empty", b""))
+    assert found[8].headers == ()
+    assert found[-1].value == b"behind"
+
+
+def with_a_header_that_is_no_text(request: bytes) -> bytes:
+    """The request to append a batch, with another header in it and the checksum that belongs to it."""
+    assert b"schema" in request
+    changed = request.replace(b"schema", b"s\xffhema")
+    batch = changed.index(b"\x02", changed.index(b"orders") + 6 + 4 + 4 + 4 + 8 + 4 + 4)
+    return changed[: batch + 1] + crc32c(changed[batch + 5 :]).to_bytes(4, "big") + changed[batch + 5 :]
+
+
+def crc32c(content: bytes) -> int:
+    crc = 0xFFFFFFFF
+    for byte in content:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
 
 
 # Sizes
