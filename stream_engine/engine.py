@@ -19,6 +19,7 @@ Bounds    a journal record ends before it would pass 512 KiB; a cycle ends with 
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from time import perf_counter
 
 from stream_engine import journal
 from stream_engine.core.exchange import Exchange
@@ -118,12 +119,13 @@ class Engine:
         await self._read(limit, wait_s)
         self._failed = True
         out: list[Outgoing] = []
+        begun_s = perf_counter()
         taken = self._take(out)
+        taken_s = perf_counter()
+        self._follower.work.seconds += taken_s - begun_s
         if taken:
-            clock = asyncio.get_running_loop().time
-            begun_s = clock()
             await self._writer.commit(out, self.group, {lane.at: lane.next for lane in self._lanes if lane.next})
-            self.commit_s = clock() - begun_s
+            self.commit_s = perf_counter() - taken_s
         self._failed = False
         return taken
 

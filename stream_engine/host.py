@@ -9,8 +9,8 @@ Fails     whatever an engine or the log raises is logged, everything of the part
           gone is waited for. What fails time and again at the same place, or a standby that comes to another state,
           ends the host: PartitionFailed says where and why. Nothing is ever skipped.
 Stop      every engine ends its cycle, then the membership ends, so that others can go on at once.
-Snapshots are made when they are worth it, by a standby twice as often: an owner that sees one newer than its own need
-          not make any. One that cannot be written is a warning.
+Snapshots are made when they are worth it, by a standby four times as often: an owner that sees one newer than its own
+          need not make any. One that cannot be written is a warning.
 """
 
 import asyncio
@@ -93,12 +93,12 @@ class Host:
         prefix: str = "",
         run_id: str = "",
         follow: Collection[int] = (),
-        snapshot_every: int = snapshots.EVERY,
+        snapshot_every_s: float = snapshots.EVERY_S,
     ) -> None:
         self._members = members
         self._follow = frozenset(follow)
         self._seats: dict[int, _Seat] = {}
-        self._make_seat = partial(_Seat, make_log, prefix, run_id, snapshot_every, self._fail)
+        self._make_seat = partial(_Seat, make_log, prefix, run_id, snapshot_every_s, self._fail)
         self._stopping = asyncio.Event()
         self._failure: PartitionFailed | None = None
 
@@ -174,7 +174,7 @@ class _Seat:
         make_log: Callable[[], Log],
         prefix: str,
         run_id: str,
-        snapshot_every: int,
+        snapshot_every_s: float,
         fail: Callable[[PartitionFailed], None],
         partition: int,
     ) -> None:
@@ -182,7 +182,7 @@ class _Seat:
         self._make_log = make_log
         self._prefix = prefix
         self._run_id = run_id
-        self._every = snapshot_every
+        self._every_s = snapshot_every_s
         self._fail = fail
         self._snapshots: TopicPartition = (prefix + Topic.SNAPSHOTS.value, partition)
         self._role = Role.NONE
@@ -248,7 +248,7 @@ class _Seat:
                 status.commits += taken > 0
                 status.commit_ms = int(engine.commit_s * 1000)
                 self._stands(engine.stand, trouble)
-                if self._is_due(engine.stand, self._every):
+                if self._is_free and engine.stand.is_worth_a_snapshot(self._every_s):
                     await self._save(log, engine.stand, engine.snapshot)
                 if clock() - lag_s > LAG_EVERY_S:
                     lag_s, status.lag = clock(), await engine.lag()
@@ -267,7 +267,7 @@ class _Seat:
                 await follower.follow(WAIT_S)
                 status.is_running = True
                 self._stands(follower, trouble)
-                if self._is_due(follower, self._every // 2):
+                if self._is_free and follower.is_worth_a_snapshot(self._every_s / 4, snapshots.TIMES_ITS_COST / 4):
                     await self._save(log, follower, follower.snapshot)
                 await asyncio.sleep(0)
             if self._role is Role.OWNER:
@@ -285,15 +285,16 @@ class _Seat:
         status.seq = {venue: exchange.seq for venue, exchange in stand.venues.exchanges.items()}
         trouble.reached(stand.chain.length)
 
-    def _is_due(self, stand: Follower, every: int) -> bool:
-        is_free = self._saving is None or self._saving.done()
-        return is_free and stand.work.is_worth_a_snapshot(stand.venues.accounts, every)
+    @property
+    def _is_free(self) -> bool:
+        """Whether no snapshot is being written."""
+        return self._saving is None or self._saving.done()
 
     async def _save(self, log: Log, stand: Follower, make: Callable[[], Awaitable[Snapshot | None]]) -> None:
         """Begin to write a snapshot, unless somebody else has just done so; whatever fails here is only a warning."""
         try:
             newest = await snapshots.latest(log, self._snapshots)
-            if newest > stand.saved:
+            if stand.saved < newest <= stand.chain.length:
                 stand.saved_up_to(newest)
                 return
             snapshot = await make()

@@ -9,8 +9,8 @@ sha256    over the whole, which is the parts' `state` one after the other: a `St
 
 Set       a snapshot counts only together with those of all venues of its partition at the same journal position,
           each whole and with the hash that it names: an incomplete set does not exist.
-Due       after 100,000 inputs (a journal record counts as ten), and not before ten for each account: applying them
-          again takes a few seconds, and what the snapshots cost stays below a twentieth of the work.
+Due       when applying again what came since the last one would take half a second, and twenty times as long as the
+          dumps do: what snapshots cost stays below a twentieth of the work, whatever the size of the venues.
 Order     the newest set comes first; whoever cannot use it asks for the one before.
 Holds     a snapshot only saves time. Whatever becomes of it, the journal gives the same state.
 """
@@ -33,9 +33,8 @@ _STATE_BYTES = (MAX_PART_BYTES - 2_048) * 3 // 4
 _PARTS_AT_ONCE = 4
 _READ_BACK = 16
 
-EVERY = 100_000
-_RECORD_COUNTS = 10
-PER_ACCOUNT = 10
+EVERY_S = 0.5
+TIMES_ITS_COST = 20
 
 _logger = logging.getLogger(__name__)
 
@@ -81,14 +80,11 @@ class Part(Struct, frozen=True):
 
 
 class Work(Struct):
-    """What would be applied again without a snapshot."""
+    """What would be applied again without a snapshot, and how long that took."""
 
     inputs: int = 0
     records: int = 0
-
-    def is_worth_a_snapshot(self, accounts: int, every: int = EVERY) -> bool:
-        """Whether it is time for one."""
-        return self.inputs + _RECORD_COUNTS * self.records >= max(every, PER_ACCOUNT * accounts)
+    seconds: float = 0.0
 
 
 _encode = msgspec.json.Encoder().encode

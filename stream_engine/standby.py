@@ -12,12 +12,13 @@ An engine that starts does just this, once it has fenced off its predecessor: gi
 
 import asyncio
 import logging
+from time import perf_counter
 
 from stream_engine import snapshots
 from stream_engine.core.state import StateError, dump, load
 from stream_engine.journal import Chain, JournalError, sum_of
 from stream_engine.messages.topics import INTAKE, Topic
-from stream_engine.snapshots import Snapshot, Standing, Work
+from stream_engine.snapshots import EVERY_S, TIMES_ITS_COST, Snapshot, Standing, Work
 from stream_engine.transport.protocol import Log, Record, TopicPartition
 from stream_engine.venues import Venues
 
@@ -43,6 +44,7 @@ class Follower:
         self.position = -1
         self.work = Work()
         self.saved = 0
+        self._dumped_s = 0.0
         self._log = log
         self._journal: TopicPartition = (prefix + Topic.JOURNAL.value, partition)
         self._snapshots: TopicPartition = (prefix + Topic.SNAPSHOTS.value, partition)
@@ -84,11 +86,18 @@ class Follower:
             tuple(venues.exchanges),
         )
         states = {}
+        self._dumped_s = 0.0
         for venue, exchange in venues.exchanges.items():
+            begun_s = perf_counter()
             states[venue] = dump(exchange)
+            self._dumped_s += perf_counter() - begun_s
             await asyncio.sleep(0)  # the engines of other partitions need not wait for all
         self.saved_up_to(standing.number)
         return Snapshot(standing, states)
+
+    def is_worth_a_snapshot(self, every_s: float = EVERY_S, times_its_cost: float = TIMES_ITS_COST) -> bool:
+        """Whether it is time for one."""
+        return self.work.inputs > 0 and self.work.seconds >= max(every_s, times_its_cost * self._dumped_s)
 
     def saved_up_to(self, number: int) -> None:
         """There is a snapshot that holds so many journal records, by whoever."""
@@ -130,9 +139,10 @@ class Follower:
         return ""
 
     def _apply(self, record: Record) -> None:
+        begun_s = perf_counter()
         try:
             batch = self.chain.open(record.value)
-            times = self.venues.again(batch, [])
+            times = self.venues.again(batch, None)
         except JournalError as error:
             raise JournalError(
                 f"{record.topic}, partition {record.partition}, offset {record.offset}: {error}"
@@ -144,3 +154,4 @@ class Follower:
             self.lanes[name] = (self.lanes[name][0], ts_us)
         self.position = record.offset + 1
         self.work.records += 1
+        self.work.seconds += perf_counter() - begun_s

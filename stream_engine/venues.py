@@ -68,8 +68,9 @@ class Venues:
             event: (prefix + topic.value, headers(topic, run_id)) for event, topic in EVENT_TOPIC.items()
         }
 
-    def take(self, received: AnyInput, first_seq: dict[str, int], out: list[Outgoing]) -> str:
-        """Apply an input and append its events; "" or why it is not for this partition. Notes a venue's first seq."""
+    def take(self, received: AnyInput, first_seq: dict[str, int], out: list[Outgoing] | None) -> str:
+        """Apply an input and append its events (None: nobody wants them); "" or why it is not for this partition.
+        Notes a venue's first seq."""
         venue = received.venue
         if type(received) is MapVenue and not self._map(received):
             return ""
@@ -83,8 +84,11 @@ class Venues:
             self.add(exchange)
         if venue not in first_seq:
             first_seq[venue] = exchange.seq
+        events = exchange.apply(received)
+        if out is None:
+            return ""
         key, partition, routes = self._keys[venue], self.partition, self._routes
-        for event in exchange.apply(received):
+        for event in events:
             topic, head = routes[type(event)]
             out.append(Outgoing(topic, partition, key, encode(event), event.ts_us, head))
         return ""
@@ -104,8 +108,8 @@ class Venues:
         first = sorted(self.exchanges)[: journal.MAX_STATES]
         return {venue: state_hash(self.exchanges[venue]) for venue in first}
 
-    def again(self, batch: Batch, out: list[Outgoing]) -> dict[str, int]:
-        """Apply what a journal record holds; gives the time of each topic's last input.
+    def again(self, batch: Batch, out: list[Outgoing] | None) -> dict[str, int]:
+        """Apply what a journal record holds, as `take` does; gives the time of each topic's last input.
 
         Raises JournalError where it comes out otherwise than it did.
         """

@@ -8,7 +8,7 @@ import pytest
 
 from stream_engine import engine as engines
 from stream_engine import host as hosts
-from stream_engine import journal, venues
+from stream_engine import journal, snapshots, venues
 from stream_engine.core.exchange import Exchange
 from stream_engine.host import Host, PartitionFailed, PartitionStatus, Role
 from stream_engine.journal import Batch
@@ -16,6 +16,7 @@ from stream_engine.messages.codec import encode
 from stream_engine.messages.events import AnyEvent
 from stream_engine.messages.inputs import AnyInput, ClockTick
 from stream_engine.messages.topics import Topic
+from stream_engine.snapshots import Snapshot, Standing
 from stream_engine.transport.memory import MemoryLog, MemoryWriter
 from stream_engine.transport.protocol import Outgoing, Positions, Unreachable
 from stream_engine.venues import Venues
@@ -180,9 +181,9 @@ async def test_a_standby_follows_and_saves_and_when_the_partition_is_given_to_it
 
     monkeypatch.setattr(Venues, "again", noting)
     storm = intake("alpha", "beta")
-    async with running(Host(lambda: log, group.member(), snapshot_every=400)) as first:
+    async with running(Host(lambda: log, group.member())) as first:
         await until(lambda: owned(first) == {0})
-        async with running(Host(lambda: log, group.member(), follow={0}, snapshot_every=400)) as second:
+        async with running(Host(lambda: log, group.member(), follow={0}, snapshot_every_s=0.0)) as second:
             for record in storm:
                 await log.append([record])
                 await asyncio.sleep(0.001)
@@ -190,13 +191,29 @@ async def test_a_standby_follows_and_saves_and_when_the_partition_is_given_to_it
             await until(lambda: of(second, 0).journalled == of(first, 0).journalled)
             assert of(second, 0).role is Role.STANDBY
             assert of(second, 0).snapshots > 0
-            assert of(first, 0).snapshots == 0
             journalled = of(first, 0).journalled
             first.stop()
             await until(lambda: owned(second) == {0})
             await log.append(storm[-1:])
             await until(lambda: of(second, 0).taken == 1)
             assert again == list(range(journalled))
+
+
+@pytest.mark.parametrize(("number", "writes"), [(0, True), (1, False), (3, False), (4, True)])
+async def test_an_owner_makes_no_snapshot_where_somebody_made_one_newer_than_its_own(number: int, writes: bool) -> None:
+    log = MemoryLog(PARTITIONS)
+    standing = Standing(number, number, "", {"control": (0, EIGHT)}, {}, ("V0",))
+    await snapshots.write(log, Snapshot(standing, {"V0": b"of a standby"}), (Topic.SNAPSHOTS.value, 0))
+    async with running(Host(lambda: log, Group().member(), snapshot_every_s=0.0)) as host:
+        await until(lambda: len(owned(host)) == PARTITIONS)
+        host._seats[0]._every_s = 10**9
+        for tick in ticks(0, 3):
+            await log.append([tick])
+            await asyncio.sleep(0.01)
+        await until(lambda: of(host, 0).journalled == 3)
+        host._seats[0]._every_s = 0.0
+        await until(lambda: of(host, 0).unsaved.inputs == 0)
+        await until(lambda: of(host, 0).snapshots == writes)
 
 
 async def test_what_fails_begins_again_from_what_the_log_holds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +235,7 @@ async def test_what_fails_begins_again_from_what_the_log_holds(monkeypatch: pyte
     monkeypatch.setattr(MemoryWriter, "commit", sometimes)
     monkeypatch.setattr(hosts, "PAUSES_S", (0.0,))
     monkeypatch.setattr(engines, "RECORDS_PER_CYCLE", 10)
-    async with running(Host(lambda: log, Group(1).member(), snapshot_every=60)) as host:
+    async with running(Host(lambda: log, Group(1).member(), snapshot_every_s=0.0)) as host:
         await until(lambda: sum(of(host, 0).seq.values()) == len(intake("alpha")) - 4, 10)
         assert of(host, 0).restarts >= 10
     assert await published(log) == await published(whole)
@@ -348,7 +365,7 @@ async def test_a_snapshot_that_cannot_be_written_is_a_warning(
 
     log = await filled(FullLog(), "alpha")
     monkeypatch.setattr(engines, "RECORDS_PER_CYCLE", 10)
-    async with running(Host(lambda: log, Group(1).member(), snapshot_every=10)) as host:
+    async with running(Host(lambda: log, Group(1).member(), snapshot_every_s=0.0)) as host:
         await until(lambda: of(host, 0).taken == len(intake("alpha")))
         await until(lambda: of(host, 0).error == "no snapshot was written: the disk is full")
         assert of(host, 0).restarts == 0

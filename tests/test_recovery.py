@@ -38,7 +38,7 @@ JOURNAL = (Topic.JOURNAL.value, 0)
 SNAPSHOTS = (Topic.SNAPSHOTS.value, 0)
 # So few inputs to a cycle, and so often a snapshot, that a short storm has many of both.
 AT_ONCE = 4
-EVERY = 60
+EVERY = 18
 
 BTC = Instrument(
     symbol="BTC",
@@ -103,7 +103,7 @@ async def to_the_end(log: Log, every: int = EVERY) -> Engine:
     await engine.start()
     while await engine.behind():
         await engine.cycle(AT_ONCE)
-        if engine.stand.work.is_worth_a_snapshot(0, every) and (snapshot := await engine.snapshot()):
+        if engine.stand.work.inputs >= every and (snapshot := await engine.snapshot()):
             await snapshots.write(log, snapshot, SNAPSHOTS)
     return engine
 

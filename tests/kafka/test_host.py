@@ -81,7 +81,7 @@ asyncio.run(Host(lambda: KafkaLog(settings), members, prefix).run())
 
     async def take(self, sent: Sequence[Outgoing]) -> None:
         """A new host takes this, little by little, and writes a snapshot of partition 0."""
-        async with running(self.host(snapshot_every=40)) as host:
+        async with running(self.host(snapshot_every_s=0.0)) as host:
             await until(lambda: owned(host) == ALL, 20)
             for begin in range(0, len(sent), 10):
                 await self.log.append(sent[begin : begin + 10])
@@ -172,10 +172,7 @@ async def test_one_that_is_killed_is_taken_over_within_its_session_and_two_secon
         process.wait()
 
 
-async def test_who_resumes_from_a_snapshot_yields_the_bytes_that_the_whole_journal_gives(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(snapshots, "PER_ACCOUNT", 1)
+async def test_who_resumes_from_a_snapshot_yields_the_bytes_that_the_whole_journal_gives(cluster: Cluster) -> None:
     storm = [changed(record, topic=cluster.prefix + record.topic) for record in intake("alpha", "beta")]
     journal: list[bytes] = []
     for part in (storm[:90], storm[90:]):
