@@ -66,6 +66,13 @@ VERBS = {
             "liqstorm topics check --bootstrap localhost:9092 --prefix oct10.",
         ),
     ),
+    "control": Verb(
+        "Halt a running venue, resume it, change its rules.",
+        (
+            "liqstorm control halt --bootstrap localhost:9092 --venue alpha --reason 'feed stalled'",
+            "liqstorm control set checks_per_input=50 --bootstrap localhost:9092 --venue alpha",
+        ),
+    ),
     "record": Verb(
         "Record topics from a broker into a run directory.",
         (
