@@ -161,11 +161,12 @@ class _Found:
             return []
         del self._pieces[part.venue, part.offset, part.sha256]
         whole = b"".join(_part.decode(pieces[number].value).state for number in range(part.parts))
-        if hashlib.sha256(whole).hexdigest() != part.sha256:
+        stands, _, state = whole.partition(b"\n")
+        standing = _standing_of(stands)
+        is_sound = hashlib.sha256(whole).hexdigest() == part.sha256
+        if not is_sound or standing is None or (standing.offset, standing.number) != (part.offset, part.number):
             _warn(record, "the snapshot is not as it was written")
             return []
-        stands, _, state = whole.partition(b"\n")
-        standing = _standing.decode(stands)
         venues = self._sets.setdefault(stands, {})
         venues[part.venue] = (state, min(each.offset for each in pieces.values()))
         if any(venue not in venues for venue in standing.venues):
@@ -187,6 +188,13 @@ def _read(record: Record) -> Part | None:
         return _part.decode(record.value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         _warn(record, "this is no part of a snapshot")
+        return None
+
+
+def _standing_of(value: bytes) -> Standing | None:
+    try:
+        return _standing.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -111,9 +111,8 @@ class Follower:
                 raise StateError(why)
             exchanges = [load(state) for state in snapshot.states.values()]
         except StateError as error:
-            _logger.warning(
-                "the snapshot of %s, partition %d, at offset %d: %s", *self._journal, standing.offset, error
-            )
+            told = "%s, partition %d, offset %d: the snapshot there is not used: %s"
+            _logger.warning(told, *self._journal, standing.offset, error)
             return False
         for exchange in exchanges:
             self.venues.add(exchange)
