@@ -28,15 +28,16 @@ from producers.agent import Agent
 from producers.runner import AgentRunner, Sender
 from stream_engine.messages.events import AnyEvent, ClockTicked, ControlRejected
 from stream_engine.messages.inputs import ClockTick, Input, MapVenue, SetRules
-from stream_engine.messages.topics import OUTPUT, Topic
+from stream_engine.messages.topics import INTAKE, OUTPUT, Topic
 from stream_engine.transport.protocol import Log, Outgoing, Positions, Record
 
 # While it waits for the wall clock or for an engine, `stop` is asked this often.
 NAP_S = 0.1
 # In real time a tick is sent only while every venue has answered all but so many.
 MOST_BEHIND = 10
-# In real time a run is over when so long after its last tick nothing more comes.
-QUIET_S = 0.3
+# In real time a run is over when all is taken and for so long nothing more comes; told to stop, it waits this long.
+QUIET_S = 0.1
+LEAVES_WITHIN_S = 2.0
 # What a venue answers with no event where it is taken.
 SILENT = (MapVenue, SetRules)
 
@@ -234,7 +235,7 @@ async def realtime(
             due_s = loop.time()
         if keeps_time:
             on_lag(live.lag(sent))
-    await live.end()
+    await live.end(stop)
     return live.outcome
 
 
@@ -259,6 +260,8 @@ class _Live:
         self._log = log
         self._clock = clock
         self._dead_letters = prefix + Topic.DEADLETTERS.value
+        self._engines = prefix + "engine"  # the group under which engines commit what they have taken
+        self._intake = [(prefix + topic.value, number) for topic in INTAKE for number in range(partitions)]
         self._runner = AgentRunner(agents)
         self._watch = MonitorRunner(monitors, self.homes, prefix, run_id)
         self._record = record
@@ -323,15 +326,27 @@ class _Live:
         venue = min(self._answered, key=lambda venue: self._answered[venue])
         return Lag(venue, sent - self._answered[venue], self._still_s(venue))
 
-    async def end(self) -> None:
-        """Take what still comes, until nothing does for a moment."""
-        until_s = asyncio.get_running_loop().time() + 10 * QUIET_S
-        while asyncio.get_running_loop().time() < until_s:
-            records, events = await self._part(QUIET_S)
-            await self._tell(events, [])
-            if not records and not self._feed.holds:
-                break
+    async def end(self, stop: Callable[[], bool]) -> None:
+        """Take what the engines still answer, until they have taken all that is on the intake; or, told to stop, for a
+        moment."""
+        clock = asyncio.get_running_loop().time
+        until_s = clock() + LEAVES_WITHIN_S
+        while not await self._all_taken() and not (stop() and clock() > until_s):
+            await self._rest(NAP_S)
+        # What was committed last may be seen a moment later.
+        while await self._rest(QUIET_S) or self._feed.holds:
+            pass
         await self._tell(self._feed.rest(), [])
+
+    async def _rest(self, wait_s: float) -> bool:
+        records, events = await self._part(wait_s)
+        await self._tell(events, [])
+        return bool(records)
+
+    async def _all_taken(self) -> bool:
+        ends = await self._log.ends(self._intake)
+        taken = await self._log.committed(self._engines, self._intake)
+        return all(taken.get(at, 0) >= end for at, end in ends.items())
 
     def _at_tick(self, event: ClockTicked, newest_us: int) -> list[Outgoing]:
         number = (event.ts_us - self._clock.start_us) // self._clock.tick_us + 1

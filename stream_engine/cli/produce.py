@@ -62,7 +62,8 @@ def command(
     keeps_time = not only or CLOCK in only
     factory = loop_factory(loop)
     if keeps_time:
-        session.ready(place, cast.scenario)
+        with answered():
+            session.ready(place, cast.scenario)
     watcher = show.Nothing() if quiet else show.progress()
     with answered(), asyncio.Runner(loop_factory=factory) as runner:
         outcome, status = runner.run(_produce(cast, agents, place, speed, keeps_time, watcher))

@@ -117,7 +117,8 @@ def run(
     cast = cast_of(name, seed, settings)
     factory = loop_factory(loop)
     if place is not None:
-        ready(place, cast.scenario)
+        with answered(embedded=True):
+            ready(place, cast.scenario)
     directory = new_directory(out, f"{cast.scenario.name}-{seed}")
     try:
         with answered(embedded=True), asyncio.Runner(loop_factory=factory) as runner:
@@ -147,8 +148,7 @@ def ready(place: Place, scenario: scenarios.Scenario) -> None:
     """UserError unless a run of the scenario can begin there."""
     from stream_engine.cli.topic_rules import free_topics
 
-    with answered(embedded=True):
-        asyncio.run(free_topics(place.settings, place.prefix, scenarios.partitions(scenario)))
+    asyncio.run(free_topics(place.settings, place.prefix, scenarios.partitions(scenario)))
 
 
 def check(scenario: scenarios.Scenario, seed: int) -> list[Input]:

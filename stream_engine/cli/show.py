@@ -88,7 +88,7 @@ class Lines:
         now_s = time.monotonic()
         if waits(lag) and now_s - self._waited_s >= LINE_EVERY_S:
             self._waited_s = now_s
-            click.echo(json.dumps({"waiting": str(lag)}), err=True)
+            click.echo(json.dumps({"waiting": waiting(lag)}), err=True)
 
     def end(self) -> None:
         """Nothing to put away."""
@@ -131,7 +131,7 @@ class Bar:
         """Shows it behind the speed; in the place of the time when the run waits."""
         self._lag = f"  {lag.ticks} behind"
         if waits(lag) and self._frames.due():
-            self._bar.update(self._task, description=str(lag), lag="", refresh=True)
+            self._bar.update(self._task, description=waiting(lag), lag="", refresh=True)
 
     def end(self) -> None:
         """Takes the bar away."""
@@ -157,7 +157,7 @@ class View:
 
     def lag(self, lag: drive.Lag) -> None:
         """Says in the title that the run waits, and for what."""
-        self._view.title = str(lag) if waits(lag) else self._title
+        self._view.title = waiting(lag) if waits(lag) else self._title
         if self._frames.due():
             self._live.refresh()
 
@@ -180,6 +180,11 @@ def can_draw(stream: TextIO | None) -> bool:
 def waits(lag: drive.Lag) -> bool:
     """Whether somebody who looks at it should be told that the run waits."""
     return lag.held_up and lag.still_s >= WAITS_AFTER_S
+
+
+def waiting(lag: drive.Lag) -> str:
+    """For what, and what may help."""
+    return f"{lag} (`liqstorm engine` starts one)"
 
 
 def summary(result: Result) -> None:
