@@ -109,6 +109,9 @@ _SSL_OPTIONS = {
     "ssl_password": "password",
 }
 
+# A release by what it speaks: the number of a request, and the least version of it (-1: it does not speak it).
+_RELEASES = ((76, 1, "4.1 or newer"), (1, 4, "4.0"), (75, 0, "3.8 or 3.9"))
+
 _MOVED = (
     kafka_errors.NotLeaderForPartitionError,
     kafka_errors.LeaderNotAvailableError,
@@ -480,6 +483,16 @@ class KafkaAdmin:
         first = min(cluster["brokers"], key=lambda broker: broker["node_id"])
         return f"{first['host']}:{first['port']}"
 
+    async def release(self) -> str:
+        """Which release of Kafka it is, as far as the requests that it speaks tell."""
+        spoken = await self._ask("what it speaks", _spoken)
+        return next((release for api, least, release in _RELEASES if spoken.get(api, (-1, -1))[0] >= least), "older")
+
+    async def members(self, group: str) -> list[str]:
+        """The client id and the host of each member of a group."""
+        answers = await self._ask("a group", lambda admin: admin.describe_consumer_groups([group]))
+        return sorted(f"{member[1]} at {member[2].lstrip('/')}" for answer in answers for member in answer.groups[0][5])
+
     async def close(self) -> None:
         """Close its connections."""
         admin, self._admin = self._admin, None
@@ -502,6 +515,13 @@ class KafkaAdmin:
                     await self.close()
                     raise
             return await ask(self._admin)
+
+
+async def _spoken(admin: AIOKafkaAdminClient) -> dict[int, tuple[int, int]]:
+    client = admin._client
+    connection = await client._get_conn(client.get_random_node())
+    spoken: dict[int, tuple[int, int]] = connection._versions
+    return spoken
 
 
 class _Line:
