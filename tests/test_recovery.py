@@ -3,11 +3,17 @@ to die at, before it is done and after it; a snapshot may also be torn in the mi
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from enum import Enum
+from itertools import count
+from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
-from stream_engine import journal, snapshots
+from stream_engine import journal, snapshots, venues
+from stream_engine.core.state import state_hash
 from stream_engine.engine import Engine
+from stream_engine.journal import JournalError
 from stream_engine.messages.codec import encode
 from stream_engine.messages.inputs import (
     Cancel,
@@ -28,7 +34,7 @@ from stream_engine.messages.inputs import (
 from stream_engine.messages.instrument import IndexSource, Instrument, Tier
 from stream_engine.messages.topics import INPUT_TOPIC, OUTPUT, Topic
 from stream_engine.transport.memory import MemoryLog, MemoryWriter
-from stream_engine.transport.protocol import Log, Outgoing, Positions
+from stream_engine.transport.protocol import Log, Outgoing, Positions, Record, TopicPartition
 from tests.transport.marked import MarkedLog
 
 SECOND = 1_000_000
@@ -129,28 +135,48 @@ class Dying(Exception):
     """The process ends here."""
 
 
+class Moment(Enum):
+    """When a call kills."""
+
+    BEFORE = "before it is done"
+    AMID = "with the first half of an append done"
+    AFTER = "once it is done"
+
+
 class MortalLog:
-    """A log whose user dies at its n-th call, just before or just after it is done."""
+    """A log whose user dies at its n-th call."""
 
-    def __init__(self, log: MemoryLog, at: int = 10**9, is_done: bool = False) -> None:
+    def __init__(self, log: MemoryLog, at: int = 10**9, moment: Moment = Moment.BEFORE) -> None:
         self.calls = 0
-        self._log, self._at, self._is_done = log, at, is_done
+        self.appends: list[int] = []
+        self._log, self._at, self._moment = log, at, moment
 
-    async def die_or(self, call: Callable[[], Awaitable[object]]) -> object:
-        number, self.calls = self.calls, self.calls + 1
-        if number >= self._at and not self._is_done:
+    async def die_or(self, call: Callable[[], Awaitable[object]], half: Callable[[], Awaitable[None]]) -> object:
+        """Do the call, unless it is the fatal one."""
+        is_fatal = self.calls == self._at
+        self.calls += 1
+        if is_fatal and self._moment is Moment.AMID:
+            await half()
+        if is_fatal and self._moment is not Moment.AFTER:
             raise Dying
         answer = await call()
-        if number >= self._at:
+        if is_fatal:
             raise Dying
         return answer
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
         async def call(*args: object) -> object:
-            answer = await self.die_or(lambda: getattr(self._log, name)(*args))
+            if name == "append":  # a commit is all or nothing, an append is not
+                self.appends.append(self.calls)
+            answer = await self.die_or(lambda: getattr(self._log, name)(*args), lambda: self._half(name, *args))
             return _MortalWriter(self, answer) if isinstance(answer, MemoryWriter) else answer
 
         return call
+
+    async def _half(self, name: str, *args: object) -> None:
+        if name == "append":
+            records = cast(Sequence[Outgoing], args[0])
+            await self._log.append(records[: len(records) // 2])
 
 
 class _MortalWriter:
@@ -158,27 +184,141 @@ class _MortalWriter:
         self._log, self._writer = log, writer
 
     async def commit(self, records: Sequence[Outgoing], group: str, offsets: Positions) -> None:
-        await self._log.die_or(lambda: self._writer.commit(records, group, offsets))
+        await self._log.die_or(lambda: self._writer.commit(records, group, offsets), nothing)
 
     async def close(self) -> None:
         await self._writer.close()
 
 
+async def nothing() -> None:
+    """Half of a commit."""
+
+
 @pytest.mark.parametrize("make", [MemoryLog, MarkedLog])
-@pytest.mark.parametrize("is_done", [False, True])
+@pytest.mark.parametrize("moment", Moment)
 async def test_cut_off_at_any_call_of_the_log_and_resumed_an_engine_yields_the_same_bytes(
-    make: type[MemoryLog], is_done: bool
+    make: type[MemoryLog], moment: Moment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(snapshots, "_STATE_BYTES", 1_500)
+    monkeypatch.setattr(journal, "STATES_EVERY", 3)
     whole = await filled(make(), "alpha", "beta")
     counting = MortalLog(whole)
-    await to_the_end(counting)  # type: ignore[arg-type]
+    await to_the_end(cast(Log, counting))
     expected, order = await published(whole), await taken(whole)
     assert expected["adl"] and expected["deadletters"]
-    assert len((await published(whole, [Topic.SNAPSHOTS]))["snapshots"]) >= 8
-    for at in range(counting.calls):
+    assert len([each async for each in snapshots.newest(whole, SNAPSHOTS)]) >= 4
+    for at in counting.appends if moment is Moment.AMID else range(counting.calls):
         log = await filled(make(), "alpha", "beta")
         with pytest.raises(Dying):
-            await to_the_end(MortalLog(log, at, is_done))  # type: ignore[arg-type]
+            await to_the_end(cast(Log, MortalLog(log, at, moment)))
         await to_the_end(log)
         assert await published(log) == expected, at
         assert await taken(log) == order, at
+
+
+@pytest.mark.parametrize("make", [MemoryLog, MarkedLog])
+async def test_cut_off_after_every_single_call_an_engine_still_comes_to_the_end(make: type[MemoryLog]) -> None:
+    whole = await filled(make(), "alpha")
+    await to_the_end(whole)
+    log = await filled(make(), "alpha")
+    lives = 0
+    # The start of an engine alone is some calls; each life is granted one more, until one reaches the end.
+    for calls in count():
+        try:
+            await to_the_end(cast(Log, MortalLog(log, calls, Moment.AFTER)))
+            break
+        except Dying:
+            lives += 1
+    assert lives > 10
+    assert await published(log) == await published(whole)
+
+
+# what stops the start ----------------------------------------------------------------------------------------
+
+
+async def test_the_writer_is_taken_before_the_committed_offsets_are_read_and_they_before_the_journal() -> None:
+    called: list[str] = []
+
+    class NamingLog(MemoryLog):
+        async def writer(self, name: str) -> MemoryWriter:
+            called.append("writer")
+            return await super().writer(name)
+
+        async def committed(self, group: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+            called.append("committed")
+            return await super().committed(group, partitions)
+
+        async def read(
+            self, positions: Positions, limit: int, wait_s: float = 0.0
+        ) -> dict[TopicPartition, list[Record]]:
+            called.extend(topic for topic, _ in positions)
+            return await super().read(positions, limit, wait_s)
+
+    log = NamingLog()
+    await to_the_end(await filled(log, "alpha"))
+    called.clear()
+    await Engine(log, 0).start()
+    order = [call for number, call in enumerate(called) if call not in called[:number]]
+    assert order == ["writer", "committed", "snapshots", "journal"]
+
+
+@pytest.mark.parametrize(("short_by", "is_refused"), [(0, False), (1, True), (2, True)])
+async def test_an_intake_topic_that_is_shorter_than_what_was_taken_of_it_was_made_anew(
+    short_by: int, is_refused: bool
+) -> None:
+    log = await filled(MemoryLog(), "alpha")
+    await to_the_end(log)
+    orders = log._kept[Topic.ORDERS.value, 0]
+    length = len(orders)
+    del orders[length - short_by :]
+    if not is_refused:
+        await Engine(log, 0).start()
+        return
+    told = rf"orders, partition 0, ends at offset {length - short_by}, .* up to {length}: the topic was made anew"
+    with pytest.raises(JournalError, match=told):
+        await Engine(log, 0).start()
+
+
+@pytest.mark.parametrize(("trimmed_over", "is_refused"), [(-1, False), (0, False), (1, True)])
+async def test_an_intake_topic_that_was_trimmed_past_what_was_taken_of_it_has_lost_records(
+    trimmed_over: int, is_refused: bool
+) -> None:
+    log = await filled(MemoryLog(), "alpha")
+    control = (Topic.CONTROL.value, 0)
+    await Engine(log, 0).cycle(AT_ONCE)
+    log.forget({control: AT_ONCE + trimmed_over})
+    if not is_refused:
+        await Engine(log, 0).start()
+        return
+    told = "control, partition 0, begins at offset 5, .* only up to 4: what lies between is lost"
+    with pytest.raises(JournalError, match=told):
+        await Engine(log, 0).start()
+
+
+@pytest.mark.parametrize("number", [0, 7])
+async def test_a_journal_record_that_was_altered_stops_the_start_and_is_named(number: int) -> None:
+    log = await filled(MemoryLog(), "alpha")
+    await to_the_end(log, every=10**9)
+    record = log._kept[JOURNAL][number]
+    log._kept[JOURNAL][number] = replace(record, value=record.value.replace(b"alpha", b"alphb", 1))
+    told = f"journal, partition 0, offset {number}: journal record {number}: its hash does not follow"
+    with pytest.raises(JournalError, match=told):
+        await Engine(log, 0).start()
+
+
+async def test_an_engine_that_comes_to_another_state_than_the_journal_says_does_not_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(journal, "STATES_EVERY", 5)
+    log = await filled(MemoryLog(), "alpha", "beta")
+    with monkeypatch.context() as patch:
+        patch.setattr(venues, "state_hash", lambda exchange: state_hash(exchange) + "?" * (exchange.venue == "beta"))
+        await to_the_end(log, every=10**9)
+    told = "journal, partition 0, offset 4: journal record 4: the state after it is not what it was, of venue beta"
+    with pytest.raises(JournalError, match=told):
+        await Engine(log, 0).start()
+
+
+@pytest.mark.parametrize(("number", "carries"), [(98, False), (99, True), (100, False), (199, True)])
+def test_every_hundredth_journal_record_carries_the_hashes_of_the_states(number: int, carries: bool) -> None:
+    assert journal.carries_states(number) is carries
