@@ -229,12 +229,14 @@ class Exchange:
                 control.refuse(self.state, received, reason, detail)
 
     def _publish_books(self) -> None:
-        state = self.state
+        state, out = self.state, self.state.out
         for symbol in state.booked:
             book = state.markets[symbol].book
-            bids, asks = book.bids.take_changed(), book.asks.take_changed()
+            bids = book.bids.take_changed() if book.bids.changed else ()
+            asks = book.asks.take_changed() if book.asks.changed else ()
             if bids or asks:
-                state.out.emit(BookChanged, None, symbol, bids, asks)
+                n = len(out.events)
+                out.events.append(BookChanged(out.venue, out.seq, n, out.now_us, None, symbol, bids, asks))
         state.booked = {}
 
     def _with_state(self, mechanism: Callable[[Venue, Any], None]) -> Callable[[Any], None]:

@@ -153,10 +153,7 @@ class BookSide:
 
     def take_changed(self) -> tuple[tuple[int, int], ...]:
         """(price, size now) of every level whose size is not what it was at the last call, best first."""
-        changed = self.changed
-        if not changed:
-            return ()
-        levels = self.levels
+        changed, levels = self.changed, self.levels
         self.changed = {}
         now = []
         for price in sorted(changed, reverse=self.sign > 0) if len(changed) > 1 else changed:

@@ -124,9 +124,12 @@ def quote_cancel(venue: Venue, received: QuoteCancel) -> None:
 def cancel_order(venue: Venue, account: Account, order: Order, reason: CancelReason, cause: Cause | None) -> None:
     """Take an order out of the book and say so."""
     take_off_book(venue, venue.markets[order.symbol], account, order)
-    venue.out.emit(
-        OrderCancelled, cause, account.number, order.client_id, order.order_id, order.symbol, order.size, reason
-    )
+    out = venue.out
+    cancelled = OrderCancelled(
+        out.venue, out.seq, len(out.events), out.now_us, cause, account.number, order.client_id, order.order_id,
+        order.symbol, order.size, reason,
+    )  # fmt: skip
+    out.events.append(cancelled)
     finish(venue, account, order.client_id)
 
 
