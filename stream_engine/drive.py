@@ -350,9 +350,10 @@ class _Live:
 
     def _at_tick(self, event: ClockTicked, newest_us: int) -> list[Outgoing]:
         number = (event.ts_us - self._clock.start_us) // self._clock.tick_us + 1
-        if number > self._answered[event.venue]:
-            self._answered[event.venue] = number
-            self._moved_s[event.venue] = asyncio.get_running_loop().time()
+        if number <= self._answered[event.venue]:
+            return []  # a tick that was sent twice
+        self._answered[event.venue] = number
+        self._moved_s[event.venue] = asyncio.get_running_loop().time()
         if number >= self._clock.ticks:  # nobody would wait for what came of it
             return []
         decided = self.sender.records(self._runner.decide(event.ts_us, event.venue))

@@ -16,6 +16,7 @@ from stream_engine.cli.errors import UserError
 
 if TYPE_CHECKING:
     from stream_engine.transport.kafka import KafkaSettings
+    from stream_engine.transport.protocol import Unreachable
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -87,6 +88,11 @@ def answered(embedded: bool = False) -> Iterator[None]:
     except Unreachable as error:
         otherwise = ", or leave --bootstrap out to run embedded." if embedded else "."
         raise UserError(f"{str(error).rstrip('.')}. {START_ONE}{otherwise}") from error
+
+
+def waiting_for_kafka(waited_s: float, error: "Unreachable") -> str:
+    """What is shown while a verb waits for a broker that has gone."""
+    return f"waiting for Kafka for {waited_s:.0f} s: {error}"
 
 
 def _options(command: Command, required: bool, where: str) -> Command:

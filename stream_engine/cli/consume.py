@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WAIT_S = 0.2
 FRAME_S = 0.1
 # The time axis of the live view is as long as the run so far, and at least this.
-LEAST_SHOWN_US = 1_800_000_000
+LEAST_SHOWN_US = 7_200_000_000
 
 
 @click.command()
@@ -71,6 +71,7 @@ async def _consume(
     from stream_engine.cli.stopping import interruption
     from stream_engine.cli.topic_rules import partitions_there
     from stream_engine.transport.kafka import KafkaLog
+    from stream_engine.transport.patient import PatientLog
 
     partitions = await partitions_there(settings, prefix)
     if out is not None:
@@ -82,9 +83,9 @@ async def _consume(
             kept.writelines(msgspec.json.encode(finding) + b"\n" for finding in findings)
             kept.flush()
 
-    log = KafkaLog(settings)
-    watch = Watch(log, partitions, prefix, monitors, keep)
     with interruption() as stop:
+        log = PatientLog(KafkaLog(settings), stop)
+        watch = Watch(log, partitions, prefix, monitors, keep)
         screen = _screen(watch)
         try:
             await watch.begin()

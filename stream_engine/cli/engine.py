@@ -57,10 +57,13 @@ def command(
     within seconds. It runs until it is told to stop (Ctrl-C, SIGTERM), then ends its cycle and hands over. What cannot
     be got going again ends it with the cause.
     """
+    from stream_engine.cli.show import can_draw
+    from stream_engine.cli.status_line import CLEAR
     from stream_engine.cli.stopping import loop_factory
     from stream_engine.host import PartitionFailed
 
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    clear = CLEAR if can_draw(sys.stderr) else ""
+    logging.basicConfig(format=f"{clear}%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("stream_engine").setLevel(logging.INFO)
     with answered(), asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
         try:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stream_engine.cli.connection import answered, connect, with_kafka
+from stream_engine.cli.connection import answered, connect, waiting_for_kafka, with_kafka
 from stream_engine.cli.errors import UserError, nearest, not_a_scenario
 from stream_engine.cli.options import with_loop, with_seed, with_settings, with_speed
 
@@ -97,11 +97,13 @@ async def _produce(
     from stream_engine.cli.stopping import interruption
     from stream_engine.cli.topic_rules import partitions_there
     from stream_engine.transport.kafka import KafkaLog
+    from stream_engine.transport.patient import PatientLog
 
     scenario, homes = cast.scenario, scenarios.venues(cast.scenario)
     clock, run_id = scenarios.clock(scenario), f"{scenario.name}-{cast.seed}"
-    log = KafkaLog(place.settings)
     with interruption() as stop:
+        kafka = KafkaLog(place.settings)
+        log = PatientLog(kafka, stop, lambda s, why: watcher.waits(waiting_for_kafka(s, why)))
         watcher.begin(Board(scenario.venue.name), clock, f"{scenario.name}  seed {cast.seed}", speed)
         try:
             outcome = await drive.realtime(

@@ -28,7 +28,7 @@ from consumers.runner import Reader
 from producers.agent import Agent
 from stream_engine import drive
 from stream_engine import scenario as scenarios
-from stream_engine.cli.connection import answered
+from stream_engine.cli.connection import answered, waiting_for_kafka
 from stream_engine.cli.errors import INTERRUPTED, UserError, not_a_scenario, why
 from stream_engine.cli.stopping import Stop, interruption, loop_factory
 from stream_engine.cli.version import versions
@@ -38,6 +38,7 @@ from stream_engine.messages.codec import NotAMessage, decode_input
 from stream_engine.messages.inputs import Input
 from stream_engine.messages.topics import Topic
 from stream_engine.transport.memory import MemoryLog
+from stream_engine.transport.patient import PatientLog
 from stream_engine.transport.protocol import Log, Outgoing, Record, headers
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ class Show(Protocol):
 
     def lag(self, lag: drive.Lag) -> None:
         """How far the slowest venue is behind the clock, again and again; only in real time."""
+        ...
+
+    def waits(self, text: str) -> None:
+        """For whom the run waits, again and again; only on Kafka."""
         ...
 
     def end(self) -> None:
@@ -264,7 +269,9 @@ class _Stage:
         from stream_engine.transport.kafka import KafkaLog
 
         partitions = range(await partitions_there(place.settings, place.prefix))
-        log = KafkaLog(place.settings)
+        log = PatientLog(
+            KafkaLog(place.settings), self._stop, lambda s, why: self._show.waits(waiting_for_kafka(s, why))
+        )
         with Recorder(self._directory, len(partitions), place.prefix) as recorder:
             host = host_of(place.settings, place.prefix, self._run_id)
             engines = asyncio.ensure_future(host.run())

@@ -43,6 +43,9 @@ class Nothing:
     def lag(self, lag: drive.Lag) -> None:
         """Nothing to show."""
 
+    def waits(self, text: str) -> None:
+        """Nothing to show."""
+
     def end(self) -> None:
         """Nothing to put away."""
 
@@ -83,12 +86,17 @@ class Lines:
             click.echo(json.dumps(said), err=True)
 
     def lag(self, lag: drive.Lag) -> None:
-        """Says every five seconds that the run waits, and for what."""
+        """Kept for the next line."""
         self._behind = lag.ticks
+        if waits(lag):
+            self.waits(waiting(lag))
+
+    def waits(self, text: str) -> None:
+        """Says it every five seconds."""
         now_s = time.monotonic()
-        if waits(lag) and now_s - self._waited_s >= LINE_EVERY_S:
+        if now_s - self._waited_s >= LINE_EVERY_S:
             self._waited_s = now_s
-            click.echo(json.dumps({"waiting": waiting(lag)}), err=True)
+            click.echo(json.dumps({"waiting": text}), err=True)
 
     def end(self) -> None:
         """Nothing to put away."""
@@ -128,10 +136,15 @@ class Bar:
             self._bar.update(self._task, completed=done_us, description=at, speed=speed, lag=self._lag, refresh=True)
 
     def lag(self, lag: drive.Lag) -> None:
-        """Shows it behind the speed; in the place of the time when the run waits."""
+        """Shows it behind the speed."""
         self._lag = f"  {lag.ticks} behind"
-        if waits(lag) and self._frames.due():
-            self._bar.update(self._task, description=waiting(lag), lag="", refresh=True)
+        if waits(lag):
+            self.waits(waiting(lag))
+
+    def waits(self, text: str) -> None:
+        """Shows it in the place of the time."""
+        if self._frames.due():
+            self._bar.update(self._task, description=text, lag="", refresh=True)
 
     def end(self) -> None:
         """Takes the bar away."""
@@ -156,8 +169,14 @@ class View:
             self._live.refresh()
 
     def lag(self, lag: drive.Lag) -> None:
-        """Says in the title that the run waits, and for what."""
-        self._view.title = waiting(lag) if waits(lag) else self._title
+        """Says in the title that the run waits, if it does."""
+        self._view.title = self._title
+        if waits(lag):
+            self.waits(waiting(lag))
+
+    def waits(self, text: str) -> None:
+        """Says it in the title."""
+        self._view.title = text
         if self._frames.due():
             self._live.refresh()
 

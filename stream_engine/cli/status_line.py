@@ -10,7 +10,7 @@ from stream_engine.cli.show import can_draw
 
 LINES_EVERY_S = 5.0
 FRAMES_EVERY_S = 0.25
-_CLEAR = "\r\x1b[K"
+CLEAR = "\r\x1b[K"
 
 
 class StatusLine:
@@ -32,14 +32,14 @@ class StatusLine:
         self._next_s = time.monotonic() + (FRAMES_EVERY_S if self._draws else LINES_EVERY_S)
         if self._draws:
             line = "  ".join(f"{name.replace('_', ' ')} {_figure(fact)}" for name, fact in facts.items())
-            click.echo(_CLEAR + line, nl=False, err=True)
+            click.echo(CLEAR + line, nl=False, err=True)
         else:
             click.echo(json.dumps(facts), err=True)
 
     def end(self) -> None:
         """Take the line away."""
         if self._draws:
-            click.echo(_CLEAR, nl=False, err=True)
+            click.echo(CLEAR, nl=False, err=True)
 
 
 def _figure(fact: object) -> str:
