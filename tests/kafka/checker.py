@@ -47,6 +47,8 @@ from stream_engine.messages.events import (
     QuoteAccepted,
     QuoteCancelled,
     QuoteRejected,
+    TradingHalted,
+    TradingResumed,
     Withdrawn,
 )
 from stream_engine.messages.inputs import (
@@ -55,6 +57,7 @@ from stream_engine.messages.inputs import (
     CancelAll,
     ClockTick,
     Deposit,
+    HaltTrading,
     ListInstrument,
     MapVenue,
     MassQuote,
@@ -62,6 +65,7 @@ from stream_engine.messages.inputs import (
     Place,
     PriceShock,
     QuoteCancel,
+    ResumeTrading,
     SeedFund,
     SeedPositions,
     SetLeverage,
@@ -78,6 +82,8 @@ _SEAL = len(',"sha256":""}') + 64
 # What each of these inputs is answered with when it is taken; else it is a ControlRejected.
 _TAKEN: dict[type, type] = {
     SetLeverage: LeverageSet,
+    HaltTrading: TradingHalted,
+    ResumeTrading: TradingResumed,
     PriceShock: NewsPublished,
     ListInstrument: InstrumentListed,
     OpenAccounts: AccountsOpened,
@@ -430,6 +436,7 @@ def read(bootstrap: str, prefix: str = "") -> Run:
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
             "auto.offset.reset": "error",
+            "log_level": 0,
         }
     )
     try:

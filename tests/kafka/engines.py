@@ -1,15 +1,24 @@
 """Engines: what the fault tests do with engine processes, and what they ask of the topics afterwards."""
 
+import os
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stream_engine.engine import replay
-from stream_engine.messages.topics import OUTPUT, Topic
+from stream_engine.messages.topics import INTAKE, OUTPUT, Topic
 from tests.kafka.checker import Run, check, read
+from tests.kafka.load import QUIET, Sender, Storm
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDS_WITHIN_S = 60.0
@@ -19,6 +28,17 @@ def faulty(bootstrap: str, prefix: str, *options: str) -> "subprocess.Popen[str]
     """An engine of partition 0 in a process of its own, with a fault; see tests.kafka.faults."""
     command = [sys.executable, "-m", "tests.kafka.faults", bootstrap, prefix, *options]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def stands_still(process: "subprocess.Popen[str]") -> bool:
+    """Whether it has come to the step at which it stands still; it must not end before."""
+    until = time.monotonic() + ENDS_WITHIN_S
+    while time.monotonic() < until:
+        pid, status = os.waitpid(process.pid, os.WNOHANG | os.WUNTRACED)
+        if pid:
+            return os.WIFSTOPPED(status)
+        time.sleep(0.01)
+    return False
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:
@@ -39,6 +59,146 @@ def die_at(bootstrap: str, prefix: str, steps: Iterable[str], *options: str) -> 
         assert code == -signal.SIGKILL, f"{step}: it ended with {code}: {said}"
     code, said = ended(faulty(bootstrap, prefix, *options))
     assert code == 0, said
+
+
+class Engines:
+    """Processes of `liqstorm engine` that share the partitions of a prefix; none outlives the test."""
+
+    def __init__(self, bootstrap: str, prefix: str) -> None:
+        self.running: list[Process] = []
+        self._bootstrap = bootstrap
+        self._prefix = prefix
+
+    def start(self, *options: str) -> "Process":
+        """One more."""
+        process = Process("engine", "--bootstrap", self._bootstrap, "--prefix", self._prefix, *options)
+        self.running.append(process)
+        return process
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self.running:
+            if kind is not None:
+                print(f"--- engine {process.pid} said:\n{process.said()}")
+            process.send(signal.SIGKILL)
+            process.wait()
+
+
+class Process:
+    """A verb of ours in a process of its own."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "stream_engine", *arguments],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        return self._process.wait(ENDS_WITHIN_S)
+
+    def stop(self) -> int:
+        """Tell it to end, as an operator does; its exit code."""
+        self.send(signal.SIGTERM)
+        return self.wait()
+
+    def wait_until_it_says(self, words: str, within_s: float = ENDS_WITHIN_S) -> None:
+        """Wait for its words."""
+        until = time.monotonic() + within_s
+        while words not in self.said():
+            assert self.is_running and time.monotonic() < until, f"not a word of {words!r}: {self.said()}"
+            time.sleep(0.02)
+
+    def said(self) -> str:
+        """What it has said so far."""
+        return os.pread(self._output.fileno(), 2**24, 0).decode(errors="replace")
+
+
+class Load:
+    """Puts a storm on each partition, a second of it every so often, from a thread, until told that it is enough."""
+
+    def __init__(self, bootstrap: str, prefix: str, storms: Sequence[Storm], every_s: float) -> None:
+        self._sent = 0
+        self._sender = Sender(bootstrap, prefix)
+        self._storms = storms
+        self._every_s = every_s
+        self._enough = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def finish(self) -> int:
+        """End with the second that is being sent; how many records were sent and are kept."""
+        self._enough.set()
+        self._thread.join()
+        return self._sent
+
+    def _run(self) -> None:
+        for partition, storm in enumerate(self._storms):
+            self._sent += self._sender.send(storm.begin(), partition)
+        while not self._enough.wait(self._every_s):
+            for partition, storm in enumerate(self._storms):
+                self._sent += self._sender.send(storm.second(), partition)
+
+
+class Progress:
+    """How far the engines of a prefix have got: the offsets that they committed."""
+
+    def __init__(self, bootstrap: str, prefix: str, partitions: int) -> None:
+        self._consumer = Consumer(
+            QUIET | {"bootstrap.servers": bootstrap, "group.id": f"{prefix}engine", "enable.auto.commit": False}
+        )
+        self._intake = [TopicPartition(prefix + topic.value, n) for topic in INTAKE for n in range(partitions)]
+
+    def taken(self, *partitions: int) -> int:
+        """Records taken, of these partitions or of all."""
+        until = time.monotonic() + ENDS_WITHIN_S
+        while True:
+            try:
+                committed = self._consumer.committed(self._intake, timeout=ENDS_WITHIN_S)
+                break
+            except KafkaException:  # a broker that comes back does not know at once what it coordinates
+                if time.monotonic() > until:
+                    raise
+        return sum(max(0, at.offset) for at in committed if not partitions or at.partition in partitions)
+
+    def wait(self, taken: int, within_s: float, *partitions: int) -> float:
+        """Seconds until so many records are taken (I8)."""
+        began_s = time.monotonic()
+        while (so_far := self.taken(*partitions)) < taken:
+            waited_s = time.monotonic() - began_s
+            assert waited_s < within_s, f"{so_far} of {taken} records are taken after {waited_s:.1f} s"
+            time.sleep(0.05)
+        return time.monotonic() - began_s
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._consumer.close()
 
 
 def assert_exact(bootstrap: str, prefix: str, sent: int) -> list[str]:

@@ -1,6 +1,7 @@
-"""Faults: the process of an engine that dies, as by kill -9, at a step of its work that was named to it.
+"""Faults: the process of an engine that dies, as by kill -9, or stands still, at a step of its work named to it.
 
     python -m tests.kafka.faults BOOTSTRAP PREFIX [--die WHEN:STEP:COUNT] [--limit RECORDS] [--snapshots CYCLES]
+    python -m tests.kafka.faults BOOTSTRAP PREFIX --freeze WHEN:STEP:COUNT
 
 WHEN     before the step, after it, or amid it: the request is on its way, the answer is not here.
 STEP     journal, snapshots, intake: a read of it.   part: of a snapshot, appended.   commit: as the engine sees it.
@@ -30,18 +31,19 @@ _PART_BYTES = 4_096
 
 
 class Death:
-    """Dies when the named step has come for the given time."""
+    """Dies when the named step has come for the given time, or stands still until it is told to go on."""
 
-    def __init__(self, named: str) -> None:
+    def __init__(self, named: str, by: signal.Signals = signal.SIGKILL) -> None:
         self.when, self.step, count = named.split(":")
         self._left = int(count)
+        self._by = by
 
     def come(self, when: str, step: str) -> None:
         """A step begins or has ended."""
         if (when, step) == (self.when, self.step):
             self._left -= 1
             if not self._left:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), self._by)
 
 
 def wrap(owner: Any, name: str, step: Step, death: Death) -> None:
@@ -110,11 +112,14 @@ def main() -> None:
     options.add_argument("bootstrap")
     options.add_argument("prefix")
     options.add_argument("--die")
+    options.add_argument("--freeze")
     options.add_argument("--limit", type=int, default=40)
     options.add_argument("--snapshots", type=int, default=0)
     given = options.parse_args()
     if given.die:
         arm(Death(given.die))
+    if given.freeze:
+        arm(Death(given.freeze, signal.SIGSTOP))
     asyncio.run(run(given.bootstrap, given.prefix, given.limit, given.snapshots))
 
 

@@ -53,6 +53,9 @@ HEDGERS = range(41, 51)
 FIRST_PRICES = {"BTC": 120_000, "ETH": 40_000}
 CALM_SECONDS = 8  # between two falls
 
+# Clients of librdkafka say on stderr what they tell in their answers anyhow.
+QUIET: dict[str, str | int | float | bool] = {"log_level": 0}
+
 _ANY_AGE = {
     "retention.ms": "-1",
     "message.timestamp.after.max.ms": str(2**63 - 1),
@@ -240,7 +243,7 @@ def create_topics(
     bootstrap: str, prefix: str, partitions: int = 1, short: Topic | None = None, only: Topic | None = None
 ) -> None:
     """Every topic of a run (or one); `short` has a partition less. A topic that is being deleted is waited for."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient(QUIET | {"bootstrap.servers": bootstrap})
     config = _ANY_AGE | {"max.message.bytes": "1048576"}
     waiting = [topic for topic in Topic if only in (None, topic)]
     until = time.monotonic() + WITHIN_S
@@ -259,23 +262,40 @@ def create_topics(
                 waiting.append(Topic(name.removeprefix(prefix)))
 
 
-def send(bootstrap: str, prefix: str, records: Iterable[Sent], partition: int = 0) -> dict[Topic, int]:
-    """Put records onto a partition of their topics and wait until they are kept; how many went to each topic."""
-    count: dict[Topic, int] = {}
-    failed: list[object] = []
-    producer = Producer(
-        {"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5, "message.timeout.ms": 120_000}
-    )
-    for record in records:
-        count[record.topic] = count.get(record.topic, 0) + 1
-        producer.produce(
-            prefix + record.topic.value,
-            record.value,
-            record.venue.encode(),
-            partition,
-            timestamp=record.ts_us // 1_000,
-            on_delivery=lambda error, _: failed.append(error) if error else None,
+class Sender:
+    """Puts records onto the topics of a prefix."""
+
+    def __init__(self, bootstrap: str, prefix: str) -> None:
+        self._prefix = prefix
+        self._failed: list[object] = []
+        self._producer = Producer(
+            QUIET
+            | {
+                "bootstrap.servers": bootstrap,
+                "enable.idempotence": True,
+                "linger.ms": 2,
+                "message.timeout.ms": int(WITHIN_S * 1000),
+            }
         )
-        producer.poll(0)
-    assert producer.flush(2 * WITHIN_S) == 0 and not failed, failed
-    return count
+
+    def send(self, records: Iterable[Sent], partition: int = 0) -> int:
+        """Send them, and wait until they are kept; how many they were."""
+        count = 0
+        for count, record in enumerate(records, 1):  # noqa: B007
+            self._producer.produce(
+                self._prefix + record.topic.value,
+                record.value,
+                record.venue.encode(),
+                partition,
+                timestamp=record.ts_us // 1_000,
+                on_delivery=lambda error, _: self._failed.append(error) if error else None,
+            )
+            self._producer.poll(0)
+        left = self._producer.flush(2 * WITHIN_S)
+        assert not left and not self._failed, (left, self._failed)
+        return count
+
+
+def send(bootstrap: str, prefix: str, records: Iterable[Sent], partition: int = 0) -> int:
+    """Put records onto a partition of the topics of a prefix, and wait until they are kept; how many they were."""
+    return Sender(bootstrap, prefix).send(records, partition)

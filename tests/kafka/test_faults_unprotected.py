@@ -23,7 +23,7 @@ from stream_engine.transport.protocol import Fenced, LogError, Outgoing, Positio
 from tests.kafka.checker import check, read
 from tests.kafka.engines import assert_exact
 from tests.kafka.ledger import Violated
-from tests.kafka.load import Sent, Storm, create_topics, send
+from tests.kafka.load import QUIET, Sent, Storm, create_topics, send
 from tests.kafka.proxy import Api, Proxy
 
 LIMIT = 30  # records of a topic in a cycle
@@ -46,7 +46,7 @@ class Stage:
         self._logs: list[KafkaLog] = []
 
     def send(self, records: Sequence[Sent]) -> None:
-        self.sent += sum(send(self.bootstrap, self.prefix, records).values())
+        self.sent += send(self.bootstrap, self.prefix, records)
 
     def engine(self, bootstrap: str = "") -> Engine:
         """An engine with connections of its own."""
@@ -112,7 +112,7 @@ async def test_with_the_offsets_outside_the_transaction_its_inputs_are_lost(
     commit = KafkaWriter.commit
 
     async def offsets_first(writer: KafkaWriter, records: Sequence[Outgoing], group: str, offsets: Positions) -> None:
-        consumer = Consumer({"bootstrap.servers": stage.bootstrap, "group.id": group})
+        consumer = Consumer(QUIET | {"bootstrap.servers": stage.bootstrap, "group.id": group})
         consumer.commit(offsets=[TopicPartition(*at, offset) for at, offset in offsets.items()], asynchronous=False)
         consumer.close()
         await commit(writer, records, group, {})
@@ -131,7 +131,7 @@ def take_at_most(stage: Stage, topic: Topic, most: int) -> None:
     """The broker refuses batches of the topic that are larger."""
     entry = ConfigEntry("max.message.bytes", str(most), incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ConfigResource.Type.TOPIC, stage.prefix + topic.value, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": stage.bootstrap})
+    admin = AdminClient(QUIET | {"bootstrap.servers": stage.bootstrap})
     [altered] = admin.incremental_alter_configs([resource]).values()
     altered.result(10)
 
@@ -331,7 +331,7 @@ async def test_an_altered_journal_record_is_found_by_its_hash_and_by_who_starts_
     values = [record.value for record in journal]
     values[1] = values[1].replace(b'"size":', b'"size":1', 1)
     altered = stage.prefix + Topic.JOURNAL.value
-    admin = AdminClient({"bootstrap.servers": stage.bootstrap})
+    admin = AdminClient(QUIET | {"bootstrap.servers": stage.bootstrap})
     admin.delete_topics([altered])[altered].result(10)
     create_topics(stage.bootstrap, stage.prefix, only=Topic.JOURNAL)
     send(stage.bootstrap, stage.prefix, [Sent(Topic.JOURNAL, "", value, 0) for value in values])
