@@ -45,9 +45,22 @@ from aiokafka.errors import KafkaError
 from aiokafka.helpers import create_ssl_context
 from aiokafka.producer import sender as aiokafka_sender
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.protocol.api import Request, RequestStruct, Response, ResponseHeader_v0
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest
+from aiokafka.protocol.types import (
+    Array,
+    Boolean,
+    CompactArray,
+    CompactString,
+    Int16,
+    Int32,
+    Int64,
+    Schema,
+    String,
+    TaggedFields,
+)
 from aiokafka.record.memory_records import MemoryRecords
 from msgspec import Struct
 
@@ -92,6 +105,19 @@ _BATCH_HEAD = struct.Struct(">q13xh4xqq14xi")
 _BATCH_SIZE_BEFORE = 12  # the size in the head counts what follows it
 _COMPRESSED, _STAMPED_BY_BROKER = 0x07, 0x08
 _ABORT = 0  # what a mark says
+_SUPPORTED_FEATURES = 0  # a tag
+# The last version of the metadata in each release of Kafka.
+_RELEASES = (
+    (7, "3.3 or before"),
+    (8, "3.4"),
+    (11, "3.5"),
+    (14, "3.6"),
+    (19, "3.7"),
+    (20, "3.8"),
+    (21, "3.9"),
+    (25, "4.0"),
+    (27, "4.1"),
+)
 
 _CLIENT_OPTIONS = (
     "client_id",
@@ -108,9 +134,6 @@ _SSL_OPTIONS = {
     "ssl_keyfile": "keyfile",
     "ssl_password": "password",
 }
-
-# A release by what it speaks: the number of a request, and the least version of it (-1: it does not speak it).
-_RELEASES = ((76, 1, "4.1 or newer"), (1, 4, "4.0"), (75, 0, "3.8 or 3.9"))
 
 _MOVED = (
     kafka_errors.NotLeaderForPartitionError,
@@ -388,24 +411,28 @@ class KafkaMembers:
 
     async def changed(self) -> frozenset[int]:
         """Wait for the next assignment: the partitions that are now this member's, kept ones among them."""
-        assert self._consumer is not None and self._outcome is not None, "start it first"
-        assigned = asyncio.ensure_future(self._outcome.assigned.wait())
+        consumer, outcome = self._consumer, self._outcome
+        if consumer is None or outcome is None:
+            raise LogError(f"{self._group}: not a member")
+        assigned = asyncio.ensure_future(outcome.assigned.wait())
         try:
             while not assigned.done():
                 # It finds nothing, since all is paused; but what ends the membership is raised here alone.
-                poll = asyncio.ensure_future(self._consumer.getmany(timeout_ms=60_000))
+                poll = asyncio.ensure_future(consumer.getmany(timeout_ms=60_000))
                 try:
                     await asyncio.wait({assigned, poll}, return_when=asyncio.FIRST_COMPLETED)
                     if poll.done():
                         poll.result()
+                except kafka_errors.ConsumerStoppedError as error:
+                    raise LogError(f"{self._group}: no longer a member") from error
                 except KafkaError as error:
                     raise _translated(error, self._settings) from error
                 finally:
                     poll.cancel()
         finally:
             assigned.cancel()
-        self._outcome.assigned.clear()
-        return self._outcome.partitions
+        outcome.assigned.clear()
+        return outcome.partitions
 
     async def close(self) -> None:
         """Leave the group at once: the others need not wait for the session to end."""
@@ -477,6 +504,22 @@ class KafkaAdmin:
         if to_delete:
             await self._ask("the deletion of records", lambda admin: admin.delete_records(to_delete))
 
+    async def sizes(self, names: Iterable[str]) -> dict[At, int]:
+        """The bytes that each partition takes on a broker's disk, of the topics that exist."""
+        topics = [(name, list(range(count))) for name, count in (await self.partitions(names)).items()]
+        cluster = await self._ask("its brokers", lambda admin: admin.describe_cluster())
+        sizes: dict[At, int] = {}
+        for broker in cluster["brokers"]:
+            request, node = _DescribeLogDirs(topics), broker["node_id"]
+            response = await self._ask("sizes of topics", partial(_sent, request, node))
+            for code, _, found in response.log_dirs:
+                if code:
+                    raise _translated(kafka_errors.for_code(code)("sizes of topics"), self._settings)
+                for name, partitions in found:
+                    for partition, size, _, _ in partitions:
+                        sizes[name, partition] = max(size, sizes.get((name, partition), 0))
+        return sizes
+
     async def broker(self) -> str:
         """The address of a broker that answers."""
         cluster = await self._ask("what it is", lambda admin: admin.describe_cluster())
@@ -484,9 +527,11 @@ class KafkaAdmin:
         return f"{first['host']}:{first['port']}"
 
     async def release(self) -> str:
-        """Which release of Kafka it is, as far as the requests that it speaks tell."""
-        spoken = await self._ask("what it speaks", _spoken)
-        return next((release for api, least, release in _RELEASES if spoken.get(api, (-1, -1))[0] >= least), "older")
+        """Which release of Kafka it is, by the newest metadata that it understands."""
+        cluster = await self._ask("what it is", lambda admin: admin.describe_cluster())
+        first = min(broker["node_id"] for broker in cluster["brokers"])
+        said = await self._ask("its features", partial(_sent, _Features(), first))
+        return _release(said.tags.get(_SUPPORTED_FEATURES, b""))
 
     async def members(self, group: str) -> list[str]:
         """The client id and the host of each member of a group."""
@@ -514,14 +559,103 @@ class KafkaAdmin:
                 except BaseException:
                     await self.close()
                     raise
-            return await ask(self._admin)
+            while True:
+                try:
+                    return await ask(self._admin)
+                except KafkaError as error:
+                    if not error.retriable:
+                        raise
+                await asyncio.sleep(RETRY_S)
 
 
-async def _spoken(admin: AIOKafkaAdminClient) -> dict[int, tuple[int, int]]:
-    client = admin._client
-    connection = await client._get_conn(client.get_random_node())
-    spoken: dict[int, tuple[int, int]] = connection._versions
-    return spoken
+async def _sent(request: Any, node: int, admin: AIOKafkaAdminClient) -> Any:
+    return await admin._client.send(node, request)
+
+
+class _LogDirsAnswer(Response):  # type: ignore[misc]
+    API_KEY = 35
+    API_VERSION = 1
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "log_dirs",
+            Array(
+                ("error_code", Int16),
+                ("directory", String("utf-8")),
+                (
+                    "topics",
+                    Array(
+                        ("topic", String("utf-8")),
+                        (
+                            "partitions",
+                            Array(("partition", Int32), ("size", Int64), ("lag", Int64), ("is_future", Boolean)),
+                        ),
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+class _LogDirsRequest(RequestStruct):  # type: ignore[misc]
+    API_KEY = 35
+    API_VERSION = 1
+    RESPONSE_TYPE = _LogDirsAnswer
+    SCHEMA = Schema(("topics", Array(("topic", String("utf-8")), ("partitions", Array(Int32)))))
+
+
+class _DescribeLogDirs(Request[_LogDirsRequest]):  # type: ignore[misc]
+    """How large partitions are: aiokafka does not ask it."""
+
+    API_KEY = 35
+
+    def __init__(self, topics: list[tuple[str, list[int]]]) -> None:
+        self._topics = topics
+
+    def build(self, request_struct_class: type[_LogDirsRequest]) -> _LogDirsRequest:
+        return request_struct_class(self._topics)
+
+
+class _FeaturesAnswer(Response):  # type: ignore[misc]
+    API_KEY = 18
+    API_VERSION = 3
+    SCHEMA = Schema(
+        ("error_code", Int16),
+        ("apis", CompactArray(("key", Int16), ("min", Int16), ("max", Int16), ("tags", TaggedFields))),
+        ("throttle_time_ms", Int32),
+        ("tags", TaggedFields),
+    )
+
+
+class _FeaturesRequest(RequestStruct):  # type: ignore[misc]
+    API_KEY = 18
+    API_VERSION = 3
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = _FeaturesAnswer
+    SCHEMA = Schema(
+        ("software", CompactString("utf-8")), ("software_version", CompactString("utf-8")), ("tags", TaggedFields)
+    )
+
+    def parse_response_header(self, read_buffer: Any) -> Any:
+        """The one answer that has the old head: who asks does not know yet what the broker speaks."""
+        return ResponseHeader_v0.decode(read_buffer)
+
+
+class _Features(Request[_FeaturesRequest]):  # type: ignore[misc]
+    """What a broker can do: aiokafka asks an older version, which leaves out what says how old it is."""
+
+    API_KEY = 18
+
+    def build(self, request_struct_class: type[_FeaturesRequest]) -> _FeaturesRequest:
+        return request_struct_class("liqstorm", "1", {})
+
+
+def _release(features: bytes) -> str:
+    name = b"metadata.version"
+    if (at := features.find(name)) < 0:
+        return "unknown"
+    (newest,) = struct.unpack_from(">2xh", features, at + len(name))
+    return next((release for last, release in _RELEASES if newest <= last), f"after {_RELEASES[-1][1]}")
 
 
 class _Line:

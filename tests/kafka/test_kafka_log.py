@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import socket
 from collections.abc import AsyncIterator, Iterable, Iterator
 
@@ -9,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from stream_engine.transport import kafka
-from stream_engine.transport.kafka import KafkaAdmin, KafkaLog, KafkaSettings
+from stream_engine.transport.kafka import KafkaAdmin, KafkaLog, KafkaMembers, KafkaSettings
 from stream_engine.transport.protocol import (
     LogError,
     Outgoing,
@@ -216,7 +217,34 @@ async def test_the_admin_says_which_topics_there_are_and_how_they_are_set(stage:
         await stage.admin.create([name], 3, {})
     await stage.admin.delete([name, stage.prefix + "nowhere"])
     assert await stage.admin.partitions([name]) == {}
+
+
+async def test_the_admin_says_how_large_partitions_are(stage: Stage) -> None:
+    await stage.log.append([stage.record(b"x" * 1_000, "orders", 1) for _ in range(100)])
+    sizes = await stage.admin.sizes([stage.prefix + "orders", stage.prefix + "nowhere"])
+    assert set(sizes) == {stage.at("orders", 0), stage.at("orders", 1)}
+    assert sizes[stage.at("orders", 0)] == 0
+    assert 100_000 < sizes[stage.at("orders", 1)] < 110_000
+
+
+async def test_the_admin_says_where_a_broker_is_of_which_release_and_who_is_in_a_group(stage: Stage) -> None:
     assert await stage.admin.broker() == stage.settings.bootstrap
+    assert re.fullmatch(r"\d\.\d|after 4\.1", await stage.admin.release())
+    assert await stage.admin.members(stage.prefix + "engine-members") == []
+    member = KafkaMembers(stage.settings, stage.prefix + "engine-members", stage.prefix + "orders")
+    await member.start()
+    [said] = await stage.admin.members(stage.prefix + "engine-members")
+    assert re.fullmatch(r"aiokafka-0\.14\.\d+ at [\d.:]+", said)
+    await member.close()
+    assert await stage.admin.members(stage.prefix + "engine-members") == []
+
+
+@pytest.mark.parametrize(
+    ("newest", "release"), [(7, "3.3 or before"), (8, "3.4"), (25, "4.0"), (26, "4.1"), (27, "4.1"), (28, "after 4.1")]
+)
+def test_a_release_is_known_by_the_newest_metadata_that_it_understands(newest: int, release: str) -> None:
+    assert kafka._release(b"\x02\x11metadata.version\x00\x01" + newest.to_bytes(2, "big")) == release
+    assert kafka._release(b"") == "unknown"
 
 
 # Nobody there, or not for us
@@ -437,11 +465,11 @@ def bent(frame: bytes) -> bytes:
 async def test_a_header_that_is_no_text_keeps_nobody_from_reading_on(stage: Stage) -> None:
     async with Proxy(stage.settings.bootstrap) as proxy:
         log = KafkaLog(KafkaSettings(proxy.bootstrap))
-        proxy.fault(Api.PRODUCE, "request", "change", change=with_a_header_that_is_no_text)
+        proxy.fault(Api.PRODUCE, "request", "change", times=1_000, change=with_a_header_that_is_no_text)
         sent = [Outgoing(stage.prefix + "orders", 0, b"V1", b"%d" % n, OCTOBER_US + n * 1_000_000) for n in range(300)]
         sent[7] = replace(sent[7], headers=(("schema", b"orders/1"), ("empty", b"")))
         await log.append(sent)
-        await log.append([stage.record(b"behind")])
+        await log.append([Outgoing(stage.prefix + "orders", 0, b"V1", b"behind", OCTOBER_US)])
         await log.close()
     found: list[Record] = []
     while more := await stage.log.read({stage.at(): len(found)}, 100):
@@ -455,8 +483,9 @@ async def test_a_header_that_is_no_text_keeps_nobody_from_reading_on(stage: Stag
 
 
 def with_a_header_that_is_no_text(request: bytes) -> bytes:
-    """The request to append a batch, with another header in it and the checksum that belongs to it."""
-    assert b"schema" in request
+    """The request to append a batch, with another header in it, if it has one, and the checksum that belongs to it."""
+    if b"schema" not in request:
+        return request
     changed = request.replace(b"schema", b"s\xffhema")
     batch = changed.index(b"\x02", changed.index(b"orders") + 6 + 4 + 4 + 4 + 8 + 4 + 4)
     return changed[: batch + 1] + crc32c(changed[batch + 5 :]).to_bytes(4, "big") + changed[batch + 5 :]

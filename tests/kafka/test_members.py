@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from stream_engine.transport.kafka import KafkaAdmin, KafkaMembers, KafkaSettings
+from stream_engine.transport.protocol import LogError, Unreachable
+from tests.kafka.broker import Broker, free_port
 
 FOUR = frozenset(range(4))
 
@@ -61,3 +63,39 @@ async def test_a_third_member_moves_no_partition_that_need_not_move(join) -> Non
     kept = await first.changed()
     assert kept <= had
     assert await second.changed()
+
+
+async def test_a_member_that_has_left_is_told_so_and_not_left_waiting(join) -> None:
+    member = await join()
+    await member.changed()
+    waiting = asyncio.ensure_future(member.changed())
+    await asyncio.sleep(0)
+    await member.close()
+    for asked in (waiting, member.changed()):
+        with pytest.raises(LogError, match="member"):
+            await asked
+
+
+async def test_who_cannot_join_is_told_why() -> None:
+    member = KafkaMembers(KafkaSettings(f"127.0.0.1:{free_port()}"), "engine-members", "control")
+    with pytest.raises(Unreachable, match="refused"):
+        await member.start()
+
+
+async def test_a_group_outlives_its_broker_and_whoever_joins_then_shares_with_who_was_there(own_broker: Broker) -> None:
+    settings = KafkaSettings(own_broker.bootstrap)
+    admin = KafkaAdmin(settings)
+    await admin.create(["control"], 4, {})
+    await admin.close()
+    first, second = (KafkaMembers(settings, "engine-members", "control") for _ in range(2))
+    await first.start()
+    assert await first.changed() == FOUR
+    own_broker.kill()
+    own_broker.start()
+    await second.start()
+    kept = await first.changed()
+    while len(kept) == 4:  # it may have joined anew before the other came
+        kept = await first.changed()
+    assert kept | await second.changed() == FOUR
+    await first.close()
+    await second.close()
