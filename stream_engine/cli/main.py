@@ -59,6 +59,10 @@ VERBS = {
             "jq -c '.runs[][2][]' storm/journal.jsonl | liqstorm apply > events.jsonl",
         ),
     ),
+    "doctor": Verb(
+        "Say what is right and what is wrong, on this machine and on the broker, with the fix.",
+        ("liqstorm doctor", "liqstorm doctor --bootstrap localhost:9092 --prefix oct10. --json"),
+    ),
     "topics": Verb(
         "Make the topics on a broker, check them, trim what is no longer needed, take them away.",
         (

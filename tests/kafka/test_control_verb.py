@@ -33,10 +33,10 @@ async def read(bootstrap: str, topic: str, partition: int) -> list[Record]:
     return found
 
 
-async def taken(bootstrap: str, prefix: str) -> None:
+async def taken(bootstrap: str, prefix: str, partition: int = 1) -> None:
     """Until the engine has taken the whole market."""
     async with asyncio.timeout(30):
-        while not (found := await read(bootstrap, prefix + "market", 1)) or time_of(found[-1]) < LAST_SEEN_US:
+        while not (found := await read(bootstrap, prefix + "market", partition)) or time_of(found[-1]) < LAST_SEEN_US:
             await asyncio.sleep(0.05)
 
 
