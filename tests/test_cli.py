@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -368,20 +369,131 @@ def test_a_directory_that_cannot_be_made_is_answered_in_a_sentence(tmp_path: Pat
     assert "cannot make" in complaint(liqstorm(*A_MINUTE, "--out", tmp_path / "file" / "run"), 1)
 
 
-def test_ctrl_c_ends_a_run_and_keeps_what_was_recorded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_run_and_keeps_what_was_recorded(tmp_path: Path, number: signal.Signals, status: int) -> None:
     command = [*COMMAND, "run", "oct10", "--speed", "60", "--out", "stopped", "--json"]
     with subprocess.Popen(command, cwd=tmp_path, env=SURROUNDINGS, stdout=-1, stderr=-1, text=True) as run:
         market = tmp_path / "stopped" / "market.jsonl"
         wait_until(lambda: market.exists() and market.read_bytes().count(b"ClockTicked") > 10)
-        run.send_signal(signal.SIGINT)
+        run.send_signal(number)
         out, err = run.communicate(timeout=60)
-    assert run.returncode == 130
+    assert run.returncode == status
     assert "Traceback" not in err and "stopped at" in err
     said = json.loads(out)["run"]
     assert said["complete"] is False
     assert market.read_bytes().count(b"ClockTicked") == said["ticks"] > 10
     assert all(json.loads(line) for line in market.read_text().splitlines())
     assert (tmp_path / "stopped" / "summary.json").read_text() == out
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_a_second_signal_ends_a_run_at_once_and_says_where_what_it_has_is(tmp_path: Path, loop: str) -> None:
+    command = [*COMMAND, "run", "oct10", "--speed", "1", "--out", "stopped", "--loop", loop, "--quiet"]
+    with subprocess.Popen(command, cwd=tmp_path, env=SURROUNDINGS, stdout=-1, stderr=-1, text=True) as run:
+        market = tmp_path / "stopped" / "market.jsonl"
+        wait_until(lambda: market.exists() and b"ClockTicked" in market.read_bytes())
+        run.send_signal(signal.SIGINT)
+        run.send_signal(signal.SIGTERM)
+        out, err = run.communicate(timeout=60)
+    assert (run.returncode, out) == (130, "")
+    assert err == "liqstorm: stopped at once; what was recorded until then is in stopped.\n"
+    assert not (tmp_path / "stopped" / "summary.json").exists()
+
+
+def test_a_run_ends_quietly_when_nobody_reads_its_summary(tmp_path: Path) -> None:
+    command = [*COMMAND, *A_MINUTE, "--quiet", "--out", str(tmp_path / "run")]
+    with subprocess.Popen(command, env=SURROUNDINGS, stdout=-1, stderr=-1, text=True) as run:
+        assert run.stdout and run.stderr
+        run.stdout.close()
+        assert run.stderr.read() == ""
+        assert run.wait(60) == 141
+    assert (tmp_path / "run" / "summary.json").exists()
+
+
+def test_prefix_and_client_settings_without_a_broker_are_a_mistake() -> None:
+    assert "go with --bootstrap" in complaint(liqstorm(*A_MINUTE, "--prefix", "x."), 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--bootstrap", "localhost"), "'localhost' is no HOST:PORT, such as localhost:9092"),
+        (("--bootstrap", "localhost:9092,"), "'' is no HOST:PORT"),
+        (("--bootstrap", "localhost:9092", "--prefix", "a b"), "'a b': letters, digits, dots, dashes"),
+        (("--bootstrap", "localhost:9092", "--kafka", "client_id"), "--kafka client_id: expected KEY=VALUE"),
+        (("--bootstrap", "localhost:9092", "--kafka", "no_such=1"), "no_such"),
+    ],
+)
+def test_what_names_no_broker_no_prefix_or_no_setting_is_answered_before_anybody_is_asked(
+    words: tuple[str, ...], said: str
+) -> None:
+    assert said in complaint(liqstorm("consume", *words), 2)
+
+
+# several venues --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def three_venues(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """What a minute of the quiet day on three venues prints, and its run directory."""
+    directory = tmp_path_factory.mktemp("runs") / "run"
+    run = liqstorm(*A_MINUTE, "--set", "venue.copies=3", "--out", directory, "--quiet")
+    assert run.returncode == 0, run.stderr
+    return run.stdout, directory
+
+
+def test_the_first_of_several_venues_is_the_same_to_the_byte_however_many_there_are(
+    a_run: Path, three_venues: tuple[str, Path]
+) -> None:
+    for topic in (*OUTPUT, Topic.SHOCKS, Topic.QUOTES, Topic.ORDERS, Topic.LABELS):
+        alone = (a_run / f"{topic.value}.jsonl").read_bytes()
+        assert (three_venues[1] / f"{topic.value}.0.jsonl").read_bytes() == alone
+
+
+def test_every_venue_has_its_own_course_on_a_partition_of_its_own_and_the_same_outside_market(
+    three_venues: tuple[str, Path],
+) -> None:
+    def lines(topic: Topic, partition: int) -> list[dict[str, Any]]:
+        text = (three_venues[1] / f"{topic.value}.{partition}.jsonl").read_text()
+        return [{**json.loads(line), "venue": ""} for line in text.splitlines()]
+
+    for partition, venue in enumerate(("alpha", "beta", "gamma")):
+        text = (three_venues[1] / f"market.{partition}.jsonl").read_text().splitlines()
+        assert {json.loads(line)["venue"] for line in text} == {venue}
+    assert lines(Topic.SHOCKS, 0) == lines(Topic.SHOCKS, 1) == lines(Topic.SHOCKS, 2)
+    for topic in (Topic.QUOTES, Topic.ORDERS):
+        assert lines(topic, 0) != lines(topic, 1) != lines(topic, 2) != lines(topic, 0)
+
+
+def test_the_summary_of_several_venues_has_all_and_the_first_is_the_headline(three_venues: tuple[str, Path]) -> None:
+    said, directory = three_venues
+    summary = json.loads((directory / "summary.json").read_text())
+    assert (summary["venue"], list(summary["venues"])) == ("alpha", ["alpha", "beta", "gamma"])
+    assert summary["title"].endswith(", venue alpha")
+    table = said.partition("\nVenues")[2]
+    assert [line.split()[0] for line in table.splitlines()[2:5]] == ["alpha", "beta", "gamma"]
+
+
+# waiting ---------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_waits_says_so_every_five_seconds_and_its_lag_stands_in_every_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now_s = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+    lines = show.Lines()
+    lines.begin(Board("V1"), drive.Clock(0, 100_000_000), "", None)
+    lines.tick(0)
+    for wait_s, ticks, still_s in ((1.0, 10, 2.9), (0.1, 10, 3.0), (4.9, 10, 7.9), (0.1, 10, 8.0), (5.0, 9, 13.0)):
+        now_s += wait_s
+        lines.lag(drive.Lag("V1", ticks, still_s))
+    lines.tick(10_000_000)
+    assert [json.loads(line) for line in capsys.readouterr().err.splitlines()] == [
+        {"waiting": "waiting for the engine of V1: 10 ticks behind for 3 s (`liqstorm engine` starts one)"},
+        {"waiting": "waiting for the engine of V1: 10 ticks behind for 8 s (`liqstorm engine` starts one)"},
+        {"at": "00:00:10", "percent": 10.0, "speed": 0.9, "eta_s": 100, "ticks_behind": 9},
+    ]
 
 
 # demo ------------------------------------------------------------------------------------------------------

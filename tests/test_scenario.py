@@ -18,7 +18,7 @@ from stream_engine.core import invariants
 from stream_engine.core.exchange import Exchange
 from stream_engine.messages.codec import encode
 from stream_engine.messages.events import ControlRejected, LiquidationStarted
-from stream_engine.messages.inputs import ClockTick, IndexPrices, Input, SeedPositions
+from stream_engine.messages.inputs import ClockTick, Deposit, IndexPrices, Input, MapVenue, SeedPositions
 from stream_engine.messages.topics import INPUT_TOPIC, MAX_INPUT_BYTES
 from stream_engine.scenario import Scenario, ScenarioError, agents, clock, load, names, setup
 
@@ -414,3 +414,48 @@ def test_no_account_belongs_to_two_participants() -> None:
     owners: Sequence[Any] = agents(load("oct10"), 7)
     accounts = [account for agent in owners for account in agent.accounts]
     assert len(set(accounts)) == len(accounts)
+
+
+# several venues -------------------------------------------------------------------------------------------
+
+
+def test_copies_of_a_venue_are_named_by_the_greek_alphabet_and_live_on_the_partitions_after_it() -> None:
+    four = load("oct10", ["venue.copies=4"])
+    assert scenarios.venues(four) == {"alpha": 0, "beta": 1, "gamma": 2, "delta": 3}
+    named = load("oct10", ["venue.copies=3", "venue.name=beta", "venue.partition=2"])
+    assert scenarios.venues(named) == {"beta": 2, "alpha": 3, "gamma": 4}
+    assert (scenarios.partitions(four), scenarios.partitions(named)) == (4, 5)
+
+
+@pytest.mark.parametrize(("copies", "sound"), [(0, False), (1, True), (24, True), (25, False)])
+def test_there_are_as_many_venues_as_letters(copies: int, sound: bool) -> None:
+    override = f"venue.copies={copies}"
+    if sound:
+        assert len(scenarios.venues(load("quiet-day", [override]))) == copies
+    else:
+        assert complaint("quiet-day", override).startswith("venue.copies: expected `int`")
+
+
+def test_a_further_venue_adds_to_the_setup_and_changes_nothing_of_the_first() -> None:
+    one, two = load("quiet-day"), load("quiet-day", ["venue.copies=2"])
+    alone = setup(one, 7)
+    both = setup(two, 7)
+    assert [each for each in both if each.venue == "alpha"] == alone
+    other = [msgspec.structs.replace(each, venue="alpha") for each in both if each.venue == "beta"]
+    assert [type(each) for each in other] == [type(each) for each in alone]
+    # The same rules, markets, accounts and owners; other money and positions: other people.
+    for mine, theirs in zip(alone, other, strict=True):
+        assert (mine == theirs) == (not isinstance(mine, Deposit | SeedPositions | MapVenue)), type(mine)
+
+
+def test_participants_keep_their_names_on_every_venue_and_each_has_a_chance_of_its_own_there() -> None:
+    made = agents(load("oct10", ["venue.copies=2"]), 7)
+    names = [(agent.venue, agent.name) for agent in made]
+    assert len(set(names)) == len(names)
+    assert {name for venue, name in names if venue == "alpha"} == {name for venue, name in names if venue == "beta"}
+    start_us = clock(load("oct10")).start_us
+    first = {(agent.venue, agent.name): agent.decide(start_us, []) for agent in made}
+    prices = [
+        [msgspec.structs.replace(each, venue="") for each in first[venue, "outside"]] for venue in ("alpha", "beta")
+    ]
+    assert prices[0] == prices[1] != []

@@ -22,6 +22,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 PASSWORD = "LIQSTORM_SASL_PASSWORD"
 START_ONE = "Start one with `docker compose up -d kafka`"
+ASK_WHY = "Ask `liqstorm doctor` with the same options what is wrong"
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:,\[\]/]+):\d{1,5}")
 # Names of topics have 249 characters at most, and ours are up to 12 long.
@@ -64,8 +65,9 @@ def with_kafka_or_without(command: Command) -> Command:
 
 
 def connect(bootstrap: str, kafka: Sequence[str]) -> "KafkaSettings":
-    """The settings of a client; UserError where --kafka is not KEY=VALUE."""
+    """The settings of a client; UsageError where --kafka is not KEY=VALUE, or the client has no such setting."""
     from stream_engine.transport.kafka import KafkaSettings
+    from stream_engine.transport.protocol import LogError
 
     options: dict[str, str] = {}
     for setting in kafka:
@@ -75,19 +77,26 @@ def connect(bootstrap: str, kafka: Sequence[str]) -> "KafkaSettings":
         options[key] = value
     if PASSWORD in os.environ:
         options.setdefault("sasl_plain_password", os.environ[PASSWORD])
-    return KafkaSettings(bootstrap, options)
+    try:
+        return KafkaSettings(bootstrap, options)
+    except LogError as error:
+        raise click.UsageError(f"--kafka: {error}") from error
 
 
 @contextmanager
 def answered(embedded: bool = False) -> Iterator[None]:
-    """Turns the silence of a broker into a sentence with what to do; `embedded`: the verb can do without one."""
-    from stream_engine.transport.protocol import Unreachable
+    """Turns what a broker says, or that it says nothing, into a sentence with what to do; `embedded`: the verb can do
+    without one."""
+    from stream_engine.transport.protocol import LogError, Unreachable
 
     try:
         yield
     except Unreachable as error:
-        otherwise = ", or leave --bootstrap out to run embedded." if embedded else "."
-        raise UserError(f"{str(error).rstrip('.')}. {START_ONE}{otherwise}") from error
+        said = str(error).rstrip(".")
+        fix = START_ONE if "connection refused" in said else ASK_WHY
+        raise UserError(f"{said}. {fix}{', or leave --bootstrap out to run embedded.' if embedded else '.'}") from error
+    except LogError as error:
+        raise UserError(f"{str(error).rstrip('.')}. {ASK_WHY}.") from error
 
 
 def waiting_for_kafka(waited_s: float, error: "Unreachable") -> str:

@@ -5,6 +5,7 @@ Waiting     a run that waits for an engine says so once nothing has come of it f
 Venues      what moves shows the first; the summary has a line of each further one.
 """
 
+import errno
 import json
 import os
 import sys
@@ -224,10 +225,18 @@ def summary(result: Result) -> None:
 
 def stdout() -> Console:
     """The console of results: a terminal has its width; a pipe or a file gets lines of a good length."""
-    console = Console(highlight=False)
+    console = _Results(highlight=False)
     if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
         console.width = PIPE_WIDTH
     return console
+
+
+class _Results(Console):
+    """A console whose reader may leave: the command line says how a verb ends then, not the console."""
+
+    def on_broken_pipe(self) -> None:
+        """Hands the error on."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 class _Story:
