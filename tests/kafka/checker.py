@@ -20,7 +20,7 @@ import hashlib
 import sys
 import time
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -76,7 +76,7 @@ from tests.kafka.ledger import Ledger, Violated
 
 ANSWERS_WITHIN_S = 30.0
 _INTAKE = [topic.value for topic in INTAKE]
-_READ = [*_INTAKE, *(topic.value for topic in OUTPUT), Topic.JOURNAL.value, Topic.DEADLETTERS.value]
+_READ = (*_INTAKE, *(topic.value for topic in OUTPUT), Topic.JOURNAL.value, Topic.DEADLETTERS.value)
 _SEAL = len(',"sha256":""}') + 64
 
 # What each of these inputs is answered with when it is taken; else it is a ControlRejected.
@@ -103,6 +103,7 @@ class Read(Struct, frozen=True):
     key: bytes
     value: bytes
     headers: dict[str, bytes]
+    timestamp_ms: int = 0
 
     @property
     def at(self) -> str:
@@ -426,8 +427,8 @@ def _must(invariant: str, holds: bool, at: str, otherwise: str) -> None:
 # reading -----------------------------------------------------------------------------------------------------
 
 
-def read(bootstrap: str, prefix: str = "") -> Run:
-    """Everything that is committed on the topics of a run."""
+def read(bootstrap: str, prefix: str = "", topics: Sequence[str] = _READ) -> Run:
+    """Everything that is committed on the topics of a run, those that are checked or others."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -440,12 +441,12 @@ def read(bootstrap: str, prefix: str = "") -> Run:
         }
     )
     try:
-        topics = consumer.list_topics(timeout=ANSWERS_WITHIN_S).topics
-        missing = [prefix + topic for topic in _READ if prefix + topic not in topics]
+        known = consumer.list_topics(timeout=ANSWERS_WITHIN_S).topics
+        missing = [prefix + topic for topic in topics if prefix + topic not in known]
         if missing:
             raise SystemExit(f"no such topics: {', '.join(missing)}")
-        partitions = len(topics[prefix + Topic.JOURNAL.value].partitions)
-        every = [TopicPartition(prefix + topic, number, 0) for topic in _READ for number in range(partitions)]
+        partitions = len(known[prefix + Topic.JOURNAL.value].partitions)
+        every = [TopicPartition(prefix + topic, number, 0) for topic in topics for number in range(partitions)]
         intake = [TopicPartition(prefix + topic, number) for topic in _INTAKE for number in range(partitions)]
         offsets = consumer.committed(intake, timeout=ANSWERS_WITHIN_S)
         committed = {(of.topic.removeprefix(prefix), of.partition): of.offset for of in offsets if of.offset >= 0}
@@ -482,7 +483,9 @@ def _drained(consumer: Consumer, partitions: list[TopicPartition], prefix: str) 
             assert offset is not None and isinstance(key, bytes) and isinstance(value, bytes)
             headers = dict(message.headers() or [])
             read = msgspec.convert(headers, dict[str, bytes])
-            records.setdefault((name, partition), []).append(Read(name, partition, offset, key, value, read))
+            _, timestamp_ms = message.timestamp()
+            record = Read(name, partition, offset, key, value, read, timestamp_ms)
+            records.setdefault((name, partition), []).append(record)
     return records
 
 

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from stream_engine.engine import replay
 from stream_engine.messages.topics import INTAKE, OUTPUT, Topic
-from tests.kafka.checker import Run, check, read
+from tests.kafka.checker import Read, Run, check, read
 from tests.kafka.load import QUIET, Sender, Storm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -212,6 +212,11 @@ def assert_exact(bootstrap: str, prefix: str, sent: int) -> list[str]:
         assert end > last, f"{at}: {end} is committed, the last record is {last}"
     assert_replays(run)
     return said
+
+
+def records_of(bootstrap: str, prefix: str, topic: Topic, partition: int = 0) -> list[Read]:
+    """What is committed on a partition of a topic."""
+    return read(bootstrap, prefix, [topic.value]).records.get((topic.value, partition), [])
 
 
 def assert_replays(run: Run) -> None:

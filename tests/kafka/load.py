@@ -262,6 +262,13 @@ def create_topics(
                 waiting.append(Topic(name.removeprefix(prefix)))
 
 
+def delete_topic(bootstrap: str, prefix: str, topic: Topic) -> None:
+    """Delete one topic; until it is gone it cannot be created."""
+    admin = AdminClient(QUIET | {"bootstrap.servers": bootstrap})
+    [deleted] = admin.delete_topics([prefix + topic.value]).values()
+    deleted.result(WITHIN_S)
+
+
 class Sender:
     """Puts records onto the topics of a prefix."""
 

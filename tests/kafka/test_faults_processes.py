@@ -2,10 +2,13 @@
 
 import signal
 import time
+import tracemalloc
+from collections.abc import Callable
 
 import pytest
 
 from stream_engine.messages.topics import Topic
+from stream_engine.transport.kafka import KafkaLog, KafkaSettings
 from tests.kafka.broker import Broker
 from tests.kafka.engines import (
     Engines,
@@ -15,9 +18,10 @@ from tests.kafka.engines import (
     assert_exact,
     ended,
     faulty,
+    records_of,
     stands_still,
 )
-from tests.kafka.load import Storm, create_topics, send
+from tests.kafka.load import Sent, Storm, create_topics, delete_topic, send
 
 SESSION_S = 6.0
 
@@ -104,3 +108,91 @@ def test_topics_with_differing_partitions_are_refused_at_the_start(bootstrap: st
     refused = Process("engine", "--bootstrap", bootstrap, "--prefix", prefix)
     assert refused.wait() == 1
     assert f"{prefix}quotes has 1" in refused.said()
+
+
+def test_an_engine_whose_topic_is_made_anew_stops_and_says_which(bootstrap: str, prefix: str) -> None:
+    create_topics(bootstrap, prefix)
+    sent = send(bootstrap, prefix, Storm(15).seconds(3))
+    progress = Progress(bootstrap, prefix, 1)
+    with Engines(bootstrap, prefix) as engines:
+        engine = engines.start()
+        progress.wait(sent, 20)
+        delete_topic(bootstrap, prefix, Topic.ORDERS)
+        create_topics(bootstrap, prefix, only=Topic.ORDERS)
+        send(bootstrap, prefix, Storm(16).second())
+        assert engine.wait() == 1
+        assert f"{prefix}orders" in engine.said() and "the topic was made anew" in engine.said()
+        again = engines.start()
+        assert again.wait() == 1
+        assert "the topic was made anew" in again.said()
+    progress.close()
+
+
+# snapshots ---------------------------------------------------------------------------------------------------
+
+
+def parts_of(bootstrap: str, prefix: str) -> list[bytes]:
+    """The records of the topic of snapshots."""
+    return [record.value for record in records_of(bootstrap, prefix, Topic.SNAPSHOTS)]
+
+
+def flipped(part: bytes) -> bytes:
+    """The same part with one character of its state another one."""
+    at = part.index(b'"state":"') + 100
+    return part[:at] + (b"B" if part[at : at + 1] == b"A" else b"A") + part[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda parts: [parts[0], *(flipped(part) for part in parts[1:])],
+        lambda parts: [b"", b"not json", b"\xff\x00", *(part[: len(part) // 2] for part in parts)],
+        lambda parts: [],
+    ],
+    ids=["bent", "rubbish and cut off", "gone"],
+)
+def test_an_engine_resumes_whatever_became_of_the_snapshots(
+    bootstrap: str, prefix: str, spoil: Callable[[list[bytes]], list[bytes]]
+) -> None:
+    create_topics(bootstrap, prefix)
+    storm = Storm(17)
+    sent = send(bootstrap, prefix, storm.seconds(5))
+    assert ended(faulty(bootstrap, prefix, "--snapshots", "4"))[0] == 0
+    parts = parts_of(bootstrap, prefix)
+    assert parts
+    delete_topic(bootstrap, prefix, Topic.SNAPSHOTS)
+    create_topics(bootstrap, prefix, only=Topic.SNAPSHOTS)
+    send(bootstrap, prefix, [Sent(Topic.SNAPSHOTS, "V1", part, 0) for part in spoil(parts)])
+    sent += send(bootstrap, prefix, storm.second())
+    code, said = ended(faulty(bootstrap, prefix))
+    assert code == 0, said
+    assert_exact(bootstrap, prefix, sent)
+
+
+# who reads slowly --------------------------------------------------------------------------------------------
+
+
+async def test_who_reads_slowly_holds_little_of_what_waits_and_holds_up_nobody(bootstrap: str, prefix: str) -> None:
+    create_topics(bootstrap, prefix)
+    waiting = [Sent(Topic.EXECUTIONS, "V2", b"%01000d" % number, 0) for number in range(24_000)]
+    send(bootstrap, prefix, waiting)
+    at = (prefix + Topic.EXECUTIONS.value, 0)
+    log, position = KafkaLog(KafkaSettings(bootstrap)), 0
+    tracemalloc.start()
+    for _ in range(10):
+        records = (await log.read({at: position}, 10))[at]
+        position = records[-1].offset + 1
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8_000_000, f"{most} bytes are held for a reader of a hundred records"
+    sent = send(bootstrap, prefix, Storm(18).seconds(3))
+    code, said = ended(faulty(bootstrap, prefix))
+    assert code == 0, said
+    while found := (await log.read({at: position}, 10_000)).get(at):
+        position = found[-1].offset + 1
+    await log.close()
+    executions = records_of(bootstrap, prefix, Topic.EXECUTIONS)
+    assert position == executions[-1].offset + 1 and len(executions) > len(waiting)
+    progress = Progress(bootstrap, prefix, 1)
+    assert progress.taken() == sent
+    progress.close()

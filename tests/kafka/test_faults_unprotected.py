@@ -21,9 +21,9 @@ from stream_engine.transport import kafka
 from stream_engine.transport.kafka import KafkaLog, KafkaSettings, KafkaWriter
 from stream_engine.transport.protocol import Fenced, LogError, Outgoing, Positions, TooLarge, Writer
 from tests.kafka.checker import check, read
-from tests.kafka.engines import assert_exact
+from tests.kafka.engines import assert_exact, records_of
 from tests.kafka.ledger import Violated
-from tests.kafka.load import QUIET, Sent, Storm, create_topics, send
+from tests.kafka.load import QUIET, Sent, Storm, create_topics, delete_topic, send
 from tests.kafka.proxy import Api, Proxy
 
 LIMIT = 30  # records of a topic in a cycle
@@ -327,12 +327,9 @@ async def test_offsets_that_are_read_before_the_fence_stop_an_engine_that_sees_m
 async def test_an_altered_journal_record_is_found_by_its_hash_and_by_who_starts_on_it(stage: Stage) -> None:
     await stage.finish()
     stage.assert_exact()
-    journal = read(stage.bootstrap, stage.prefix).records[Topic.JOURNAL.value, 0]
-    values = [record.value for record in journal]
+    values = [record.value for record in records_of(stage.bootstrap, stage.prefix, Topic.JOURNAL)]
     values[1] = values[1].replace(b'"size":', b'"size":1', 1)
-    altered = stage.prefix + Topic.JOURNAL.value
-    admin = AdminClient(QUIET | {"bootstrap.servers": stage.bootstrap})
-    admin.delete_topics([altered])[altered].result(10)
+    delete_topic(stage.bootstrap, stage.prefix, Topic.JOURNAL)
     create_topics(stage.bootstrap, stage.prefix, only=Topic.JOURNAL)
     send(stage.bootstrap, stage.prefix, [Sent(Topic.JOURNAL, "", value, 0) for value in values])
     assert stage.violated() == "I2"
