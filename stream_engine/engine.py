@@ -71,6 +71,7 @@ class Engine:
         self._venues = self._follower.venues
         self._writer: Writer | None = None
         self._failed = False
+        self._read_ahead = False
         self.commit_s = 0.0
 
     @property
@@ -116,7 +117,10 @@ class Engine:
         if self._writer is None:
             await self.start()
         assert self._writer is not None
-        await self._read(limit, wait_s)
+        if self._read_ahead:
+            self._read_ahead = False
+        else:
+            await self._read(limit, wait_s)
         self._failed = True
         out: list[Outgoing] = []
         begun_s = perf_counter()
@@ -124,7 +128,7 @@ class Engine:
         taken_s = perf_counter()
         self._follower.work.seconds += taken_s - begun_s
         if taken:
-            await self._writer.commit(out, self.group, {lane.at: lane.next for lane in self._lanes if lane.next})
+            await self._commit(self._writer, out, limit)
             self.commit_s = perf_counter() - taken_s
         self._failed = False
         return taken
@@ -149,6 +153,22 @@ class Engine:
         self._failed = True
         if self._writer is not None:
             await self._writer.close()
+
+    async def _commit(self, writer: Writer, out: Sequence[Outgoing], limit: int) -> None:
+        """Commit a cycle. Where more is known to be there, it is read meanwhile: who waits for a broker has time."""
+        offsets = {lane.at: lane.next for lane in self._lanes if lane.next}
+        if not any(lane.cut for lane in self._lanes):
+            await writer.commit(out, self.group, offsets)
+            return
+        reading = asyncio.create_task(self._read(limit, 0.0))
+        try:
+            await writer.commit(out, self.group, offsets)
+        except BaseException:
+            reading.cancel()
+            await asyncio.wait({reading})
+            raise
+        await reading
+        self._read_ahead = True
 
     async def _catch_up(self, committed: dict[TopicPartition, int]) -> None:
         follower = self._follower

@@ -37,6 +37,7 @@ _MAX_STORED = max(MAX_INPUT_BYTES.values()) * 4 // 3
 _ROOM = MAX_RECORD_BYTES - 4_096
 _RUN_BYTES = 64
 _VENUE_BYTES = 512
+_OPEN, _CLOSE = b"{}"
 
 STATES_EVERY = 100
 # More hashes would not leave room for one input of any size.
@@ -117,14 +118,8 @@ class Draft:
 
     def add(self, topic: str, offset: int, value: bytes, is_input: bool = True) -> None:
         """The next value taken. Only what is known to be JSON may stand as it is."""
-        if not (
-            is_input
-            and value[0] == 0x7B  # {
-            and value[-1] == 0x7D  # }
-            and value.isascii()
-            and b"\n" not in value
-            and b"\r" not in value
-        ):
+        is_one_line = value.isascii() and b"\n" not in value and b"\r" not in value
+        if not (is_input and is_one_line and value[0] == _OPEN and value[-1] == _CLOSE):
             value = b'"' + b64encode(value) + b'"'
         self._add(topic, offset, value)
 

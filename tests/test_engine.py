@@ -29,8 +29,10 @@ from stream_engine.messages.inputs import (
 from stream_engine.messages.instrument import IndexSource, Instrument, Tier
 from stream_engine.messages.topics import INPUT_TOPIC, INTAKE, MAX_INPUT_BYTES, OUTPUT, Topic
 from stream_engine.transport.memory import MemoryLog, MemoryWriter
-from stream_engine.transport.protocol import Fenced, Outgoing, Positions, Record
+from stream_engine.transport.protocol import Fenced, Outgoing, Positions, Record, TopicPartition
 from tests.transport.marked import MarkedLog
+
+Found = dict[TopicPartition, list[Record]]
 
 SECOND = 1_000_000
 EIGHT = 1_760_126_400 * SECOND  # 10 October 2025, 20:00 UTC
@@ -261,6 +263,41 @@ async def test_a_cycle_ends_before_its_journal_record_passes_the_limit() -> None
     assert len(sizes) > 1
     assert max(sizes) <= MAX_RECORD_BYTES
     assert await taken(log) == [("control", offset) for offset in range(5)]
+
+
+async def test_a_cycle_may_fill_several_journal_records_in_one_commit_but_not_more_than_its_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shell, "JOURNALS_PER_CYCLE", 3)
+    commits: list[int] = []
+    commit = MemoryWriter.commit
+
+    async def counting(writer: MemoryWriter, records: Sequence[Outgoing], group: str, offsets: Positions) -> None:
+        commits.append(sum(record.topic == Topic.JOURNAL.value for record in records))
+        await commit(writer, records, group, offsets)
+
+    monkeypatch.setattr(MemoryWriter, "commit", counting)
+    log = MemoryLog()
+    big = encode(OpenAccounts("V1", EIGHT, tuple((number, "p" * 64) for number in range(1, 3_001))))
+    await log.append([on(Topic.CONTROL, big) for _ in range(10)])
+    await drained(log)
+    lengths = [len(list(batch.entries())) for batch in journal.read(await values(log, Topic.JOURNAL))]
+    assert (commits, lengths) == ([3, 2], [2, 2, 2, 2, 2])
+    assert await log.committed("engine", [("control", 0)]) == {("control", 0): 10}
+
+
+@pytest.mark.parametrize("length", [99, 199])
+async def test_a_journal_record_with_state_hashes_of_all_its_venues_stays_within_its_limit(
+    length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "STATES_EVERY", 1)
+    log = MemoryLog()
+    await log.append(records(*(a_tick(venue="\x7f" * 60 + f"{number:04}") for number in range(length * 3))))
+    await log.append([on(Topic.CONTROL, b"\xff" * MAX_INPUT_BYTES[Topic.CONTROL]) for _ in range(2)])
+    await drained(log)
+    lines = await values(log, Topic.JOURNAL)
+    assert max(map(len, lines)) <= MAX_RECORD_BYTES
+    assert len(list(journal.read(lines))[-1].state) == min(length * 3, journal.MAX_STATES)
 
 
 async def test_dead_letters_and_new_venues_fit_into_journal_records_too() -> None:
@@ -644,7 +681,7 @@ async def test_an_exchange_that_raises_stops_the_engine_and_leaves_the_log_as_it
 ) -> None:
     log = await a_storm_of_bytes()
     engine = Engine(log, 0)
-    await engine.cycle(1)
+    await engine.cycle(3)
     before = await everything(log)
 
     def broken(received: Input) -> list[AnyEvent]:
@@ -659,6 +696,34 @@ async def test_an_exchange_that_raises_stops_the_engine_and_leaves_the_log_as_it
     with pytest.raises(EngineStopped):
         await engine.cycle()
     assert await everything(log) == before
+
+
+@pytest.mark.parametrize(("sent", "reads_on"), [(5, False), (6, True)])
+async def test_where_more_is_known_to_be_there_it_is_read_while_the_commit_is_answered(
+    sent: int, reads_on: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = MemoryLog()
+    await log.append(records(*(a_tick() for _ in range(sent))))
+    engine = Engine(log, 0)
+    await engine.start()
+    calls: list[str] = []
+    read, commit = MemoryLog.read, MemoryWriter.commit
+
+    async def reading(log: MemoryLog, positions: Positions, limit: int, wait_s: float = 0.0) -> Found:
+        calls.append("read")
+        return await read(log, positions, limit, wait_s)
+
+    async def slowly(writer: MemoryWriter, records: Sequence[Outgoing], group: str, offsets: Positions) -> None:
+        calls.append("commit")
+        await asyncio.sleep(0.01)
+        await commit(writer, records, group, offsets)
+        calls.append("answered")
+
+    monkeypatch.setattr(MemoryLog, "read", reading)
+    monkeypatch.setattr(MemoryWriter, "commit", slowly)
+    await engine.cycle(limit=5)
+    assert calls == ["read", "commit", *(["read"] if reads_on else []), "answered"]
+    assert await engine.cycle() == sent - 5
 
 
 async def test_of_two_live_engines_on_one_partition_the_older_is_fenced_off() -> None:
