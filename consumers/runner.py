@@ -129,10 +129,6 @@ class Feed:
         ends = await self._log.ends(self.positions)
         return sum(ends[at] - self.positions[at] for at in self._unread(ends))
 
-    def rest(self) -> list[AnyEvent]:
-        """What is still in hand: for the end, when nobody writes any more."""
-        return self._give_out({at: len(events) for at, events in self._held.items()})
-
     def _take(self, part: Part, found: Mapping[TopicPartition, Sequence[Record]]) -> None:
         for at, records in found.items():
             part.records += records

@@ -36,7 +36,7 @@ NAP_S = 0.1
 # In real time a tick is sent only while every venue has answered all but so many.
 MOST_BEHIND = 10
 # In real time a run is over when all is taken and for so long nothing more comes; told to stop, it waits this long.
-QUIET_S = 0.1
+QUIET_S = 0.5
 LEAVES_WITHIN_S = 2.0
 # What a venue answers with no event where it is taken.
 SILENT = (MapVenue, SetRules)
@@ -333,15 +333,14 @@ class _Live:
         until_s = clock() + LEAVES_WITHIN_S
         while not await self._all_taken() and not (stop() and clock() > until_s):
             await self._rest(NAP_S)
-        # What was committed last may be seen a moment later.
-        while await self._rest(QUIET_S) or self._feed.holds:
+        # What was committed last may be seen a moment later, and what the monitors find in it after that.
+        while await self._rest(QUIET_S):
             pass
-        await self._tell(self._feed.rest(), [])
 
     async def _rest(self, wait_s: float) -> bool:
         records, events = await self._part(wait_s)
         await self._tell(events, [])
-        return bool(records)
+        return bool(records or events) or self._feed.holds
 
     async def _all_taken(self) -> bool:
         ends = await self._log.ends(self._intake)

@@ -1,7 +1,7 @@
 """Realtime: one clock against engines that go by themselves; who waits for whom, and what is never exceeded."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,11 +10,12 @@ from consumers.runner import Feed, Part
 from stream_engine.drive import MOST_BEHIND, Clock, Lag, Outcome, SetupRefused, realtime
 from stream_engine.engine import Engine
 from stream_engine.messages import events as e
-from stream_engine.messages.codec import decode_input, encode
+from stream_engine.messages.codec import decode_event, decode_input, encode
 from stream_engine.messages.inputs import Cancel, Deposit, Input, SetRules
 from stream_engine.messages.topics import OUTPUT, Topic
 from stream_engine.transport.memory import MemoryLog
-from stream_engine.transport.protocol import Outgoing, Record
+from stream_engine.transport.patient import PatientLog
+from stream_engine.transport.protocol import Outgoing, Record, TopicPartition, Unreachable
 from tests.test_drive import EIGHT, SECOND, Trader, Watcher, a_setup, buying
 
 # Two venues, each with an engine of its own.
@@ -23,6 +24,12 @@ TWO = a_setup("V1", 0) + a_setup("V2", 1)
 
 def a_clock(ticks: int) -> Clock:
     return Clock(EIGHT + SECOND, EIGHT + ticks * SECOND)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An embedded log shows a commit at once: nothing has to be waited for at the end of a run."""
+    monkeypatch.setattr("stream_engine.drive.QUIET_S", 0.01)
 
 
 @asynccontextmanager
@@ -342,3 +349,68 @@ async def test_a_record_that_is_no_event_is_told_apart_and_the_feed_goes_on() ->
     part = await feed.look()
     assert [(each.record.offset, each.why) for each in part.unreadable] == [(0, "Input data was truncated")]
     assert [event.seq for event in (await feed.look()).events] == [1]
+
+
+# a log that goes away ------------------------------------------------------------------------------------------
+
+
+class Gone(MemoryLog):
+    """A log that answers nothing for a while, time and again, but does every other append all the same."""
+
+    def __init__(self, partitions: int = 1) -> None:
+        super().__init__(partitions)
+        self.calls = 0
+
+    def _away(self) -> bool:
+        self.calls += 1
+        return self.calls % 7 < 3
+
+    async def append(self, records: Sequence[Outgoing]) -> None:
+        if self._away():
+            if self.calls % 2:
+                await super().append(records)
+            raise Unreachable("nobody answers")
+        await super().append(records)
+
+    async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        if self._away():
+            raise Unreachable("nobody answers")
+        return await super().ends(partitions)
+
+
+async def test_a_run_waits_out_a_log_that_goes_away_and_what_was_appended_twice_has_one_effect(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stream_engine.transport.patient.PAUSE_S", 0.001)
+    log, trader, waits = Gone(), Trader("A", [1], plan=buying(1, 121_000)), list[str]()
+    patient = PatientLog(log, lambda: False, lambda waited_s, why: waits.append(str(why)))
+    steady = MemoryLog()  # what the engine reads is the same log, and answers it
+    steady.__dict__ = log.__dict__
+    async with engines(steady, 0):
+        # The setup is sent once: what must be there once does not bear being repeated.
+        log.calls = 3
+        outcome = await a_run(patient, trader, ticks=20)  # type: ignore[arg-type]
+    assert outcome.ticks == 20
+    assert set(waits) == {"nobody answers"}
+    assert trader.asked == [EIGHT + number * SECOND for number in range(1, 20)]
+    ticked = await ticks_of(steady)
+    assert sorted(set(ticked)) == [EIGHT + number * SECOND for number in range(1, 21)]
+    assert len(ticked) > 20
+    answers = [decode_event(record.value) for record in await read(steady, Topic.EXECUTIONS)]
+    accepted = [each for each in answers if isinstance(each, e.OrderAccepted)]
+    assert len([each for each in accepted if not each.repeated]) == 19
+    assert not [each for each in answers if isinstance(each, e.OrderRejected)]
+
+
+async def test_who_waits_for_a_log_hears_a_stop_and_gives_up_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream_engine.transport.patient.PAUSE_S", 0.001)
+    log = Gone()
+    log._away = lambda: True  # type: ignore[method-assign]
+    waits: list[float] = []
+    patient = PatientLog(log, lambda: len(waits) >= 3, lambda waited_s, why: waits.append(waited_s))
+    with pytest.raises(Unreachable):
+        await patient.ends([("market", 0)])
+    assert len(waits) == 3
+    monkeypatch.setattr("stream_engine.transport.patient.GIVES_UP_AFTER_S", 0.05)
+    with pytest.raises(Unreachable):
+        await PatientLog(log, lambda: False).ends([("market", 0)])
