@@ -106,15 +106,15 @@ class Exchange:
         """Take one input; returns what changed, in order."""
         state = self.state
         assert received.venue == state.name, received.venue
-        ticked_us = state.ticked_us
-        late = ticked_us is not None and received.ts_us > ticked_us + AHEAD_ALLOWED_US
+        ts_us, ticked_us = received.ts_us, state.ticked_us
+        late = ticked_us is not None and ts_us > ticked_us + AHEAD_ALLOWED_US
         if late and type(received) is not ClockTick:
             state.out.begin(state.now_us)
-            ahead_us = received.ts_us - (ticked_us or 0)
+            ahead_us = ts_us - (ticked_us or 0)
             self._refuse(received, Reject.TIMESTAMP_IN_FUTURE, f"{ahead_us} us past the last clock tick")
         else:
-            if received.ts_us > state.now_us:
-                state.now_us = received.ts_us
+            if ts_us > state.now_us:
+                state.now_us = ts_us
             state.out.begin(state.now_us)
             if state.halted and halt.waits(state, received):
                 self._refuse(received, Reject.TRADING_HALTED)

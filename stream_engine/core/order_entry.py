@@ -16,7 +16,7 @@ Repeats   a client id seen before, with the same content, is answered as it was;
 
 from stream_engine.core.accounts import Account, Answer, equity_of, free_margin, is_marked
 from stream_engine.core.arithmetic import div_ceil, div_floor
-from stream_engine.core.margin import initial_margin, initial_rate, worst_size
+from stream_engine.core.margin import initial_margin, initial_rate
 from stream_engine.core.market import Market
 from stream_engine.core.matching import finish, match, rest, take_off_book
 from stream_engine.core.order_book import Order
@@ -211,7 +211,7 @@ def exposure_refusal(
     shorter = short > 0 and short > held.selling - held.size
     if not longer and not shorter:
         return Reject.INSUFFICIENT_MARGIN if loss > 0 and equity_of(account, venue.markets) < loss else None
-    worst = worst_size(size, buying, selling)
+    worst = long if long > short else short
     if worst > instrument.max_size:
         return Reject.POSITION_TOO_LARGE
     rate = initial_rate(instrument.default_leverage) if position is None else position.initial_ppm
