@@ -48,7 +48,8 @@ def by_kcat(bootstrap: str, prefix: str) -> Topics:
 
 
 def _of_kcat(topic: Topic, line: dict[str, Any]) -> Read:
-    headers = dict(zip(line["headers"][::2], (each.encode() for each in line["headers"][1::2]), strict=True))
+    pairs = line.get("headers", [])
+    headers = dict(zip(pairs[::2], (each.encode() for each in pairs[1::2]), strict=True))
     key, value = (line["key"] or "").encode(), (line["payload"] or "").encode()
     return Read(topic.value, line["partition"], line["offset"], key, value, headers, line["ts"])
 
@@ -74,10 +75,11 @@ def ran(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, 
 
 
 @pytest.fixture(
+    scope="module",
     params=[
         "confluent-kafka",
         pytest.param("kcat", marks=pytest.mark.skipif(shutil.which("kcat") is None, reason="kcat is not installed")),
-    ]
+    ],
 )
 def topics(request: pytest.FixtureRequest, ran: tuple[str, list[str]]) -> Topics:
     """Every record of both runs."""
