@@ -229,9 +229,13 @@ class _Seat:
             finally:
                 self.status.is_running = False
         self.status.role = Role.NONE
+        if self._warm is not None:  # given and taken again before it could begin
+            log, _ = self._warm
+            self._warm = None
+            await log.close()
 
     async def _own(self, trouble: "_Trouble") -> None:
-        log, follower = self._warm or (self._make_log(), None)
+        log, follower = self._warm or self._cold()
         self._warm = None
         status = self.status
         engine = Engine(log, status.partition, self._prefix, self._run_id, follower)
@@ -259,9 +263,9 @@ class _Seat:
             await log.close()
 
     async def _follow(self, trouble: "_Trouble") -> None:
-        log = self._make_log()
+        log, follower = self._warm or self._cold()
+        self._warm = None
         status = self.status
-        follower = Follower(log, status.partition, self._prefix, self._run_id)
         try:
             while self._role is Role.STANDBY:
                 await follower.follow(WAIT_S)
@@ -271,11 +275,15 @@ class _Seat:
                     await self._save(log, follower, follower.snapshot)
                 await asyncio.sleep(0)
             if self._role is Role.OWNER:
-                self._warm = (log, follower)
+                self._warm = log, follower
         finally:
             await self._end_saving()
             if self._warm is None:
                 await log.close()
+
+    def _cold(self) -> tuple[Log, Follower]:
+        log = self._make_log()
+        return log, Follower(log, self.status.partition, self._prefix, self._run_id)
 
     def _stands(self, stand: Follower, trouble: "_Trouble") -> None:
         status = self.status
@@ -311,6 +319,7 @@ class _Seat:
         try:
             await snapshots.write(log, snapshot, self._snapshots, self._run_id)
             self.status.snapshots += 1
+            self.status.error = ""
         except Exception as error:
             self._not_saved(error)
 

@@ -1,7 +1,7 @@
 """Host: engines where the membership says, standbys where one was asked for, and what is done when something fails."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -18,7 +18,7 @@ from stream_engine.messages.inputs import AnyInput, ClockTick
 from stream_engine.messages.topics import Topic
 from stream_engine.snapshots import Snapshot, Standing
 from stream_engine.transport.memory import MemoryLog, MemoryWriter
-from stream_engine.transport.protocol import Outgoing, Positions, Unreachable
+from stream_engine.transport.protocol import Outgoing, Positions, TopicPartition, Unreachable
 from stream_engine.venues import Venues
 from tests.test_recovery import EIGHT, filled, intake, published, to_the_end
 
@@ -214,6 +214,49 @@ async def test_an_owner_makes_no_snapshot_where_somebody_made_one_newer_than_its
         host._seats[0]._every_s = 0.0
         await until(lambda: of(host, 0).unsaved.inputs == 0)
         await until(lambda: of(host, 0).snapshots == writes)
+
+
+class ClosingLog(MemoryLog):
+    """Counts how often it was closed."""
+
+    closed = 0
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+async def test_however_quickly_it_turns_what_a_host_is_to_a_partition_it_closes_every_log_that_it_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hosts, "WAIT_S", 0.001)
+    logs: list[ClosingLog] = []
+
+    def make() -> ClosingLog:
+        logs.append(ClosingLog(PARTITIONS))
+        return logs[-1]
+
+    member = Member(Group(0))
+    async with running(Host(make, member, follow={0, 1, 2, 3})) as host:
+        for number in range(40):
+            member.told.put_nowait(frozenset({number % 4, number % 3} if number % 2 else ()))
+            await asyncio.sleep(0.003 * (number % 5))
+        await until(lambda: len(host.status()) == PARTITIONS and all(each.is_running for each in host.status()))
+    assert len(logs) > PARTITIONS
+    assert {log.closed for log in logs} == {1}
+
+
+async def test_who_hangs_is_not_waited_for_when_the_host_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts, "CLOSES_WITHIN_S", 0.05)
+
+    class HangingLog(MemoryLog):
+        async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+            await asyncio.sleep(60)
+            return {}
+
+    group = Group()
+    async with running(Host(lambda: HangingLog(PARTITIONS), group.member())) as host:
+        await until(lambda: len(host.status()) == PARTITIONS)
+    assert group.is_empty()
 
 
 async def test_what_fails_begins_again_from_what_the_log_holds(monkeypatch: pytest.MonkeyPatch) -> None:
