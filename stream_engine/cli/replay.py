@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from stream_engine.cli.connection import with_kafka_or_without
-from stream_engine.cli.errors import INTERRUPTED
 from stream_engine.cli.options import Speed
 
 DAY_US = 86_400_000_000
@@ -104,9 +103,9 @@ def command(
         replayed = replaying.into_kafka(plan, bootstrap, prefix, kafka)
     for line in replayed.said:
         click.echo(line)
-    if replayed.stopped:
+    if replayed.status:
         click.echo("liqstorm: stopped; what was sent until then stays sent.", err=True)
-        ctx.exit(INTERRUPTED)
+        ctx.exit(replayed.status)
 
 
 def _verify(directory: Path) -> None:

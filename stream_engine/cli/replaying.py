@@ -48,10 +48,10 @@ class Plan(NamedTuple):
 
 
 class Replayed(NamedTuple):
-    """What became of it, in lines."""
+    """What became of it, in lines, and the exit status: 0 unless a signal ended it."""
 
     said: list[str]
-    stopped: bool
+    status: int
 
 
 def moment_us(text: str, first_us: int) -> int:
@@ -164,7 +164,6 @@ async def _embedded(recording: Recording, tape: _Tape, directory: Path) -> Repla
             await play(cues, tape.pace, send, stop)
             if stop():
                 break
-        stopped = stop()
         status.end()
         sha256 = recorder.event_log_sha256()
     (directory / KEPT_HASH).write_text(sha256 + "\n", encoding="utf-8")
@@ -174,11 +173,11 @@ async def _embedded(recording: Recording, tape: _Tape, directory: Path) -> Repla
         f"Everything is in {directory}; the sha256 of its event log:",
     ]
     kept = recording.directory / KEPT_HASH
-    if tape.is_as_it_was and not stopped and kept.exists():
+    if tape.is_as_it_was and not stop() and kept.exists():
         same = kept.read_text(encoding="utf-8").strip() == sha256
         verdict = "as in the recording" if same else "otherwise than in the recording (--verify says where)"
-        return Replayed([*said, f"{sha256}, {verdict}"], stopped)
-    return Replayed([*said, sha256], stopped)
+        return Replayed([*said, f"{sha256}, {verdict}"], stop.status)
+    return Replayed([*said, sha256], stop.status)
 
 
 async def _into_kafka(recording: Recording, tape: _Tape, bootstrap: str, prefix: str, kafka: Sequence[str]) -> Replayed:
@@ -212,11 +211,10 @@ async def _into_kafka(recording: Recording, tape: _Tape, bootstrap: str, prefix:
                 if stop():
                     break
             await backlog.drained(stop, waiting.on)
-            stopped = stop()
     finally:
         status.end()
         await log.close()
-    return Replayed([f"{inputs:,} inputs were sent{_unsent(recording)}."], stopped)
+    return Replayed([f"{inputs:,} inputs were sent{_unsent(recording)}."], stop.status)
 
 
 class _Waiting:

@@ -1,6 +1,7 @@
 """Status line: how far something has come, on stderr: one line that is rewritten on a terminal, else JSON every 5 s."""
 
 import json
+import shutil
 import sys
 import time
 
@@ -32,7 +33,8 @@ class StatusLine:
         self._next_s = time.monotonic() + (FRAMES_EVERY_S if self._draws else LINES_EVERY_S)
         if self._draws:
             line = "  ".join(f"{name.replace('_', ' ')} {_figure(fact)}" for name, fact in facts.items())
-            click.echo(CLEAR + line, nl=False, err=True)
+            # A line that wraps could not be rewritten.
+            click.echo(CLEAR + line[: shutil.get_terminal_size().columns - 1], nl=False, err=True)
         else:
             click.echo(json.dumps(facts), err=True)
 

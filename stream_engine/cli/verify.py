@@ -16,6 +16,7 @@ import msgspec
 from consumers.recorder import listed_sha256
 from stream_engine.cli.errors import UserError
 from stream_engine.cli.recording import Recording, dead_letter
+from stream_engine.cli.status_line import StatusLine
 from stream_engine.engine import replay
 from stream_engine.journal import Batch, JournalError, Oversize
 from stream_engine.messages.topics import INTAKE, OUTPUT, Topic
@@ -42,9 +43,13 @@ class Different(UserError):
 
 def verify(recording: Recording) -> Verified:
     """Apply the journals and compare; raises Different at the first difference, UserError where there is no journal."""
-    checks = [_Partition(recording, partition) for partition in range(recording.partitions)]
-    for check in checks:
-        check.run()
+    status = StatusLine()
+    checks = [_Partition(recording, partition, status) for partition in range(recording.partitions)]
+    try:
+        for check in checks:
+            check.run()
+    finally:
+        status.end()
     sha256 = _event_log_sha256(recording)
     kept = recording.directory / KEPT_HASH
     if kept.exists() and (found := kept.read_text(encoding="utf-8").strip()) != sha256:
@@ -61,8 +66,9 @@ def verify(recording: Recording) -> Verified:
 class _Partition:
     """The journal of one partition, and the files of what follows from it."""
 
-    def __init__(self, recording: Recording, partition: int) -> None:
+    def __init__(self, recording: Recording, partition: int, status: StatusLine) -> None:
         self.partition = partition
+        self._status = status
         self.journal_records = self.inputs = self.events = self.dead_letters = 0
         self._recording = recording
         missing = [topic.value for topic in (*OUTPUT, Topic.JOURNAL) if (topic, partition) not in recording.files]
@@ -95,6 +101,7 @@ class _Partition:
             yield line
             # Asked for the next, the engine has applied this one, and found its seal whole.
             self._look_at_dead_letters(_batch.decode(line))
+            self._status.say(partition=self.partition, journal_records=self.journal_records, events=self.events)
 
     def _look_at_dead_letters(self, batch: Batch) -> None:
         reasons = dict(batch.dead)
