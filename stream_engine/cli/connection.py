@@ -83,6 +83,11 @@ def connect(bootstrap: str, kafka: Sequence[str]) -> "KafkaSettings":
         raise click.UsageError(f"--kafka: {error}") from error
 
 
+def run_of(prefix: str) -> str:
+    """What the run on the topics of a prefix is called by every process that writes to them: a prefix holds one run."""
+    return prefix.rstrip("._-") or "run"
+
+
 @contextmanager
 def answered(embedded: bool = False) -> Iterator[None]:
     """Turns what a broker says, or that it says nothing, into a sentence with what to do; `embedded`: the verb can do

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stream_engine.cli.connection import answered, connect, with_kafka
+from stream_engine.cli.connection import answered, connect, run_of, with_kafka
 from stream_engine.cli.errors import UserError
 from stream_engine.cli.options import with_loop
 
@@ -80,7 +80,7 @@ async def _run(settings: "KafkaSettings", prefix: str, follow: frozenset[int] | 
     partitions = await partitions_there(settings, prefix)
     if follow and (missing := sorted(number for number in follow if number >= partitions)):
         raise UserError(f"there is no partition {missing[0]} to follow: the topics have {partitions}.")
-    host = host_of(settings, prefix, "", range(partitions) if follow is None else follow)
+    host = host_of(settings, prefix, run_of(prefix), range(partitions) if follow is None else follow)
     line = StatusLine()
     with interruption() as stop:
         running = asyncio.ensure_future(host.run())

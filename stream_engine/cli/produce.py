@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stream_engine.cli.connection import answered, connect, waiting_for_kafka, with_kafka
+from stream_engine.cli.connection import answered, connect, run_of, waiting_for_kafka, with_kafka
 from stream_engine.cli.errors import UserError, nearest, not_a_scenario
 from stream_engine.cli.options import with_loop, with_seed, with_settings, with_speed
 
@@ -100,7 +100,7 @@ async def _produce(
     from stream_engine.transport.patient import PatientLog
 
     scenario, homes = cast.scenario, scenarios.venues(cast.scenario)
-    clock, run_id = scenarios.clock(scenario), f"{scenario.name}-{cast.seed}"
+    clock, run_id = scenarios.clock(scenario), run_of(place.prefix)
     with interruption() as stop:
         kafka = KafkaLog(place.settings)
         log = PatientLog(kafka, stop, lambda s, why: watcher.waits(waiting_for_kafka(s, why)))

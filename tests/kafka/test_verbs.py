@@ -151,6 +151,11 @@ def test_engine_participants_and_monitors_in_processes_of_their_own_play_a_run(
     assert sorted((tmp_path / "alerts.jsonl").read_bytes().splitlines()) == sorted(record.value for record in alerts)
     assert {json.loads(record.value)["rule"] for record in alerts} == {"adl", "liquidations"}
 
+    # Whoever wrote, it is of one run.
+    everything = [record for topic in Topic for record in read(bootstrap, topics, topic)]
+    named_so = {dict(record.headers).get("run_id", b"").decode() for record in everything if record.value != b"{"}
+    assert named_so == {topics.rstrip(".")}
+
     # What is no event is kept with where it came from and why, and the monitors went on.
     (dead,) = read(bootstrap, topics, Topic.DEADLETTERS)
     told = {name: value.decode() for name, value in dead.headers}
