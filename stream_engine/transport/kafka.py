@@ -2,7 +2,8 @@
 
 Read      a Fetch for exactly the partitions and positions that are asked for, committed records only; what came beyond
           the limit is kept for the next read, a fetch (1 MiB) a partition at most. A position that the broker does not
-          keep is an error, never a new beginning.
+          keep is an error, never a new beginning. (The client's getmany cannot say that there is nothing, and stalls
+          when other partitions are asked for than before.)
 Append    an idempotent producer: a lost answer doubles nothing. Batches of 256 KiB; every one is awaited and counted.
 Commit    one transaction of a producer whose transactional id is the writer's name, bounded by a deadline that is
           shorter than the transaction's own. Any error in it ends the writer.
@@ -31,7 +32,7 @@ from functools import partial
 from io import BytesIO
 from itertools import islice
 from operator import attrgetter, itemgetter
-from ssl import SSLContext
+from ssl import SSLContext, SSLError
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -83,6 +84,8 @@ BATCH_BYTES = 256 * 1024
 MAX_RECORD_BYTES = 1_000_000
 PARTITION_FETCH_BYTES = 1024 * 1024
 FETCH_BYTES = 16 * 1024 * 1024
+# What was read ahead is kept for so many readers of a partition.
+READERS = 2
 # A read that asks for other partitions waits behind the one before it at the broker: no longer than this.
 POLL_MS = 250
 REQUEST_TIMEOUT_S = 8.0
@@ -202,7 +205,7 @@ class KafkaLog:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._line = _Line(settings)
-        self._ahead: dict[At, _Ahead] = {}
+        self._ahead: defaultdict[At, list[_Ahead]] = defaultdict(list)
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
 
@@ -234,55 +237,58 @@ class KafkaLog:
 
     async def read(self, positions: Positions, limit: int, wait_s: float = 0.0) -> dict[At, list[Record]]:
         """At most `limit` committed records of each partition from its position on; waits `wait_s` for a first one."""
+        until = asyncio.get_running_loop().time() + wait_s
+        ahead = {at: self._lend(at, position) for at, position in positions.items()}
+        try:
+            return await self._read(ahead, positions, limit, until)
+        finally:
+            for at, lent in ahead.items():
+                self._ahead[at] = [lent, *self._ahead[at]][:READERS]
+
+    def _lend(self, at: At, position: int) -> "_Ahead":
+        """What was fetched around there. It is its reader's alone: another one may read elsewhere meanwhile."""
+        kept = self._ahead[at]
+        for place, ahead in enumerate(kept):
+            if ahead.start <= position <= ahead.fetch_at:
+                return kept.pop(place)
+        return _Ahead(at, position)
+
+    async def _read(
+        self, ahead: dict[At, "_Ahead"], positions: Positions, limit: int, until: float
+    ) -> dict[At, list[Record]]:
         clock = asyncio.get_running_loop().time
-        until = clock() + wait_s
         bent = 0
         while True:
             try:
-                found, empty = self._take(positions, limit)
+                found = _taken(ahead, positions, limit)
+                empty = {at: ahead[at] for at in positions if at not in found}
                 if not empty:
                     return found
                 left_ms = 0 if found else max(0, int((until - clock()) * 1000))
-                await self._line.ask(partial(self._fetch, empty, min(left_ms, POLL_MS)))
-                more, _ = self._take({at: positions[at] for at in empty}, limit)
+                await self._line.ask(partial(self._fetch, min(left_ms, POLL_MS), empty))
+                found |= _taken(empty, positions, limit)
             except kafka_errors.CorruptRecordException as error:
                 bent += 1
                 if bent == FETCHES_OF_A_CORRUPT_BATCH:
-                    raise LogError(f"what comes from Kafka at {self._settings.bootstrap} is bent: {error}") from error
+                    where = f"Kafka at {self._settings.bootstrap}"
+                    raise LogError(f"what comes from {where} is bent: {_text(error)}") from error
+                ahead.update({at: _Ahead(at, position) for at, position in positions.items()})
                 continue
-            if found or more or clock() >= until:
-                return found | more
+            if found or clock() >= until:
+                return found
 
-    def _take(self, positions: Positions, limit: int) -> tuple[dict[At, list[Record]], list[At]]:
-        """What is here already, and the partitions of which nothing is."""
-        found, empty = {}, []
-        for at, position in positions.items():
-            ahead = self._ahead.get(at)
-            if ahead is None or not ahead.start <= position <= ahead.fetch_at:
-                ahead = self._ahead[at] = _Ahead(at, position)
-            try:
-                records = ahead.take(position, limit)
-            except kafka_errors.CorruptRecordException:
-                del self._ahead[at]
-                raise
-            if records:
-                found[at] = records
-            else:
-                empty.append(at)
-        return found, empty
-
-    async def _fetch(self, empty: Sequence[At], wait_ms: int, client: AIOKafkaClient) -> None:
-        by_node: dict[int, dict[At, int]] = defaultdict(dict)
-        for at in empty:
-            by_node[await self._line.leader(client, at)][at] = self._ahead[at].fetch_at
+    async def _fetch(self, wait_ms: int, empty: dict[At, "_Ahead"], client: AIOKafkaClient) -> None:
+        by_node: dict[int, dict[At, _Ahead]] = defaultdict(dict)
+        for at, ahead in empty.items():
+            by_node[await self._line.leader(client, at)][at] = ahead
         if len(by_node) > 1:
             wait_ms = min(wait_ms, POLL_MS // 10)  # who has nothing holds up who has
         await asyncio.gather(*(self._fetch_from(client, node, wanted, wait_ms) for node, wanted in by_node.items()))
 
-    async def _fetch_from(self, client: AIOKafkaClient, node: int, wanted: dict[At, int], wait_ms: int) -> None:
+    async def _fetch_from(self, client: AIOKafkaClient, node: int, empty: dict[At, "_Ahead"], wait_ms: int) -> None:
         topics: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
-        for (topic, partition), offset in wanted.items():
-            topics[topic].append((partition, offset, PARTITION_FETCH_BYTES))
+        for (topic, partition), ahead in empty.items():
+            topics[topic].append((partition, ahead.fetch_at, PARTITION_FETCH_BYTES))
         request = FetchRequest(wait_ms, 1, FETCH_BYTES, _COMMITTED_ONLY, list(topics.items()), rack_id="")
         response = await client.send(node, request)
         for topic, partitions in response.topics:
@@ -290,15 +296,13 @@ class KafkaLog:
                 at = (topic, partition)
                 error = kafka_errors.for_code(code)
                 if error is kafka_errors.OffsetOutOfRangeError:
-                    await self._out_of_range(at, wanted[at])
-                if error is not kafka_errors.NoError:
+                    await self._refuse_out_of_range(at, empty[at].fetch_at)
+                elif error is not kafka_errors.NoError:
                     raise error(f"{topic}-{partition}")
-                ahead = self._ahead.get(at)
-                if ahead is not None and ahead.fetch_at == wanted[at]:
-                    ahead.load(more[-1], (more[-2] if response.API_VERSION < 11 else more[-3]) or ())
+                else:
+                    empty[at].load(more[-1], (more[-2] if response.API_VERSION < 11 else more[-3]) or ())
 
-    async def _out_of_range(self, at: At, position: int) -> None:
-        del self._ahead[at]
+    async def _refuse_out_of_range(self, at: At, position: int) -> None:
         first, end = (await self.starts([at]))[at], (await self.ends([at]))[at]
         if not first <= position <= end:
             raise OutOfRange(f"{at}: position {position} is not between {first} and {end}")
@@ -322,6 +326,12 @@ class KafkaLog:
         if producer is not None:
             await _drop(producer)
         await self._line.close()
+
+
+def _taken(ahead: Mapping[At, "_Ahead"], positions: Positions, limit: int) -> dict[At, list[Record]]:
+    """What is here of each partition."""
+    taken = {at: fetched.take(positions[at], limit) for at, fetched in ahead.items()}
+    return {at: records for at, records in taken.items() if records}
 
 
 class KafkaWriter:
@@ -404,6 +414,7 @@ class KafkaMembers:
         self._consumer.subscribe([self._topic], listener=self._outcome)
         try:
             async with _within(DEADLINE_S, self._settings, f"joining {self._group}"):
+                await _refuse_unknown_topic(self._topic, self._settings)
                 await self._consumer.start()
         except BaseException:
             await self.close()
@@ -677,6 +688,9 @@ class _Line:
                 except KafkaError as error:
                     if not error.retriable and not isinstance(error, _MOVED):
                         raise
+                except RuntimeError as error:
+                    if not _is_closed(error):
+                        raise
                 await client.force_metadata_update()
                 await asyncio.sleep(RETRY_S)
 
@@ -888,6 +902,15 @@ def _bytes(rest: BytesIO) -> bytes:
     return rest.read(max(_varint(rest), 0))
 
 
+async def _refuse_unknown_topic(topic: str, settings: KafkaSettings) -> None:
+    """A consumer would wait for it to be made."""
+    line = _Line(settings)
+    try:
+        await line.refuse_unknown([(topic, 0)])
+    finally:
+        await line.close()
+
+
 class _Outcome(ConsumerRebalanceListener):  # type: ignore[misc]
     """What a rebalance came to. Exceptions in a listener go nowhere, so there is little in it."""
 
@@ -1001,6 +1024,15 @@ async def _within(seconds: float, settings: KafkaSettings, what: str) -> AsyncIt
         raise await _silence(settings, f"did not answer {what} within {seconds:g} s") from error
     except (KafkaError, AssertionError) as error:
         raise await _said(error, settings) from error
+    except RuntimeError as error:
+        if not _is_closed(error):
+            raise
+        raise await _silence(settings, "broke off") from error
+
+
+def _is_closed(error: RuntimeError) -> bool:
+    """What uvloop says of a connection that the broker has closed, where asyncio raises an OSError."""
+    return "handler is closed" in str(error)
 
 
 async def _said(error: BaseException, settings: KafkaSettings) -> BaseException:
@@ -1012,15 +1044,15 @@ async def _said(error: BaseException, settings: KafkaSettings) -> BaseException:
 def _translated(error: BaseException, settings: KafkaSettings) -> BaseException:
     """The error in our words; what is none of Kafka's stays as it is."""
     if isinstance(error, _FENCED):
-        return Fenced(f"another writer has taken the name, or the transaction took too long: {error}")
+        return Fenced("another writer has taken the name, or the transaction took too long")
     if isinstance(error, _TOO_LARGE):
-        return TooLarge(f"Kafka at {settings.bootstrap} refused a record: {error}")
+        return TooLarge(f"Kafka at {settings.bootstrap} refused a record: {_text(error)}")
     if isinstance(error, _FORBIDDEN):
-        return Unreachable(f"Kafka at {settings.bootstrap} does not allow it: {error}")
+        return Unreachable(f"Kafka at {settings.bootstrap} does not allow it: {_text(error)}")
     if isinstance(error, AssertionError) and "Invalid state transition" in str(error):
         return Fenced(f"the producer has ended: {error}")
     if isinstance(error, KafkaError):
-        return Unreachable(f"Kafka at {settings.bootstrap}: {error or type(error).__name__}")
+        return Unreachable(f"Kafka at {settings.bootstrap}: {_text(error)}")
     return error
 
 
@@ -1040,12 +1072,19 @@ async def _silence(settings: KafkaSettings, otherwise: str) -> Unreachable:
         except OSError as error:
             reason = reason or _cause(error)
         except KafkaError as error:
-            reason = reason or str(error)
+            reason = reason or _text(error)
     return Unreachable(f"Cannot reach Kafka at {settings.bootstrap} ({reason}).")
+
+
+def _text(error: BaseException) -> str:
+    """What an error of aiokafka says, without its number and its class."""
+    return re.sub(r"^(\[Error -?\d+\] )?\w+: ", "", str(error)) or type(error).__name__
 
 
 def _cause(error: OSError) -> str:
     """Why a connection was not made: a host with several addresses has its numbers in the text alone."""
+    if isinstance(error, SSLError):
+        return getattr(error, "verify_message", "") or str(error.reason).replace("_", " ").lower()
     numbers = [error.errno] if error.errno else map(int, re.findall(r"\[Errno (\d+)\]", str(error)))
     known = [os.strerror(number).lower() for number in numbers if number > 0]
     return known[0] if known else error.strerror or str(error)

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from enum import IntEnum
+from ssl import SSLContext
 from struct import pack, unpack_from
 from typing import Literal, Self
 
@@ -77,9 +78,10 @@ class Fault:
 
 
 class Proxy:
-    """One proxy before one broker."""
+    """One proxy before one broker; with `tls`, clients speak TLS to it, as they would to a broker that does."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, tls: SSLContext | None = None) -> None:
+        self._tls = tls
         host, _, port = bootstrap.split(",")[0].rpartition(":")
         self._broker = (host, int(port))
         self._faults: dict[Api, list[Fault]] = {}
@@ -123,7 +125,7 @@ class Proxy:
         self._faults.clear()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -3,8 +3,12 @@
 import asyncio
 import random
 import re
+import shutil
 import socket
+import subprocess
 from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
+from ssl import PROTOCOL_TLS_SERVER, SSLContext
 
 import pytest
 from msgspec.structs import replace
@@ -137,6 +141,53 @@ async def test_a_read_that_was_given_up_does_not_disturb_the_next(stage: Stage) 
             await stage.log.read({stage.at(): 0}, 1, wait_s=30)
     await stage.log.append([stage.record(b"a")])
     assert await stage.values() == [b"a"]
+
+
+async def test_two_who_read_through_one_log_at_once_both_find_everything(stage: Stage) -> None:
+    values = [b"%d" % n for n in range(3_000)]
+    await stage.log.append([stage.record(value) for value in values])
+
+    async def read(limit: int) -> list[bytes]:
+        found: list[bytes] = []
+        while len(found) < len(values):
+            more = await stage.log.read({stage.at(): len(found), stage.at("market"): 0}, limit, wait_s=1)
+            found += [record.value for record in more.get(stage.at(), [])]
+        return found
+
+    assert [*await asyncio.gather(read(700), read(900))] == [values] * 2
+
+
+async def test_appends_at_once_keep_each_its_order(stage: Stage) -> None:
+    await asyncio.gather(
+        *(stage.log.append([stage.record(b"%d %d" % (who, n)) for n in range(500)]) for who in range(8))
+    )
+    read = [value.split() for value in await stage.values()]
+    assert len(read) == 8 * 500
+    for who in range(8):
+        assert [int(n) for name, n in read if int(name) == who] == list(range(500))
+
+
+@pytest.mark.parametrize(
+    ("said", "goes_on"), [("unable to perform operation on <TCPTransport>; the handler is closed", True), ("x", False)]
+)
+async def test_a_connection_that_uvloop_calls_closed_is_made_anew(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, said: str, goes_on: bool
+) -> None:
+    await stage.log.append([stage.record(b"a")])
+    assert stage.log._line._client is not None
+    send, failures = stage.log._line._client.send, [RuntimeError(said)]
+
+    async def failing_once(*arguments, **named):
+        if failures:
+            raise failures.pop()
+        return await send(*arguments, **named)
+
+    monkeypatch.setattr(stage.log._line._client, "send", failing_once)
+    if goes_on:
+        assert await stage.values() == [b"a"]
+    else:
+        with pytest.raises(RuntimeError):
+            await stage.values()
 
 
 async def test_a_transaction_that_was_broken_off_is_never_read_and_what_follows_it_is(
@@ -293,7 +344,11 @@ async def test_a_broker_that_falls_silent_is_unreachable_within_the_deadline(sta
 
 
 @pytest.mark.parametrize(
-    ("password", "said"), [("right", ""), ("wrong", r"^Cannot reach Kafka at .*: Authentication failed.*\)\.$")]
+    ("password", "said"),
+    [
+        ("right", ""),
+        ("wrong", r"^Cannot reach Kafka at [\d.:]+ \(Authentication failed: Invalid username or password\)\.$"),
+    ],
 )
 async def test_a_password_is_passed_on_and_a_wrong_one_is_said(
     sasl_broker: Broker, prefix: str, password: str, said: str
@@ -328,6 +383,39 @@ def sasl_broker(bootstrap: str) -> Iterator[Broker]:
     )
     with Broker(protocol="SASL_PLAINTEXT", more=more) as broker:
         yield broker
+
+
+@pytest.mark.parametrize(
+    ("ours", "said"), [(True, ""), (False, r"^Cannot reach Kafka at [\d.:]+ \(self-signed certificate.*\)\.$")]
+)
+async def test_a_certificate_is_checked_against_the_authority_that_is_named(
+    stage: Stage, tmp_path: Path, ours: bool, said: str
+) -> None:
+    names = ("broker", "other")
+    for name in names:
+        make_certificate(tmp_path / f"{name}.pem", tmp_path / f"{name}.key")
+    context = SSLContext(PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "broker.pem", tmp_path / "broker.key")
+    authority = tmp_path / ("broker.pem" if ours else "other.pem")
+    async with Proxy(stage.settings.bootstrap, context) as proxy:
+        log = KafkaLog(KafkaSettings(proxy.bootstrap, {"security_protocol": "SSL", "ssl_cafile": str(authority)}))
+        if ours:
+            await log.append([stage.record(b"a")])
+            assert await stage.values(log=log) == [b"a"]
+        else:
+            with pytest.raises(Unreachable, match=said):
+                await log.append([stage.record(b"a")])
+        await log.close()
+
+
+def make_certificate(certificate: Path, key: Path) -> None:
+    """A certificate of 127.0.0.1 that signs itself."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl on the PATH to make a certificate with")
+    made = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"]
+    named = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", "req", *made, *named, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def test_an_option_that_the_client_does_not_have_is_refused_and_a_password_is_in_no_trace() -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from stream_engine.transport.kafka import KafkaAdmin, KafkaMembers, KafkaSettings
-from stream_engine.transport.protocol import LogError, Unreachable
+from stream_engine.transport.protocol import LogError, UnknownPartition, Unreachable
 from tests.kafka.broker import Broker, free_port
 
 FOUR = frozenset(range(4))
@@ -99,3 +99,9 @@ async def test_a_group_outlives_its_broker_and_whoever_joins_then_shares_with_wh
     assert kept | await second.changed() == FOUR
     await first.close()
     await second.close()
+
+
+async def test_a_group_on_a_topic_that_does_not_exist_is_refused(bootstrap: str, prefix: str) -> None:
+    member = KafkaMembers(KafkaSettings(bootstrap), prefix + "engine-members", prefix + "nowhere")
+    with pytest.raises(UnknownPartition, match="nowhere"):
+        await member.start()
