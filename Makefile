@@ -12,7 +12,7 @@ CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14
 help:
 	@echo "make demo    the storm of 10 October 2025 in two and a half minutes"
 	@echo "make test    lint, types and every test that is quick"
-	@echo "make prove   the tests that are long: the storm over seeds, with and without its makers"
+	@echo "make prove   the tests that are long: the storm over seeds with and without its makers, a hundred kills on a broker"
 	@echo "make lint    ruff and mypy alone"
 	@echo "make broker-jars   Apache Kafka for the tests, into build/kafka (needs Maven; the tests need Java 17)"
 	@echo "make broker  one broker on port 9092 until Ctrl-C, without Docker (PORT=19092 for another)"

@@ -1,7 +1,7 @@
 """Faults: the process of an engine that dies, as by kill -9, or stands still, at a step of its work named to it.
 
-    python -m tests.kafka.faults BOOTSTRAP PREFIX [--die WHEN:STEP:COUNT] [--limit RECORDS] [--snapshots CYCLES]
-    python -m tests.kafka.faults BOOTSTRAP PREFIX --freeze WHEN:STEP:COUNT
+    python -m tests.kafka.faults BOOTSTRAP PREFIX [--die WHEN:STEP:COUNT | --freeze WHEN:STEP:COUNT]
+                                 [--limit RECORDS] [--snapshots CYCLES] [--uvloop] [--transaction-timeout SECONDS]
 
 WHEN     before the step, after it, or amid it: the request is on its way, the answer is not here.
 STEP     journal, snapshots, intake: a read of it.   part: of a snapshot, appended.   commit: as the engine sees it.
@@ -20,9 +20,12 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import uvloop
+
 from stream_engine import snapshots
 from stream_engine.engine import Engine
 from stream_engine.messages.topics import INTAKE, Topic
+from stream_engine.transport import kafka
 from stream_engine.transport.kafka import KafkaLog, KafkaSettings, KafkaWriter
 
 Step = Callable[..., str]
@@ -115,12 +118,16 @@ def main() -> None:
     options.add_argument("--freeze")
     options.add_argument("--limit", type=int, default=40)
     options.add_argument("--snapshots", type=int, default=0)
+    options.add_argument("--uvloop", action="store_true")
+    options.add_argument("--transaction-timeout", type=float, default=kafka.TRANSACTION_TIMEOUT_S)
     given = options.parse_args()
+    kafka.TRANSACTION_TIMEOUT_S = given.transaction_timeout
     if given.die:
         arm(Death(given.die))
     if given.freeze:
         arm(Death(given.freeze, signal.SIGSTOP))
-    asyncio.run(run(given.bootstrap, given.prefix, given.limit, given.snapshots))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if given.uvloop else None) as runner:
+        runner.run(run(given.bootstrap, given.prefix, given.limit, given.snapshots))
 
 
 if __name__ == "__main__":

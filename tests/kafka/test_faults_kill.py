@@ -39,19 +39,19 @@ SNAPSHOT = ["before:part:1", "after:part:1", "after:part:3", "before:commit:3", 
 
 
 @pytest.mark.parametrize(
-    ("steps", "snapshots"),
+    ("steps", "options"),
     [
-        ([step.format(1) for step in TRANSACTION], 0),
-        ([step.format(3) for step in TRANSACTION], 0),
-        (["after:commit:3", *START], 2),
-        (SNAPSHOT, 2),
+        ([step.format(1) for step in TRANSACTION], []),
+        ([step.format(3) for step in TRANSACTION], ["--uvloop"]),
+        (["after:commit:3", *START], ["--snapshots", "2"]),
+        (SNAPSHOT, ["--snapshots", "2"]),
     ],
     ids=["in its first commit", "in its third commit", "while it starts", "while it writes a snapshot"],
 )
 def test_an_engine_killed_at_any_step_loses_nothing_and_takes_nothing_twice(
-    bootstrap: str, prefix: str, steps: list[str], snapshots: int
+    bootstrap: str, prefix: str, steps: list[str], options: list[str]
 ) -> None:
     create_topics(bootstrap, prefix)
     sent = send(bootstrap, prefix, Storm(3).seconds(40))
-    die_at(bootstrap, prefix, steps, "--snapshots", str(snapshots))
+    die_at(bootstrap, prefix, steps, *options)
     assert_exact(bootstrap, prefix, sent)

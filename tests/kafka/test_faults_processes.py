@@ -43,6 +43,30 @@ def test_a_zombie_that_comes_back_is_fenced_off_and_says_so(bootstrap: str, pref
     assert_exact(bootstrap, prefix, sent)
 
 
+def test_of_engines_that_start_at_once_one_is_left_and_the_others_say_why(bootstrap: str, prefix: str) -> None:
+    create_topics(bootstrap, prefix)
+    sent = send(bootstrap, prefix, Storm(19).seconds(10))
+    at_once = [faulty(bootstrap, prefix, "--limit", "10") for _ in range(4)]
+    ends = [ended(engine) for engine in at_once]
+    assert 0 in [code for code, _ in ends]
+    assert all("Fenced: another writer has taken the name" in said for code, said in ends if code)
+    assert_exact(bootstrap, prefix, sent)
+
+
+def test_a_transaction_that_takes_longer_than_its_timeout_is_as_if_it_had_not_been(bootstrap: str, prefix: str) -> None:
+    create_topics(bootstrap, prefix)
+    sent = send(bootstrap, prefix, Storm(20).seconds(4))
+    slow = faulty(bootstrap, prefix, "--freeze", "before:EndTxn:3", "--transaction-timeout", "1")
+    assert stands_still(slow)
+    time.sleep(2.5)  # the timeout, and the broker looks every half second
+    slow.send_signal(signal.SIGCONT)
+    code, said = ended(slow)
+    assert code == 1 and "Fenced: another writer has taken the name, or the transaction took too long" in said
+    code, said = ended(faulty(bootstrap, prefix))
+    assert code == 0, said
+    assert_exact(bootstrap, prefix, sent)
+
+
 def test_a_process_that_stood_still_hands_its_partitions_over_and_publishes_nothing_more(
     bootstrap: str, prefix: str
 ) -> None:
