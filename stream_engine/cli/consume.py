@@ -115,6 +115,7 @@ def _sum_up(watch: "Watch", out: Path | None) -> None:
     console = show.stdout()
     console.print(table(told[0]))
     if len(told) > 1:
+        console.print()
         console.print(venues_table(told))
     click.echo(f"{watch.events:,} events, {watch.alerts:,} alerts published")
     if out is not None:

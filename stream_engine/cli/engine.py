@@ -1,6 +1,7 @@
 """`liqstorm engine`: the engines of some of the partitions of a run on Kafka; several such processes share them."""
 
 import asyncio
+import json
 import logging
 import sys
 from typing import TYPE_CHECKING, Any
@@ -62,8 +63,11 @@ def command(
     from stream_engine.cli.stopping import loop_factory
     from stream_engine.host import PartitionFailed
 
-    clear = CLEAR if can_draw(sys.stderr) else ""
-    logging.basicConfig(format=f"{clear}%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        logging.Formatter(f"{CLEAR}%(asctime)s %(levelname)s %(message)s") if can_draw(sys.stderr) else _AsJson()
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("stream_engine").setLevel(logging.INFO)
     with answered(), asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
         try:
@@ -110,6 +114,17 @@ def host_of(settings: "KafkaSettings", prefix: str, run_id: str, follow: "Collec
 
     members = KafkaMembers(settings, f"{prefix}engine-members", prefix + Topic.CONTROL.value)
     return Host(lambda: KafkaLog(settings), members, prefix, run_id, follow)
+
+
+class _AsJson(logging.Formatter):
+    """A line of the log among the lines of the status: JSON like those."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time, level and message, and the trace where there is one."""
+        said = {"at": self.formatTime(record), "level": record.levelname.lower(), "message": record.getMessage()}
+        if record.exc_info:
+            said["trace"] = self.formatException(record.exc_info)
+        return json.dumps(said)
 
 
 def _facts(partitions: "list[PartitionStatus]", pace: float) -> dict[str, object]:

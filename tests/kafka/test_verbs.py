@@ -138,7 +138,10 @@ def test_engine_participants_and_monitors_in_processes_of_their_own_play_a_run(
     poison.produce(f"{topics}market", b"{", partition=1)
     poison.flush(10)
     until(lambda: read(bootstrap, topics, Topic.DEADLETTERS))
-    assert stopped(engine) == ""
+    engine.send_signal(signal.SIGTERM)
+    said, status = ended(engine)
+    assert said == ""
+    assert {"level", "message"} <= json.loads(status.splitlines()[0]).keys()
     assert "alerts published" in stopped(monitors)
 
     # Both venues, as the monitors saw them; the alerts on the partition of each.
