@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from consumers.recorder import Recorder
 from consumers.runner import Reader
 from producers.replay import AS_IT_WAS, Backlog, Cue, Pace, Recast, Score, play
+from stream_engine import snapshots
 from stream_engine.cli.main import liqstorm
 from stream_engine.cli.recording import Recording
 from stream_engine.cli.replaying import moment_us
@@ -502,3 +503,54 @@ def test_a_recording_of_other_rules_is_refused(market: Path) -> None:
     body = body.replace(b'"core":%d' % core, b'"core":1')
     edit(market / "journal.jsonl", 0, body + b',"sha256":"%s"}' % hashlib.sha256(body).hexdigest().encode())
     assert "core 1" in complaint(replay(market, "--verify"))
+
+
+def a_run_with_snapshots(directory: Path, cut: int, keep_snapshots: bool = True) -> Path:
+    """A market with dead letters and a snapshot after each of its batches; recorded once `cut` journal records, and
+    the snapshots that hold fewer, are gone."""
+
+    async def go() -> None:
+        log = MemoryLog()
+        engine = Engine(log, 0)
+        inputs = a_market()
+        for start in range(0, len(inputs), 10):
+            await log.append([*map(sent, inputs[start : start + 10]), garbage(Topic.ORDERS, b"?")])
+            while await engine.behind():
+                await engine.cycle()
+            snapshot = await engine.snapshot()
+            assert snapshot is not None
+            if keep_snapshots and snapshot.standing.number >= cut:
+                await snapshots.write(log, snapshot, ("snapshots", 0))
+        log.forget({("journal", 0): cut})
+        reader = Reader(log, list(Topic), [0])
+        reader.positions["journal", 0] = cut
+        with Recorder(directory) as recorder:
+            recorder.write(await reader.poll())
+
+    asyncio.run(go())
+    return directory
+
+
+@pytest.mark.parametrize("cut", [1, 3, 6])
+def test_a_trimmed_journal_is_verified_from_the_oldest_snapshot_on(tmp_path: Path, cut: int) -> None:
+    whole = verify(Recording(a_run_with_snapshots(tmp_path / "whole", 0)))
+    found = verify(Recording(a_run_with_snapshots(tmp_path / "cut", cut)))
+    assert found.journal_records == whole.journal_records - cut
+    assert found.dead_letters == whole.dead_letters - cut
+    assert found.passed_over > whole.passed_over == 0
+    assert found.events + found.passed_over == whole.events
+    assert f"{found.passed_over:,} events before them" in said(replay(tmp_path / "cut", "--verify"))
+
+
+def test_a_difference_behind_the_snapshot_is_found_with_its_line(tmp_path: Path) -> None:
+    directory = a_run_with_snapshots(tmp_path / "cut", 3)
+    last = len(lines(directory / "market.jsonl")) - 1
+    edit(directory / "market.jsonl", last, changed(lines(directory / "market.jsonl")[last]))
+    assert f"market.jsonl line {last + 1} " in complaint(replay(directory, "--verify"))
+    edit(directory / "market.jsonl", last, None)
+    assert f"market.jsonl line {last + 1} " in complaint(replay(directory, "--verify"))
+
+
+def test_a_trimmed_journal_without_a_snapshot_cannot_be_verified(tmp_path: Path) -> None:
+    directory = a_run_with_snapshots(tmp_path / "cut", 3, keep_snapshots=False)
+    assert "begins at journal record 3" in complaint(replay(directory, "--verify"))

@@ -62,4 +62,5 @@ def command(
     click.echo(f"{taped.records:,} records are in {taped.directory}; the sha256 of its event log:")
     click.echo(taped.event_log_sha256)
     if taped.trimmed:
-        click.echo("The journal was trimmed before: this recording can be neither verified nor replayed.", err=True)
+        told = "The journal was trimmed before: this verifies from its oldest snapshot on, and cannot be replayed."
+        click.echo(told, err=True)

@@ -41,6 +41,14 @@ class Wrapped(Struct, frozen=True, forbid_unknown_fields=True):
         return b64decode(self.base64) if self.base64 is not None else (self.value or "").encode()
 
 
+class Identity(Struct, frozen=True):
+    """Of an event, which input it belongs to."""
+
+    venue: str
+    seq: int
+
+
+_identity = msgspec.json.Decoder(Identity)
 _batch = msgspec.json.Decoder(Batch)
 _wrapped = msgspec.json.Decoder(Wrapped)
 
@@ -140,3 +148,11 @@ def unwrapped(line: bytes) -> bytes:
 def dead_letter(line: bytes) -> Wrapped:
     """A line of the dead letters; raises msgspec.DecodeError."""
     return _wrapped.decode(line)
+
+
+def identity(value: bytes) -> Identity | None:
+    """Which input an event belongs to; None: it is no event."""
+    try:
+        return _identity.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

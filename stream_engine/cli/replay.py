@@ -118,3 +118,5 @@ def _verify(directory: Path) -> None:
         f" {found.dead_letters:,} dead letters, every one the same, byte for byte; event log sha256\n"
         f"{found.event_log_sha256}"
     )
+    if found.passed_over:
+        click.echo(f"{found.passed_over:,} events before them follow from what was trimmed, and were not looked at.")

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-from msgspec import Struct
 
 from consumers.recorder import Recorder
 from stream_engine.cli.connection import answered
 from stream_engine.cli.errors import UserError, why
+from stream_engine.cli.recording import identity
 from stream_engine.cli.session import new_directory
 from stream_engine.cli.status_line import StatusLine
 from stream_engine.cli.stopping import interruption, loop_factory
@@ -181,13 +181,7 @@ class Taping:
         return self._prefix + Topic.JOURNAL.value, at[1]
 
 
-class _Identity(Struct, frozen=True):
-    venue: str
-    seq: int
-
-
 _batch = msgspec.json.Decoder(Batch)
-_identity = msgspec.json.Decoder(_Identity)
 
 
 class Journalled:
@@ -221,11 +215,8 @@ class Journalled:
         if "offset" in origin:
             lane = next((topic for topic in INTAKE if origin["topic"].decode().endswith(topic.value)), None)
             return lane is None or int(origin["offset"]) < self._offsets.get(lane.value, 0)
-        try:
-            event = _identity.decode(record.value)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return True  # no event of an engine
-        return event.seq < self._seq.get(event.venue, 0)
+        event = identity(record.value)
+        return event is None or event.seq < self._seq.get(event.venue, 0)
 
     def _next_seq(self, venue: str, batch: Batch) -> int:
         dead = {place for place, _ in batch.dead}
