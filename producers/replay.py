@@ -4,7 +4,8 @@ Time      an input is due at its venue's time: what the last clock tick said, or
           tick (a bad stamp must not hold everything up), and never before the input in front of it.
 Together  inputs that are due within one grain are sent together; a clock tick goes by itself, before what follows it,
           so that nothing finds its venue's time not yet moved.
-Backlog   the next inputs wait while ten clock ticks, or 20,000 inputs, of a partition are not yet taken.
+Backlog   the next tick, or the next some thousand inputs, wait while ten ticks, or 20,000 inputs, of a partition are
+          not yet taken.
 Holds     every input is sent once, in the recorded order within its partition, its bytes as they were recorded
           unless its times are shifted or its venue is renamed; what is no input is sent as it is.
 """
@@ -20,10 +21,11 @@ from msgspec.structs import replace
 from stream_engine.messages.codec import NotAMessage, decode_input, encode
 from stream_engine.messages.inputs import AnyInput, ClockTick
 from stream_engine.messages.topics import INTAKE, Topic
-from stream_engine.transport.protocol import Log, Outgoing, TopicPartition, headers
+from stream_engine.transport.protocol import Log, Outgoing, headers
 
 TICKS_BEHIND = 10
 INPUTS_BEHIND = 20_000
+LOOKS_EVERY = 4_096
 AHEAD_OF_A_TICK_US = 1_000_000
 NAP_S = 0.1
 ASK_AGAIN_S = 0.01
@@ -155,28 +157,33 @@ class Backlog:
         self._log = log
         self._group = group
         self._lanes = {number: [(prefix + topic.value, number) for topic in INTAKE] for number in partitions}
-        self._control: dict[int, TopicPartition] = {number: lanes[0] for number, lanes in self._lanes.items()}
+        # Of each partition the ticks sent since it was last looked at, and, of those before, the offset of `control`
+        # at which each is taken.
+        self._new_ticks = dict.fromkeys(self._lanes, 0)
         self._ticks: dict[int, deque[int]] = {number: deque() for number in self._lanes}
+        self._inputs = dict.fromkeys(self._lanes, 0)  # sent since it was last looked at
 
-    async def sent(self, cue: Cue) -> None:
-        """Note the ticks that were sent."""
-        if cue.ticks:
-            at = self._control[cue.partition]
-            self._ticks[cue.partition].append((await self._log.ends([at]))[at])
+    def sent(self, cue: Cue) -> None:
+        """Note what was sent."""
+        self._new_ticks[cue.partition] += cue.ticks
+        self._inputs[cue.partition] += len(cue.records)
 
     async def behind(self, partition: int) -> tuple[int, int]:
         """Ticks and inputs of the partition that were sent and are not yet taken."""
         lanes = self._lanes[partition]
-        ends = await self._log.ends(lanes)
-        committed = await self._log.committed(self._group, lanes)
+        control = lanes[0]
+        committed, ends = await asyncio.gather(self._log.committed(self._group, lanes), self._log.ends(lanes))
         ticks = self._ticks[partition]
-        taken = committed.get(self._control[partition], 0)
-        while ticks and ticks[0] <= taken:
+        ticks.extend([ends[control]] * self._new_ticks[partition])
+        self._new_ticks[partition] = self._inputs[partition] = 0
+        while ticks and ticks[0] <= committed.get(control, 0):
             ticks.popleft()
         return len(ticks), sum(ends[at] - committed.get(at, 0) for at in lanes)
 
     async def room(self, cue: Cue, stop: Callable[[], bool], on_wait: Callable[[int, int, int], None]) -> None:
         """Wait until the engine of the cue's partition has taken enough; `on_wait` is told where, ticks and inputs."""
+        if not cue.ticks and self._inputs[cue.partition] + len(cue.records) < LOOKS_EVERY:
+            return
         while not stop():
             ticks, inputs = await self.behind(cue.partition)
             if ticks < TICKS_BEHIND and inputs < INPUTS_BEHIND:

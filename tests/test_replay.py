@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from consumers.recorder import Recorder
 from consumers.runner import Reader
+from producers import replay as replays
 from producers.replay import AS_IT_WAS, Backlog, Cue, Pace, Recast, Score, play
 from stream_engine import snapshots
 from stream_engine.cli.main import liqstorm
@@ -343,18 +344,18 @@ def test_what_is_no_time_is_refused(market: Path, text: str) -> None:
 
 
 async def a_backlog(ticks: int) -> tuple[MemoryLog, Engine, Backlog, Cue]:
-    """So many ticks were sent and none is taken; the next cue is a cancel."""
+    """So many ticks were sent and none is taken; the next cue is another tick."""
     log = MemoryLog()
     backlog = Backlog(log, [0], "", "engine")
     for second in range(ticks):
         cue = Cue(EIGHT, 0, [sent(a_tick(EIGHT + second * SECOND))], 1)
         await log.append(cue.records)
-        await backlog.sent(cue)
-    return log, Engine(log, 0), backlog, Cue(EIGHT, 0, [sent(a_cancel(1))], 0)
+        backlog.sent(cue)
+    return log, Engine(log, 0), backlog, Cue(EIGHT, 0, [sent(a_tick(EIGHT + ticks * SECOND))], 1)
 
 
 @pytest.mark.parametrize(("ticks", "waits"), [(9, False), (10, True), (11, True)])
-async def test_the_next_input_waits_while_ten_ticks_are_not_taken(ticks: int, waits: bool) -> None:
+async def test_the_next_tick_waits_while_ten_ticks_are_not_taken(ticks: int, waits: bool) -> None:
     _, engine, backlog, cue = await a_backlog(ticks)
     waited_on: list[tuple[int, ...]] = []
 
@@ -367,6 +368,21 @@ async def test_the_next_input_waits_while_ten_ticks_are_not_taken(ticks: int, wa
     await engine.cycle()
     await room
     assert waited_on[:1] == ([(0, ticks, ticks)] if waits else [])
+
+
+async def test_where_there_are_no_ticks_inputs_wait_while_many_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replays, "LOOKS_EVERY", 1)
+    monkeypatch.setattr(replays, "INPUTS_BEHIND", 3)
+    log, engine, backlog, _ = await a_backlog(0)
+    cue = Cue(EIGHT, 0, [sent(a_cancel(1))] * 3, 0)
+    await backlog.room(cue, never, lambda *where: None)
+    await log.append(cue.records)
+    backlog.sent(cue)
+    room = asyncio.ensure_future(backlog.room(cue, never, lambda *where: None))
+    await asyncio.sleep(0.03)
+    assert not room.done()
+    await engine.cycle()
+    await room
 
 
 async def test_whoever_stops_waits_for_no_engine() -> None:

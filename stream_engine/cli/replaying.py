@@ -201,7 +201,7 @@ async def _into_kafka(recording: Recording, tape: _Tape, bootstrap: str, prefix:
                 if stop():
                     return
                 await log.append(cue.records)
-                await backlog.sent(cue)
+                backlog.sent(cue)
                 inputs += len(cue.records)
                 waiting.over()
                 status.say(at=clock(cue.due_us), inputs=inputs)
@@ -227,8 +227,8 @@ class _Waiting:
     def on(self, partition: int, ticks: int, inputs: int) -> None:
         """The engine of the partition has so much yet to take."""
         self._since_s = self._since_s or time.monotonic()
-        for_s = int(time.monotonic() - self._since_s)
-        self._status.say(waiting_for_the_engine_of_partition=partition, ticks=ticks, inputs=inputs, for_s=for_s)
+        if for_s := int(time.monotonic() - self._since_s):
+            self._status.say(waiting_for_the_engine_of_partition=partition, ticks=ticks, inputs=inputs, for_s=for_s)
 
     def over(self) -> None:
         """It has taken enough."""
