@@ -433,28 +433,38 @@ def test_a_certificate_that_is_not_there_is_said_by_its_name() -> None:
 # A broker that dies and comes again
 
 
-async def test_a_log_goes_on_when_its_broker_has_been_killed_and_started_again(own_broker: Broker) -> None:
+async def test_a_log_and_a_group_go_on_when_their_broker_has_been_killed_and_started_again(own_broker: Broker) -> None:
     stage = Stage(own_broker.bootstrap, "")
     await stage.create(TOPICS)
+    first, second = (KafkaMembers(stage.settings, "engine-members", "orders") for _ in range(2))
+    await first.start()
+    assert await first.changed() == {0, 1}
     await stage.log.append([stage.record(b"a")])
     writer = await stage.log.writer("engine-0")
     await writer.commit([stage.record(b"b")], "g", {stage.at("quotes"): 1})
     while await stage.values() != [b"a", b"b"]:
         await asyncio.sleep(0.01)
+
     own_broker.kill()
     waiting = asyncio.ensure_future(stage.log.read({stage.at(): 3}, 9, wait_s=20))
     await asyncio.to_thread(own_broker.start)
     await stage.log.append([stage.record(b"c")])
     assert [record.value for record in (await waiting)[stage.at()]] == [b"c"]
+
     await writer.close()
     writer = await stage.log.writer("engine-0")
     assert await stage.log.committed("g", [stage.at("quotes")]) == {stage.at("quotes"): 1}
     await writer.commit([stage.record(b"d")], "g", {stage.at("quotes"): 2})
     await stage.settled()
     assert await stage.values() == [b"a", b"b", b"c", b"d"]
-    await writer.close()
-    await stage.log.close()
-    await stage.admin.close()
+
+    await second.start()
+    kept = await first.changed()
+    while len(kept) == 2:  # it may have joined anew before the other came
+        kept = await first.changed()
+    assert kept | await second.changed() == {0, 1}
+    for held in (first, second, writer, stage.log, stage.admin):
+        await held.close()
 
 
 # Every request and every answer lost, late or bent
@@ -472,7 +482,7 @@ FAULTS: tuple[tuple[Way, Deed], ...] = (("request", "cut"), ("answer", "cut"), (
 
 
 @pytest.mark.parametrize(("way", "deed"), FAULTS)
-@pytest.mark.parametrize("api", WRITING)
+@pytest.mark.parametrize("api", WRITING, ids=lambda api: api.name)
 async def test_a_commit_is_seen_whole_or_not_at_all_whatever_frame_is_lost_or_late(
     stage: Stage, impatient: None, api: Api, way: Way, deed: Deed
 ) -> None:
@@ -498,7 +508,7 @@ async def test_a_commit_is_seen_whole_or_not_at_all_whatever_frame_is_lost_or_la
 
 
 @pytest.mark.parametrize(("way", "deed"), FAULTS)
-@pytest.mark.parametrize("api", READING)
+@pytest.mark.parametrize("api", READING, ids=lambda api: api.name)
 async def test_what_is_read_is_the_same_whatever_frame_is_lost_or_late(
     stage: Stage, impatient: None, api: Api, way: Way, deed: Deed
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from stream_engine.transport.kafka import KafkaAdmin, KafkaMembers, KafkaSettings
 from stream_engine.transport.protocol import LogError, UnknownPartition, Unreachable
-from tests.kafka.broker import Broker, free_port
+from tests.kafka.broker import free_port
 
 FOUR = frozenset(range(4))
 
@@ -80,25 +80,6 @@ async def test_who_cannot_join_is_told_why() -> None:
     member = KafkaMembers(KafkaSettings(f"127.0.0.1:{free_port()}"), "engine-members", "control")
     with pytest.raises(Unreachable, match="refused"):
         await member.start()
-
-
-async def test_a_group_outlives_its_broker_and_whoever_joins_then_shares_with_who_was_there(own_broker: Broker) -> None:
-    settings = KafkaSettings(own_broker.bootstrap)
-    admin = KafkaAdmin(settings)
-    await admin.create(["control"], 4, {})
-    await admin.close()
-    first, second = (KafkaMembers(settings, "engine-members", "control") for _ in range(2))
-    await first.start()
-    assert await first.changed() == FOUR
-    own_broker.kill()
-    own_broker.start()
-    await second.start()
-    kept = await first.changed()
-    while len(kept) == 4:  # it may have joined anew before the other came
-        kept = await first.changed()
-    assert kept | await second.changed() == FOUR
-    await first.close()
-    await second.close()
 
 
 async def test_a_group_on_a_topic_that_does_not_exist_is_refused(bootstrap: str, prefix: str) -> None:
