@@ -32,12 +32,14 @@ CORE_VERSION = 3
 MAX_RECORD_BYTES = 512 * 1024
 KEPT_OF_OVERSIZE = 64 * 1024
 _SEAL = len(',"sha256":""}') + 64
-_MAX_STORED = max(MAX_INPUT_BYTES.values()) * 4 // 3
+_LONGEST_STORED_WHOLE = max(MAX_INPUT_BYTES.values())
+_MAX_STORED = _LONGEST_STORED_WHOLE * 4 // 3
 # What stands round the values takes at most: the rest of the record and one more reason; a run; a venue and its seq.
 _ROOM = MAX_RECORD_BYTES - 4_096
 _RUN_BYTES = 64
 _VENUE_BYTES = 512
-_OPEN, _CLOSE = b"{}"
+# As numbers: bytes looked for in bytes are first taken for a number, and that failure costs more than all the rest.
+_OPEN, _CLOSE, _LF, _CR = b"{}\n\r"
 
 STATES_EVERY = 100
 # More hashes would not leave room for one input of any size.
@@ -113,28 +115,40 @@ class Draft:
 
     def has_room(self, value: bytes) -> bool:
         """Whether the record stays within its limit with one more value, whatever becomes of it."""
-        stored = min(len(value) * 4 // 3, _MAX_STORED)
+        length = len(value)
+        stored = length * 4 // 3 if length < _LONGEST_STORED_WHOLE else _MAX_STORED
         return self._bytes + len(self.seq) * _VENUE_BYTES + stored <= _ROOM
 
-    def add(self, topic: str, offset: int, value: bytes, is_input: bool = True) -> None:
-        """The next value taken. Only what is known to be JSON may stand as it is."""
-        is_one_line = value.isascii() and b"\n" not in value and b"\r" not in value
-        if not (is_input and is_one_line and value[0] == _OPEN and value[-1] == _CLOSE):
-            value = b'"' + b64encode(value) + b'"'
-        self._add(topic, offset, value)
+    def add(self, topic: str, offset: int, value: bytes) -> None:
+        """The next value taken, which is an input."""
+        # It is known to be JSON; only in one line may it stand as it is.
+        if not value.isascii() or _LF in value or _CR in value or value[0] != _OPEN or value[-1] != _CLOSE:
+            value = _in_base64(value)
+        if offset == self._next and topic is self._topic:
+            self._values.append(Raw(value))
+            self._next = offset + 1
+            self._bytes += len(value) + 1
+            self.taken += 1
+        else:
+            self._add(topic, offset, value)
 
     def add_dead(self, topic: str, offset: int, value: bytes, is_input: bool, why: str) -> None:
         """The next value taken, which goes to the dead letters."""
-        self.dead.append((self.taken, why))
-        self._bytes += 6 * len(why) + 16
-        self.add(topic, offset, value, is_input)
+        self._bury(why)
+        if is_input:
+            self.add(topic, offset, value)
+        else:
+            self._add(topic, offset, _in_base64(value))
 
     def add_oversize(self, topic: str, offset: int, value: Oversize, why: str) -> None:
         """The next value taken, which goes to the dead letters for its length."""
-        self.dead.append((self.taken, why))
-        self._bytes += 6 * len(why) + 16
+        self._bury(why)
         stored = ("oversize", value.length, value.sha256, b64encode(value.head).decode())
         self._add(topic, offset, _encoder.encode(stored))
+
+    def _bury(self, why: str) -> None:
+        self.dead.append((self.taken, why))
+        self._bytes += 6 * len(why) + 16
 
     def _add(self, topic: str, offset: int, stored: bytes) -> None:
         if offset != self._next or topic is not self._topic:
@@ -197,6 +211,10 @@ def read(records: Iterable[bytes]) -> Iterator[Batch]:
     chain = Chain()
     for record in records:
         yield chain.open(record)
+
+
+def _in_base64(value: bytes) -> bytes:
+    return b'"' + b64encode(value) + b'"'
 
 
 def _value(stored: bytes) -> Value:

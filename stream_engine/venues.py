@@ -89,7 +89,7 @@ class Venues:
             return ""
         key, partition, routes = self._keys[venue], self.partition, self._routes
         for event in events:
-            topic, head = routes[type(event)]
+            topic, head = routes[event.__class__]
             out.append(Outgoing(topic, partition, key, encode(event), event.ts_us, head))
         return ""
 
