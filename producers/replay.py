@@ -15,11 +15,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec import Struct, structs
 
 from stream_engine.messages.codec import NotAMessage, decode_input, encode
-from stream_engine.messages.inputs import AnyInput, ClockTick
+from stream_engine.messages.inputs import AnyInput, ClockTick, Input, MapVenue
 from stream_engine.messages.topics import INTAKE, Topic
 from stream_engine.transport.protocol import Log, Outgoing, headers
 
@@ -41,7 +40,7 @@ class Recast(Struct, frozen=True):
 
     def of(self, received: AnyInput) -> AnyInput:
         """The input as it is sent."""
-        return replace(received, ts_us=received.ts_us + self.shift_us, venue=received.venue + self.suffix)
+        return structs.replace(received, ts_us=received.ts_us + self.shift_us, venue=received.venue + self.suffix)
 
 
 AS_IT_WAS = Recast()
@@ -69,9 +68,17 @@ class Score:
     """Turns the recorded inputs of one partition into cues."""
 
     def __init__(
-        self, partition: int, pace: Pace, recast: Recast = AS_IT_WAS, prefix: str = "", run_id: str = ""
+        self,
+        partition: int,
+        pace: Pace,
+        recast: Recast = AS_IT_WAS,
+        prefix: str = "",
+        run_id: str = "",
+        more: Sequence[int] = (),
     ) -> None:
+        """`more`: partitions that were none when it was recorded, and are told where the venues live, too."""
         self._partition = partition
+        self._more = more
         self._pace = pace
         self._recast = recast
         self._targets = {topic: (prefix + topic.value, headers(topic, run_id)) for topic in INTAKE}
@@ -86,7 +93,8 @@ class Score:
         for batch in batches:
             cue: Cue | None = None
             for topic, value in batch:
-                record, is_tick = self._record(topic, value)
+                record, kind = self._record(topic, value)
+                is_tick = kind is ClockTick
                 due_us = self._now_us
                 if to_us is not None and due_us > to_us:
                     break
@@ -98,23 +106,24 @@ class Score:
                 cue.records.append(record)
                 if is_tick:
                     cue = cue._replace(ticks=cue.ticks + 1)
+                elif kind is MapVenue:
+                    cue.records.extend(structs.replace(record, partition=number) for number in self._more)
             if cue is not None:
                 yield cue
             if to_us is not None and self._now_us > to_us:
                 return
 
-    def _record(self, topic: Topic, value: bytes) -> tuple[Outgoing, bool]:
+    def _record(self, topic: Topic, value: bytes) -> tuple[Outgoing, type[Input] | None]:
         name, head = self._targets[topic]
         try:
             received = decode_input(value)
         except NotAMessage:
-            return Outgoing(name, self._partition, b"", value, self._now_us + self._recast.shift_us, head), False
-        is_tick = type(received) is ClockTick
-        self._hear(received.ts_us, is_tick)
+            return Outgoing(name, self._partition, b"", value, self._now_us + self._recast.shift_us, head), None
+        self._hear(received.ts_us, type(received) is ClockTick)
         if self._recast is not AS_IT_WAS:
             received = self._recast.of(received)
             value = encode(received)
-        return Outgoing(name, self._partition, received.venue.encode(), value, received.ts_us, head), is_tick
+        return Outgoing(name, self._partition, received.venue.encode(), value, received.ts_us, head), type(received)
 
     def _hear(self, ts_us: int, is_tick: bool) -> None:
         if is_tick:

@@ -281,6 +281,15 @@ def test_a_round_of_its_own_has_venues_of_its_own() -> None:
     assert cue.records[0].key == b"V1-2"
 
 
+def test_partitions_that_were_none_are_told_where_the_venues_live_and_nothing_else() -> None:
+    batch = [(Topic.CONTROL, encode(each)) for each in (MapVenue("V1", EIGHT, 0), a_tick(EIGHT))]
+    cues = Score(0, AT_ONCE, more=[1, 2]).cues([batch])
+    assert [[(each.partition, each.value) for each in cue.records] for cue in cues] == [
+        [(number, batch[0][1]) for number in (0, 1, 2)],
+        [(0, batch[1][1])],
+    ]
+
+
 def test_an_input_has_no_other_time_than_its_stamp() -> None:
     """Or it would have to be shifted, too."""
     assert {name for each in INPUT_TOPIC for name in each.__struct_fields__ if name.endswith("_us")} == {"ts_us"}

@@ -112,15 +112,17 @@ class _Tape:
             )
         self.pace = Pace(plan.speed, start or 0, end)
 
-    def rounds(self, prefix: str, run_id: str) -> Iterator[Iterator[Cue]]:
+    def rounds(self, prefix: str, run_id: str, partitions: int) -> Iterator[Iterator[Cue]]:
         """The cues of each round; its first paced one is of this moment if that was asked for."""
         for number in itertools.count(1) if self._plan.loop else [1]:
             begin_us = self.pace.from_us or self._first_us
             shift_us = time.time_ns() // 1_000 - begin_us if self._plan.rebase else 0
             suffix = f"-{number}" if number > 1 else ""
             recast = Recast(shift_us, suffix) if shift_us or suffix else AS_IT_WAS
-            partitions = range(self._recording.partitions)
-            scores = [Score(partition, self.pace, recast, prefix, run_id) for partition in partitions]
+            recorded = range(self._recording.partitions)
+            more = range(len(recorded), partitions)
+            # Each was told of every venue: one of them tells the others.
+            scores = [Score(each, self.pace, recast, prefix, run_id, () if each else more) for each in recorded]
             yield heapq.merge(
                 *(score.cues(self._recording.batches(number)) for number, score in enumerate(scores)),
                 key=lambda cue: (cue.due_us, cue.partition),
@@ -160,7 +162,7 @@ async def _embedded(recording: Recording, tape: _Tape, directory: Path) -> Repla
             log.forget(reader.positions)
             status.say(at=clock(cue.due_us), inputs=inputs)
 
-        for cues in tape.rounds("", directory.name):
+        for cues in tape.rounds("", directory.name, len(partitions)):
             await play(cues, tape.pace, send, stop)
             if stop():
                 break
@@ -185,9 +187,9 @@ async def _into_kafka(recording: Recording, tape: _Tape, bootstrap: str, prefix:
     from stream_engine.transport.kafka import KafkaLog
 
     settings = connect(bootstrap, kafka)
-    await free_topics(settings, prefix, recording.partitions)
+    partitions = await free_topics(settings, prefix, recording.partitions)
     log = KafkaLog(settings)
-    backlog = Backlog(log, range(recording.partitions), prefix, prefix + "engine")
+    backlog = Backlog(log, range(partitions), prefix, prefix + "engine")
     inputs = 0
     status = StatusLine()
     waiting = _Waiting(status)
@@ -206,7 +208,7 @@ async def _into_kafka(recording: Recording, tape: _Tape, bootstrap: str, prefix:
                 waiting.over()
                 status.say(at=clock(cue.due_us), inputs=inputs)
 
-            for cues in tape.rounds(prefix, run_id):
+            for cues in tape.rounds(prefix, run_id, partitions):
                 await play(cues, tape.pace, send, stop)
                 if stop():
                     break

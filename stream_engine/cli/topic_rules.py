@@ -104,8 +104,8 @@ async def partitions_there(settings: KafkaSettings, prefix: str, topics: Sequenc
     return partitions[names[0]]
 
 
-async def free_topics(settings: KafkaSettings, prefix: str, partitions: int) -> None:
-    """UserError unless the topics are there, with so many partitions at least, and hold no run yet."""
+async def free_topics(settings: KafkaSettings, prefix: str, partitions: int) -> int:
+    """How many partitions the topics have; UserError unless there are so many at least, and they hold no run yet."""
     there = await partitions_there(settings, prefix)
     if there < partitions:
         raise UserError(
@@ -122,6 +122,7 @@ async def free_topics(settings: KafkaSettings, prefix: str, partitions: int) -> 
             f"the topics{' ' + prefix + '*' if prefix else ''} hold a run already, and a log cannot be un-sent. Choose"
             " another --prefix, or empty them with `liqstorm topics clean` and `create`."
         )
+    return there
 
 
 def _listed(names: Sequence[str]) -> str:

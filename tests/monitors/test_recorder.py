@@ -39,6 +39,15 @@ def test_several_partitions_have_a_file_each_and_a_prefix_stays_out_of_the_names
     assert lines(tmp_path / "fund.0.jsonl") == []
 
 
+def test_some_topics_alone_have_files_and_a_hash_of_their_own(tmp_path: Path) -> None:
+    with Recorder(tmp_path, topics=[Topic.ORDERS, Topic.FUND]) as recorder:
+        recorder.write([a_record(b"{}", "fund")])
+        found = recorder.event_log_sha256()
+    assert {path.name for path in tmp_path.iterdir()} == {"orders.jsonl", "fund.jsonl"}
+    listed = f"{hashlib.sha256((tmp_path / 'fund.jsonl').read_bytes()).hexdigest()}  fund.jsonl\n"
+    assert found == hashlib.sha256(listed.encode()).hexdigest()
+
+
 def test_what_was_written_is_in_the_file_before_the_run_ends(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path)
     recorder.write([a_record(b'{"n":1}')])
