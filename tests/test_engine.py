@@ -30,7 +30,7 @@ from stream_engine.messages.instrument import IndexSource, Instrument, Tier
 from stream_engine.messages.topics import INPUT_TOPIC, INTAKE, MAX_INPUT_BYTES, OUTPUT, Topic
 from stream_engine.transport.memory import MemoryLog, MemoryWriter
 from stream_engine.transport.protocol import Fenced, Outgoing, Positions, Record, TopicPartition
-from tests.transport.marked import MarkedLog
+from tests.transport.marked import MARK, MarkedLog
 
 Found = dict[TopicPartition, list[Record]]
 
@@ -739,6 +739,39 @@ async def test_of_two_live_engines_on_one_partition_the_older_is_fenced_off() ->
     whole = await a_storm_of_bytes()
     await drained(whole, 3)
     assert await everything(log, OUTPUT) == await everything(whole, OUTPUT)
+
+
+class AbortingLog(MarkedLog):
+    """A read stops short at each mark that it comes to, as where a broker passes over much that was aborted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[TopicPartition, int] = {}
+
+    def _find(self, positions: Positions, limit: int) -> Found:
+        found: Found = {}
+        for at, position in positions.items():
+            begin = max(position, self._passed.get(at, 0))
+            for number, kept in enumerate(self._kept[at][begin : begin + limit], begin):
+                if kept.headers == MARK:
+                    if at not in found:
+                        self._passed[at] = number + 1
+                    break
+                found.setdefault(at, []).extend(super()._find({at: number}, 1)[at])
+        return found
+
+
+async def test_where_no_offset_is_committed_the_journal_is_read_to_its_end_whatever_was_aborted_in_it() -> None:
+    log = AbortingLog()
+    await log.append(records(*a_market()))
+    engine = Engine(log, 0)
+    while await engine.behind():
+        await engine.cycle(5)
+    journalled = engine.stand.chain.length
+    log._committed.clear()
+    again = Engine(log, 0)
+    await again.start()
+    assert again.stand.chain.length == journalled > 5
 
 
 async def test_where_no_offset_is_committed_it_follows_from_the_journal() -> None:
