@@ -212,31 +212,49 @@ async def realtime(
         if not await live.setup_taken(setup, stop, on_lag):
             live.outcome.stopped = True
             return live.outcome
-    loop = asyncio.get_running_loop()
-    every_s = clock.tick_us / 1e6 / speed if speed is not None else 0.0
-    due_s, sent = loop.time(), 0 if keeps_time else clock.ticks
+    pace = _Pace(clock, speed, sent=0 if keeps_time else clock.ticks)
     while live.answered < clock.ticks:
         if stop():
             live.outcome.stopped = True
             break
-        may_send = min(clock.ticks, live.answered + MOST_BEHIND) - sent
-        ticks: list[int] = []
-        while len(ticks) < may_send and due_s <= loop.time():
-            ticks.append(clock.at(sent + len(ticks)))
-            due_s += every_s
-        if ticks:
+        if ticks := pace.due(live.answered):
             await live.send(live.sender.records(ClockTick(venue, now_us) for now_us in ticks for venue in live.homes))
-            sent += len(ticks)
-        held_up = sent - live.answered >= MOST_BEHIND
-        left_s = due_s - loop.time() if sent < clock.ticks and not held_up else NAP_S
-        if await live.look(min(max(left_s, 0.0), NAP_S)):
+        if await live.look(pace.left_s(live.answered)):
             on_tick(live.outcome.now_us)
-        if held_up and due_s < loop.time():
-            due_s = loop.time()
         if keeps_time:
-            on_lag(live.lag(sent))
+            on_lag(live.lag(pace.sent))
+        await asyncio.sleep(0)  # an embedded log never gives way by itself
     await live.end(stop)
     return live.outcome
+
+
+class _Pace:
+    """Which ticks are due by the wall clock, as far as no venue falls more than MOST_BEHIND behind."""
+
+    def __init__(self, clock: Clock, speed: float | None, sent: int) -> None:
+        self.sent = sent
+        self._clock = clock
+        self._every_s = clock.tick_us / 1e6 / speed if speed is not None else 0.0
+        self._due_s = asyncio.get_running_loop().time()
+
+    def due(self, answered: int) -> list[int]:
+        """The times of the ticks to be sent now; they count as sent."""
+        now_s = asyncio.get_running_loop().time()
+        most = min(self._clock.ticks, answered + MOST_BEHIND)
+        ticks: list[int] = []
+        while self.sent < most and self._due_s <= now_s:
+            ticks.append(self._clock.at(self.sent))
+            self.sent += 1
+            self._due_s += self._every_s
+        if self.sent >= most:  # held up: the time waited is not made up for
+            self._due_s = max(self._due_s, now_s)
+        return ticks
+
+    def left_s(self, answered: int) -> float:
+        """How long until the next may be due, at most NAP_S."""
+        if self.sent >= min(self._clock.ticks, answered + MOST_BEHIND):
+            return NAP_S
+        return min(max(self._due_s - asyncio.get_running_loop().time(), 0.0), NAP_S)
 
 
 class _Live:
