@@ -16,8 +16,11 @@ import pytest
 from consumers.board import Board
 from stream_engine import drive
 from stream_engine.cli import show
+from stream_engine.cli.connection import answered, connect
+from stream_engine.cli.errors import UserError
 from stream_engine.cli.main import VERBS
 from stream_engine.messages.topics import INTAKE, OUTPUT, Topic
+from stream_engine.transport.protocol import LogError, OutOfRange, Unreachable
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "stream_engine")
@@ -428,6 +431,48 @@ def test_what_names_no_broker_no_prefix_or_no_setting_is_answered_before_anybody
     words: tuple[str, ...], said: str
 ) -> None:
     assert said in complaint(liqstorm("consume", *words), 2)
+
+
+@pytest.mark.parametrize(
+    ("error", "embedded", "said"),
+    [
+        (
+            Unreachable("Cannot reach Kafka at k:9092 (connection refused)."),
+            False,
+            "Cannot reach Kafka at k:9092 (connection refused). Start one with `docker compose up -d kafka`.",
+        ),
+        (
+            Unreachable("Cannot reach Kafka at k:9092 (connection refused)."),
+            True,
+            "Cannot reach Kafka at k:9092 (connection refused). Start one with `docker compose up -d kafka`, or leave"
+            " --bootstrap out to run embedded.",
+        ),
+        (
+            Unreachable("Kafka at k:9092 does not allow it: no"),
+            False,
+            "Kafka at k:9092 does not allow it: no. Ask `liqstorm doctor` with the same options what is wrong.",
+        ),
+        (
+            OutOfRange("market, partition 0: 7 is no longer kept"),
+            False,
+            "market, partition 0: 7 is no longer kept. Ask `liqstorm doctor` with the same options what is wrong.",
+        ),
+    ],
+)
+def test_what_a_broker_says_or_leaves_unsaid_is_told_in_a_sentence_with_what_to_do(
+    error: LogError, embedded: bool, said: str
+) -> None:
+    with pytest.raises(UserError) as told, answered(embedded):
+        raise error
+    assert str(told.value) == said
+
+
+def test_a_password_may_come_from_the_environment_and_one_that_is_given_goes_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LIQSTORM_SASL_PASSWORD", "secret")
+    assert connect("k:9092", ["client_id=me"]).options == {"client_id": "me", "sasl_plain_password": "secret"}
+    assert connect("k:9092", ["sasl_plain_password=mine"]).options == {"sasl_plain_password": "mine"}
 
 
 # several venues --------------------------------------------------------------------------------------------
