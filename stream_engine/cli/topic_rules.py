@@ -26,6 +26,8 @@ _KEPT = {
     "message.timestamp.type": "CreateTime",
     "message.timestamp.before.max.ms": MOST_MS,
     "message.timestamp.after.max.ms": MOST_MS,
+    # A mark has the broker's time: beside a record of 2025 it would begin a new segment.
+    "segment.ms": MOST_MS,
 }
 
 

@@ -265,6 +265,7 @@ class KafkaLog:
                 if not empty:
                     return found
                 left_ms = 0 if found else max(0, int((until - clock()) * 1000))
+                begun = {at: lent.fetch_at for at, lent in empty.items()}
                 await self._line.ask(partial(self._fetch, min(left_ms, POLL_MS), empty))
                 found |= _taken(empty, positions, limit)
             except kafka_errors.CorruptRecordException as error:
@@ -274,7 +275,8 @@ class KafkaLog:
                     raise LogError(f"what comes from {where} is bent: {_text(error)}") from error
                 ahead.update({at: _Ahead(at, position) for at, position in positions.items()})
                 continue
-            if found or clock() >= until:
+            # A fetch ends with its segment: in it there may be only marks and what was broken off, and more behind it.
+            if found or (clock() >= until and all(lent.fetch_at == begun[at] for at, lent in empty.items())):
                 return found
 
     async def _fetch(self, wait_ms: int, empty: dict[At, "_Ahead"], client: AIOKafkaClient) -> None:

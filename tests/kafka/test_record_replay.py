@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from confluent_kafka import Producer
 
 from stream_engine.cli.main import liqstorm
 from stream_engine.cli.recording import Recording, unwrapped
@@ -24,7 +25,7 @@ from stream_engine.messages.codec import decode_event
 from stream_engine.messages.events import ClockTicked
 from stream_engine.messages.inputs import ClockTick, MapVenue
 from stream_engine.messages.topics import INTAKE, Topic
-from stream_engine.transport.kafka import KafkaLog, KafkaSettings
+from stream_engine.transport.kafka import KafkaAdmin, KafkaLog, KafkaSettings
 from stream_engine.transport.protocol import Outgoing
 from tests.test_engine import EIGHT, SECOND, a_market
 from tests.test_replay import by_the_second, garbage, lines, record_into, sent
@@ -125,6 +126,26 @@ def test_what_is_replayed_into_kafka_is_recorded_with_the_same_inputs_and_verifi
     records = len(inputs(tmp_path / "again", Topic.ORDERS, 0))
     assert positions["prefix"] == prefix
     assert positions["offsets"][prefix + "orders"][0] == [0, records]
+
+
+async def test_what_was_broken_off_at_the_beginning_of_a_topic_hides_nothing_behind_it(
+    bootstrap: str, prefix: str
+) -> None:
+    """The mark has the broker's time, and begins a new segment beside a record of 2025; a fetch ends with a segment."""
+    admin = KafkaAdmin(KafkaSettings(bootstrap))
+    await admin.create([prefix + "journal"], 1, {})
+    await admin.close()
+    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": prefix + "journal"})
+    await asyncio.to_thread(producer.init_transactions)
+    for value, end in ((b"broken off", producer.abort_transaction), (b"kept", producer.commit_transaction)):
+        producer.begin_transaction()
+        producer.produce(prefix + "journal", value, partition=0, timestamp=EIGHT // 1_000)
+        await asyncio.to_thread(producer.flush)
+        await asyncio.to_thread(end)
+    log = KafkaLog(KafkaSettings(bootstrap))
+    found = await log.read({(prefix + "journal", 0): 0}, 1)
+    await log.close()
+    assert [record.value for records in found.values() for record in records] == [b"kept"]
 
 
 def test_topics_that_hold_a_run_take_no_replay(at: list[str], bootstrap: str, prefix: str, market: Path) -> None:
