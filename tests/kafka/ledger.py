@@ -82,6 +82,7 @@ class Ledger:
         self.liquidations = 0
         self.deleveragings = 0
         self._holdings: dict[str, dict[int, _Holding]] = {}  # by symbol, then account
+        self._lots: defaultdict[str, int] = defaultdict(int)  # sum of the positions, by symbol
         self._held = 0  # sum of wallets - sum of costs
         self._tick_values: dict[str, int] = {}
         self._marks: dict[str, int] = {}
@@ -168,7 +169,7 @@ class Ledger:
         expected = self.paid_in - self.paid_out + self.carried
         self._must("I5", held == expected, f"{held - expected} micro-quote too much")
         for symbol in {symbol for symbol, _, _ in self._touched}:
-            lots = sum(holding.size for holding in self._holdings[symbol].values())
+            lots = self._lots[symbol]
             self._must("I5", lots == 0, f"the positions in {symbol} sum to {lots} lots")
             bids, asks = self._books[symbol][Side.BUY], self._books[symbol][Side.SELL]
             crossed = bool(bids and asks) and max(bids) >= min(asks)
@@ -220,6 +221,7 @@ class Ledger:
             realised = size * price * self._tick_values[symbol] - cost
             holding.cost = (size + lots) * price * self._tick_values[symbol]
         holding.size = size + lots
+        self._lots[symbol] += lots
         self._held -= holding.cost - cost
         self._pay(account, realised)
         return realised
