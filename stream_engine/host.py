@@ -39,7 +39,7 @@ RESTARTS = 3
 FENCED_RESTARTS = 10
 GIVES_UP_AFTER_S = 300.0
 LAG_EVERY_S = 1.0
-SAVES_WITHIN_S = 1.0
+SAVES_WITHIN_S = 0.5
 CLOSES_WITHIN_S = 5.0
 
 _logger = logging.getLogger(__name__)
@@ -232,6 +232,7 @@ class _Seat:
         if self._warm is not None:  # given and taken again before it could begin
             log, _ = self._warm
             self._warm = None
+            await self._end_saving()
             await log.close()
 
     async def _own(self, trouble: "_Trouble") -> None:
@@ -277,8 +278,8 @@ class _Seat:
             if self._role is Role.OWNER:
                 self._warm = log, follower
         finally:
-            await self._end_saving()
             if self._warm is None:
+                await self._end_saving()
                 await log.close()
 
     def _cold(self) -> tuple[Log, Follower]:

@@ -199,6 +199,32 @@ async def test_a_standby_follows_and_saves_and_when_the_partition_is_given_to_it
             assert again == list(range(journalled))
 
 
+async def test_a_snapshot_that_a_standby_is_writing_holds_up_no_take_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts, "SAVES_WITHIN_S", 60.0)
+    writing, may_end = asyncio.Event(), asyncio.Event()
+
+    class SlowLog(MemoryLog):
+        async def append(self, records: Sequence[Outgoing]) -> None:
+            if any(record.topic == Topic.SNAPSHOTS.value for record in records):
+                writing.set()
+                await may_end.wait()
+            await super().append(records)
+
+    log, group = SlowLog(PARTITIONS), Group()
+    async with running(Host(lambda: log, group.member())) as first:
+        await until(lambda: owned(first) == {0, 1, 2, 3})
+        second_member = group.member()
+        async with running(Host(lambda: log, second_member, follow={0}, snapshot_every_s=0.0)) as second:
+            await until(lambda: of(second, 0).role is Role.STANDBY and of(second, 0).is_running)
+            await everywhere(log, 2)
+            await asyncio.wait_for(writing.wait(), 5)
+            second_member.told.put_nowait(frozenset({0}))
+            await until(lambda: 0 in owned(second))
+            assert of(second, 0).snapshots == 0
+            may_end.set()
+            await until(lambda: of(second, 0).snapshots > 0)
+
+
 @pytest.mark.parametrize(("number", "writes"), [(0, True), (1, False), (3, False), (4, True)])
 async def test_an_owner_makes_no_snapshot_where_somebody_made_one_newer_than_its_own(number: int, writes: bool) -> None:
     log = MemoryLog(PARTITIONS)
