@@ -26,7 +26,7 @@ import re
 import struct
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from io import BytesIO
@@ -97,6 +97,7 @@ PROBE_S = 3.0
 SESSION_TIMEOUT_MS = 6_000
 HEARTBEAT_MS = 500
 CLOSES_WITHIN_S = 3.0
+FLUSHES_WITHIN_S = 0.5
 # Whoever bends a record on its way is asked again so often.
 FETCHES_OF_A_CORRUPT_BATCH = 3
 
@@ -137,6 +138,8 @@ _SSL_OPTIONS = {
     "ssl_keyfile": "keyfile",
     "ssl_password": "password",
 }
+_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+_WITH_PASSWORD = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 _MOVED = (
     kafka_errors.NotLeaderForPartitionError,
@@ -159,6 +162,7 @@ Answer = TypeVar("Answer")
 if logging.getLogger("aiokafka").level == logging.NOTSET:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
+assert REQUEST_TIMEOUT_S < DEADLINE_S < TRANSACTION_TIMEOUT_S
 # Right behind a transaction the broker is not ready for the next for some milliseconds: 20 ms between two tries, as it
 # has it, make a commit of 27 ms, 5 ms one of 9 ms.
 assert aiokafka_sender.BACKOFF_OVERRIDE > 0
@@ -176,6 +180,16 @@ class KafkaSettings(Struct, frozen=True):
             if name not in _CLIENT_OPTIONS and name not in _SSL_OPTIONS:
                 known = ", ".join(sorted((*_CLIENT_OPTIONS, *_SSL_OPTIONS)))
                 raise LogError(f"{name} is no option of the Kafka client; there are {known}.")
+        protocol = self.options.get("security_protocol", _PROTOCOLS[0])
+        if protocol not in _PROTOCOLS:
+            raise LogError(f"security_protocol={protocol}: expected one of {', '.join(_PROTOCOLS)}.")
+        if protocol.startswith("SASL_"):
+            mechanism = self.options.get("sasl_mechanism", _WITH_PASSWORD[0])
+            if mechanism not in (*_WITH_PASSWORD, "GSSAPI"):
+                raise LogError(f"sasl_mechanism={mechanism}: expected one of {', '.join(_WITH_PASSWORD)}, GSSAPI.")
+            for name in ("sasl_plain_username", "sasl_plain_password"):
+                if mechanism in _WITH_PASSWORD and not self.options.get(name):
+                    raise LogError(f"security_protocol={protocol} with {mechanism} needs {name}.")
 
     def __repr__(self) -> str:
         return f"KafkaSettings({self.bootstrap!r}, {sorted(self.options)})"  # a password stays out of every trace
@@ -375,9 +389,8 @@ class KafkaWriter:
         await producer.begin_transaction()
         await _send(producer, batches)
         if offsets:
-            await producer.send_offsets_to_transaction(
-                {TopicPartition(*at): next for at, next in offsets.items()}, group
-            )
+            named = {TopicPartition(*at): offset for at, offset in offsets.items()}
+            await producer.send_offsets_to_transaction(named, group)
         await producer.commit_transaction()
 
     async def close(self) -> None:
@@ -555,7 +568,7 @@ class KafkaAdmin:
         """Close its connections."""
         admin, self._admin = self._admin, None
         if admin is not None:
-            await admin.close()
+            await _closed(admin._client)
 
     async def _settled(self, expected: Mapping[str, int]) -> None:
         """A broker answers before it knows itself what it has done."""
@@ -696,7 +709,7 @@ class _Line:
                 await client.force_metadata_update()
                 await asyncio.sleep(RETRY_S)
 
-    async def refuse_unknown(self, partitions: Iterable[At]) -> None:
+    async def refuse_unknown(self, partitions: Collection[At]) -> None:
         """Raises UnknownPartition where one does not exist."""
         client = self._client
         if client is None or any(client.cluster.leader_for_partition(TopicPartition(*at)) is None for at in partitions):
@@ -771,7 +784,7 @@ class _Line:
     async def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            await client.close()
+            await _closed(client)
 
     async def _started(self) -> AIOKafkaClient:
         async with self._starting:
@@ -1001,13 +1014,27 @@ async def _drop(producer: AIOKafkaProducer) -> None:
         if future is not None:
             future.add_done_callback(_heard)
     until = asyncio.get_running_loop().time() + CLOSES_WITHIN_S
-    await producer.client.close()
+    await _closed(producer.client)
     while task is not None and not task.done() and asyncio.get_running_loop().time() < until:
         task.cancel()
         if (metadata := producer.client._md_update_fut) is not None and not metadata.done():
             metadata.set_result(False)  # nobody is left who would bring them
         await asyncio.wait([task], timeout=RETRY_S)
-    await producer.client.close()
+    await _closed(producer.client)
+
+
+async def _closed(client: AIOKafkaClient) -> None:
+    """Close a client's connections; what a broker does not read any more is not waited for."""
+    open_ones = [
+        connection._writer.transport for connection in client._conns.values() if connection._writer is not None
+    ]
+    try:
+        async with asyncio.timeout(FLUSHES_WITHIN_S):
+            await client.close()
+    except TimeoutError:
+        client._conns.clear()
+        for transport in open_ones:
+            transport.abort()
 
 
 def _heard(future: asyncio.Future[Any]) -> None:
@@ -1025,7 +1052,10 @@ async def _within(seconds: float, settings: KafkaSettings, what: str) -> AsyncIt
     except TimeoutError as error:
         raise await _silence(settings, f"did not answer {what} within {seconds:g} s") from error
     except (KafkaError, AssertionError) as error:
-        raise await _said(error, settings) from error
+        said = await _said(error, settings)
+        if said is error:
+            raise
+        raise said from error
     except RuntimeError as error:
         if not _is_closed(error):
             raise

@@ -42,9 +42,9 @@ class Stage:
         self.log = KafkaLog(self.settings)
         self.admin = KafkaAdmin(self.settings)
 
-    async def create(self, topics: Iterable[str]) -> None:
+    async def create(self, topics: Iterable[str], partitions: int = 2) -> None:
         names = [self.prefix + topic for topic in topics]
-        await self.admin.create(names, 2, dict.fromkeys(names, KEPT))
+        await self.admin.create(names, partitions, dict.fromkeys(names, KEPT))
 
     def at(self, topic: str = "orders", partition: int = 0) -> TopicPartition:
         return (self.prefix + topic, partition)
@@ -424,6 +424,25 @@ def test_an_option_that_the_client_does_not_have_is_refused_and_a_password_is_in
     assert "secret" not in repr(KafkaSettings("localhost:9092", {"sasl_plain_password": "secret"}))
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"security_protocol": "TLS"}, "security_protocol=TLS: expected one of PLAINTEXT, SSL, SASL_PLAINTEXT, "),
+        ({"security_protocol": "SASL_SSL"}, "security_protocol=SASL_SSL with PLAIN needs sasl_plain_username"),
+        (
+            {"security_protocol": "SASL_SSL", "sasl_mechanism": "SCRAM-SHA-512", "sasl_plain_username": "a"},
+            "with SCRAM-SHA-512 needs sasl_plain_password",
+        ),
+        ({"security_protocol": "SASL_SSL", "sasl_mechanism": "OAUTHBEARER"}, "sasl_mechanism=OAUTHBEARER: expected"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_before_anything_is_asked(
+    options: dict[str, str], said: str
+) -> None:
+    with pytest.raises(LogError, match=said):
+        KafkaSettings("localhost:9092", options)
+
+
 def test_a_certificate_that_is_not_there_is_said_by_its_name() -> None:
     settings = KafkaSettings("localhost:9092", {"security_protocol": "SSL", "ssl_cafile": "/nowhere/ca.pem"})
     with pytest.raises(LogError, match=r"^/nowhere/ca.pem: No such file or directory"):
@@ -433,12 +452,14 @@ def test_a_certificate_that_is_not_there_is_said_by_its_name() -> None:
 # A broker that dies and comes again
 
 
-async def test_a_log_and_a_group_go_on_when_their_broker_has_been_killed_and_started_again(own_broker: Broker) -> None:
+async def test_a_log_and_a_group_go_on_when_their_broker_has_been_killed_and_started_again(
+    own_broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage = Stage(own_broker.bootstrap, "")
-    await stage.create(TOPICS)
+    await stage.create(TOPICS, 8)
     first, second = (KafkaMembers(stage.settings, "engine-members", "orders") for _ in range(2))
     await first.start()
-    assert await first.changed() == {0, 1}
+    assert await first.changed() == set(range(8))
     await stage.log.append([stage.record(b"a")])
     writer = await stage.log.writer("engine-0")
     await writer.commit([stage.record(b"b")], "g", {stage.at("quotes"): 1})
@@ -460,11 +481,20 @@ async def test_a_log_and_a_group_go_on_when_their_broker_has_been_killed_and_sta
 
     await second.start()
     kept = await first.changed()
-    while len(kept) == 2:  # it may have joined anew before the other came
+    while len(kept) == 8:  # it may have joined anew before the other came
         kept = await first.changed()
-    assert kept | await second.changed() == {0, 1}
-    for held in (first, second, writer, stage.log, stage.admin):
-        await held.close()
+    assert kept | await second.changed() == set(range(8))
+
+    monkeypatch.setattr(kafka, "DEADLINE_S", 1.0)
+    monkeypatch.setattr(kafka, "PROBE_S", 0.5)
+    monkeypatch.setattr(kafka, "CLOSES_WITHIN_S", 0.5)
+    own_broker.pause()
+    async with asyncio.timeout(20):
+        with pytest.raises(Unreachable):  # more than sockets take without being read
+            await stage.log.append([stage.record(b"x" * 990_000, topic, n) for topic in TOPICS for n in range(8)])
+        for held in (first, second, writer, stage.log, stage.admin):
+            await held.close()
+    own_broker.resume()
 
 
 # Every request and every answer lost, late or bent
