@@ -163,7 +163,7 @@ async def lockstep(
     wall = _Wall(clock.start_us, speed, stop)
     began = await take(_records(sender, setup))
     events = heard(began)
-    for complaint in _refusals(began, events, prefix + Topic.DEADLETTERS.value):
+    for complaint in _refusals(began, events, prefix):
         raise SetupRefused(complaint)
     await show(events)
     for now_us in range(clock.start_us, clock.end_us + 1, clock.tick_us):
@@ -277,7 +277,7 @@ class _Live:
         self.outcome = Outcome()
         self._log = log
         self._clock = clock
-        self._dead_letters = prefix + Topic.DEADLETTERS.value
+        self._prefix = prefix
         self._engines = prefix + "engine"  # the group under which engines commit what they have taken
         self._intake = [(prefix + topic.value, number) for topic in INTAKE for number in range(partitions)]
         self._runner = AgentRunner(agents)
@@ -308,7 +308,7 @@ class _Live:
             if stop():
                 return False
             records, events = await self._part(NAP_S)
-            for complaint in _refusals(records, events, self._dead_letters):
+            for complaint in _refusals(records, events, self._prefix):
                 raise SetupRefused(complaint)
             for event in events:
                 if event.venue in answers:
@@ -414,14 +414,16 @@ def _records(sender: Sender, setup: Sequence[Input]) -> list[Outgoing]:
         raise SetupRefused(str(error)) from error
 
 
-def _refusals(records: Iterable[Record], events: Iterable[AnyEvent], dead_letters: str) -> Iterator[str]:
+def _refusals(records: Iterable[Record], events: Iterable[AnyEvent], prefix: str) -> Iterator[str]:
     """What of the setup was not taken, and why."""
+    intake = {(prefix + topic.value).encode() for topic in INTAKE}
     for each in records:
-        if each.topic == dead_letters:
+        # A monitor buries what it cannot read, too: that is nobody's input.
+        if each.topic == prefix + Topic.DEADLETTERS.value and dict(each.headers).get("topic") in intake:
             why = dict(each.headers).get("reason", b"").decode(errors="replace")
             try:
                 kind = str(msgspec.json.decode(each.value)["type"])
-            except (msgspec.DecodeError, KeyError, TypeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
                 kind = "an input"  # not of our own making
             yield f"the engine does not take {kind} of the setup: {why}"
     for event in events:
