@@ -214,6 +214,14 @@ def assert_exact(bootstrap: str, prefix: str, sent: int) -> list[str]:
     return said
 
 
+def assert_verified(bootstrap: str, prefix: str, folder: Path) -> None:
+    """I4 as a user has it: what `record` keeps of the topics is what `replay --verify` says that it should be."""
+    record = Process("record", "--bootstrap", bootstrap, "--prefix", prefix, "--out", str(folder), "--until-idle", "1")
+    assert record.wait() == 0, record.said()
+    verify = Process("replay", str(folder), "--verify")
+    assert verify.wait() == 0 and "every one the same, byte for byte" in verify.said(), verify.said()
+
+
 def records_of(bootstrap: str, prefix: str, topic: Topic, partition: int = 0) -> list[Read]:
     """What is committed on a partition of a topic."""
     return read(bootstrap, prefix, [topic.value]).records.get((topic.value, partition), [])

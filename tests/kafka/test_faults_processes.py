@@ -4,6 +4,7 @@ import signal
 import time
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.kafka.engines import (
     Process,
     Progress,
     assert_exact,
+    assert_verified,
     ended,
     faulty,
     records_of,
@@ -88,7 +90,9 @@ def test_a_process_that_stood_still_hands_its_partitions_over_and_publishes_noth
     assert_exact(bootstrap, prefix, sent)
 
 
-def test_engines_go_on_after_the_broker_was_killed_and_came_back(own_broker: Broker, prefix: str) -> None:
+def test_engines_go_on_after_the_broker_was_killed_and_came_back(
+    own_broker: Broker, prefix: str, tmp_path: Path
+) -> None:
     create_topics(own_broker.bootstrap, prefix)
     load = Load(own_broker.bootstrap, prefix, [Storm(13)], every_s=0.1)
     progress = Progress(own_broker.bootstrap, prefix, 1)
@@ -104,12 +108,13 @@ def test_engines_go_on_after_the_broker_was_killed_and_came_back(own_broker: Bro
         assert engine.stop() == 0
     progress.close()
     assert_exact(own_broker.bootstrap, prefix, sent)
+    assert_verified(own_broker.bootstrap, prefix, tmp_path / "recorded")
 
 
-def test_partitions_that_move_under_load_lose_nothing(bootstrap: str, prefix: str) -> None:
+def test_partitions_that_move_under_load_lose_nothing(bootstrap: str, prefix: str, tmp_path: Path) -> None:
     create_topics(bootstrap, prefix, 4)
     storms = [Storm(14, f"V{number}", number) for number in range(4)]
-    load = Load(bootstrap, prefix, storms, every_s=0.05)
+    load = Load(bootstrap, prefix, storms, every_s=0.2)
     progress = Progress(bootstrap, prefix, 4)
     with Engines(bootstrap, prefix) as engines:
         engines.start()
@@ -117,7 +122,7 @@ def test_partitions_that_move_under_load_lose_nothing(bootstrap: str, prefix: st
         progress.wait(400, 20)
         joins = engines.start()
         joins.wait_until_it_says("an engine starts")
-        progress.wait(progress.taken() + 800, 20)
+        progress.wait(progress.taken() + 400, 20)
         assert joins.stop() == 0
         engines.start().wait_until_it_says("an engine starts")
         progress.wait(progress.taken() + 400, 20)
@@ -125,6 +130,7 @@ def test_partitions_that_move_under_load_lose_nothing(bootstrap: str, prefix: st
         assert [engine.stop() for engine in engines.running if engine.is_running] == [0, 0]
     progress.close()
     assert_exact(bootstrap, prefix, sent)
+    assert_verified(bootstrap, prefix, tmp_path / "recorded")
 
 
 def test_topics_with_differing_partitions_are_refused_at_the_start(bootstrap: str, prefix: str) -> None:

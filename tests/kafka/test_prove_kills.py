@@ -17,7 +17,7 @@ from random import Random
 import pytest
 
 from tests.kafka.checker import read
-from tests.kafka.engines import Engines, Load, Progress, assert_exact
+from tests.kafka.engines import Engines, Load, Progress, assert_exact, assert_verified
 from tests.kafka.load import Storm, create_topics
 
 RESULT = Path(__file__).parent / "results" / "kills.txt"
@@ -73,13 +73,15 @@ class Killed:
 
 
 @pytest.mark.prove
-def test_a_hundred_random_kills_lose_nothing_and_double_nothing(bootstrap: str, prefix: str) -> None:
+def test_a_hundred_random_kills_lose_nothing_and_double_nothing(bootstrap: str, prefix: str, tmp_path: Path) -> None:
     runs = [Killed(bootstrap, f"{prefix}{number}.", number) for number in range(RUNS)]
     began_s = time.monotonic()
     with ThreadPoolExecutor(RUNS) as side_by_side:
         done = list(side_by_side.map(Killed.go, runs))
     took_s = time.monotonic() - began_s
     said = {run.prefix: assert_exact(bootstrap, run.prefix, run.sent) for run in done}
+    for run in done:
+        assert_verified(bootstrap, run.prefix, tmp_path / run.prefix)
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(_kept(bootstrap, done, said, took_s), encoding="utf-8")
 
