@@ -145,7 +145,7 @@ async def _journal(log: Log, prefix: str, partition: int, size: int | None) -> L
     if not tail:
         return Line(State.OK, what, "empty")
     start = (await log.starts([at]))[at]
-    head = (await log.read({at: start}, 1)).get(at, tail)[0]
+    head = (await log.read({at: start}, 1, LOOKS_AGAIN_AFTER_S)).get(at, tail)[0]
     try:
         first, last = _sealed.decode(head.value).number, _sealed.decode(tail[-1].value).number
     except msgspec.DecodeError:

@@ -161,7 +161,7 @@ class Taping:
     async def _read_to_end(self, partitions: Sequence[TopicPartition]) -> None:
         ends = await self._log.ends(partitions)
         while behind := {at: self._positions[at] for at in partitions if self._positions[at] < ends[at]}:
-            if not await self._read(behind, 0.0):
+            if not await self._read(behind, POLL_S):
                 return  # the ends may lie past the last records
 
     async def _read(self, positions: Mapping[TopicPartition, int], wait_s: float) -> bool:
