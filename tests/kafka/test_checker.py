@@ -5,6 +5,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable
+from random import Random
 
 import pytest
 from msgspec.structs import replace
@@ -21,7 +22,7 @@ from stream_engine.messages.events import (
     OrderAccepted,
     Traded,
 )
-from stream_engine.messages.topics import Topic
+from stream_engine.messages.topics import INTAKE, OUTPUT, Topic
 from stream_engine.transport.memory import MemoryLog
 from stream_engine.transport.protocol import Outgoing
 from tests.kafka.checker import Read, Run, check
@@ -244,6 +245,30 @@ def test_lots_that_do_not_add_up_violate_I6(run: Run, topic: Topic, kind: type[E
 def test_an_event_that_stands_behind_its_successors_violates_I7(run: Run) -> None:
     of(run, Topic.MARKET).append(of(run, Topic.MARKET).pop(5))
     assert violated(run) == "I7"
+
+
+DEEDS = ("lost", "there twice", "swapped with the next")
+CHECKED = (*INTAKE, *OUTPUT, Topic.JOURNAL, Topic.DEADLETTERS)
+
+
+@pytest.mark.parametrize(
+    ("topic", "deed"),
+    # Nothing says in which order dead letters stand.
+    [(topic, deed) for topic in CHECKED for deed in DEEDS if (topic, deed) != (Topic.DEADLETTERS, DEEDS[2])],
+)
+def test_any_record_that_is_not_as_it_was_is_found(untouched: Run, topic: Topic, deed: str) -> None:
+    random = Random(f"{topic} {deed}")
+    for _ in range(3):
+        records = list(of(untouched, topic))
+        place = random.randrange(len(records) - 1)
+        match deed:
+            case "lost":
+                del records[place]
+            case "there twice":
+                records.insert(place, records[place])
+            case _:
+                records[place], records[place + 1] = records[place + 1], records[place]
+        violated(replace(untouched, records=untouched.records | {(topic.value, 0): records}))
 
 
 def test_the_checker_knows_the_vocabulary_and_nothing_else_of_ours() -> None:
