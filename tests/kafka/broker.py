@@ -60,9 +60,9 @@ class NoBroker(Exception):
 def missing() -> str:
     """Why no broker can be started here; "" if one can."""
     if shutil.which("java") is None:
-        return "there is no Java on the PATH, and KAFKA_BOOTSTRAP is not set"
+        return "there is no Java on the PATH"
     if not any(JARS.glob("kafka_2.13-*.jar")):
-        return "the broker's jars are not there (`make broker-jars` fetches them), and KAFKA_BOOTSTRAP is not set"
+        return "the broker's jars are not there (`make broker-jars` fetches them)"
     return ""
 
 

@@ -25,7 +25,7 @@ def bootstrap() -> Iterator[str]:
     if given:
         yield given
         return
-    _skip_without_jars()
+    _skip_without_jars("KAFKA_BOOTSTRAP is not set")
     with Broker() as broker:
         yield broker.bootstrap
 
@@ -33,7 +33,7 @@ def bootstrap() -> Iterator[str]:
 @pytest.fixture
 def own_broker() -> Iterator[Broker]:
     """A broker for one test alone, which may kill it."""
-    _skip_without_jars()
+    _skip_without_jars("this test kills its broker")
     with Broker() as broker:
         yield broker
 
@@ -83,8 +83,8 @@ class BrokerTests:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def _skip_without_jars() -> None:
+def _skip_without_jars(and_so: str) -> None:
     if why := missing():
         if os.environ.get(REQUIRED):
-            pytest.fail(f"{REQUIRED} is set, but {why}", pytrace=False)
-        pytest.skip(f"no broker: {why}")
+            pytest.fail(f"{REQUIRED} is set, but {why}, and {and_so}", pytrace=False)
+        pytest.skip(f"no broker: {why}, and {and_so}")
