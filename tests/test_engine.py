@@ -741,6 +741,45 @@ async def test_of_two_live_engines_on_one_partition_the_older_is_fenced_off() ->
     assert await everything(log, OUTPUT) == await everything(whole, OUTPUT)
 
 
+class ScantLog(MemoryLog):
+    """Gives two records of a partition at most, however many there are."""
+
+    def _find(self, positions: Positions, limit: int) -> Found:
+        return super()._find(positions, min(limit, 2))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4_096])
+async def test_the_order_does_not_depend_on_how_much_the_log_gives_at_once(limit: int) -> None:
+    log, whole = ScantLog(), MemoryLog()
+    for each in (log, whole):
+        await each.append(records(*a_market()))
+    engine = Engine(log, 0)
+    cycles = 0
+    while await engine.behind():
+        await engine.cycle(limit)
+        cycles += 1
+    await drained(whole)
+    assert engine.exchanges["V1"].seq == len(a_market())
+    for topic in OUTPUT:
+        assert [record.value for record in log._kept[topic.value, 0]] == await values(whole, topic)
+    assert (cycles == 1) is (limit == 4_096)
+
+
+@pytest.mark.parametrize(("kib", "cycles"), [(3, 1), (4, 1), (5, 2), (8, 2), (9, 3)])
+async def test_of_a_topic_no_more_is_read_once_there_are_so_many_bytes(
+    kib: int, cycles: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shell, "READ_BYTES_AT_ONCE", 4 * 1024)
+    log = ScantLog()
+    await log.append([on(Topic.CONTROL, encode(a_tick()).ljust(1024)) for _ in range(kib)])
+    engine = Engine(log, 0)
+    counted = 0
+    while await engine.behind():
+        await engine.cycle()
+        counted += 1
+    assert counted == cycles
+
+
 class AbortingLog(MarkedLog):
     """A read stops short at each mark that it comes to, as where a broker passes over much that was aborted."""
 
