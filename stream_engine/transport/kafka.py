@@ -1,7 +1,7 @@
 """Kafka: the log on a broker, and what else is asked of one. The only file that names aiokafka.
 
 Read      a Fetch for exactly the partitions and positions that are asked for, committed records only; what came beyond
-          the limit is kept for the next read, a fetch (1 MiB) a partition at most. A position that the broker does not
+          the limit is kept for the next read, a fetch (4 MiB) a partition at most. A position that the broker does not
           keep is an error, never a new beginning. (The client's getmany cannot say that there is nothing, and stalls
           when other partitions are asked for than before.)
 Append    an idempotent producer: a lost answer doubles nothing. Batches of 256 KiB; every one is awaited and counted.
@@ -82,7 +82,7 @@ from stream_engine.transport.protocol import TopicPartition as At
 BATCH_BYTES = 256 * 1024
 # A broker takes batches of 1,048,588 bytes unless it is told otherwise; one record of this size and its batch fit.
 MAX_RECORD_BYTES = 1_000_000
-PARTITION_FETCH_BYTES = 1024 * 1024
+PARTITION_FETCH_BYTES = 4 * 1024 * 1024
 FETCH_BYTES = 16 * 1024 * 1024
 # What was read ahead is kept for so many readers of a partition.
 READERS = 2
