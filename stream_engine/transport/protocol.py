@@ -123,7 +123,7 @@ class Log(Protocol):
 
 
 class Members(Protocol):
-    """Membership of those who share the partitions: for liveness alone, who is safe from whom is the writers' affair."""
+    """Membership of those who share the partitions: for liveness alone; what is safe is the affair of the writers."""
 
     async def start(self) -> None:
         """Become a member."""
