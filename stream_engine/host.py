@@ -39,6 +39,7 @@ RESTARTS = 3
 FENCED_RESTARTS = 10
 GIVES_UP_AFTER_S = 300.0
 LAG_EVERY_S = 1.0
+LONG_PAUSE_S = 1.0
 SAVES_WITHIN_S = 0.5
 CLOSES_WITHIN_S = 5.0
 
@@ -307,6 +308,9 @@ class _Seat:
                 stand.saved_up_to(newest)
                 return
             snapshot = await make()
+            if self._role is Role.OWNER and stand.dumped_s > LONG_PAUSE_S:
+                told = "partition %d took nothing for %.1f s, making its snapshot: a standby elsewhere would make it"
+                _logger.warning(told, self.status.partition, stand.dumped_s)
         except Exception as error:
             stand.saved_up_to(stand.saved)
             self._not_saved(error)

@@ -35,6 +35,7 @@ class Follower:
     lanes      of each intake topic: the offset to be taken next, and the time of the last input taken.
     work       what was applied since the snapshot that it began from, or made last.
     saved      how many journal records the newest snapshot holds that it knows of.
+    dumped_s   how long the dumps of its last snapshot took.
     """
 
     def __init__(self, log: Log, partition: int, prefix: str = "", run_id: str = "") -> None:
@@ -44,7 +45,7 @@ class Follower:
         self.position = -1
         self.work = Work()
         self.saved = 0
-        self._dumped_s = 0.0
+        self.dumped_s = 0.0
         self._log = log
         self._journal: TopicPartition = (prefix + Topic.JOURNAL.value, partition)
         self._snapshots: TopicPartition = (prefix + Topic.SNAPSHOTS.value, partition)
@@ -86,18 +87,18 @@ class Follower:
             tuple(venues.exchanges),
         )
         states = {}
-        self._dumped_s = 0.0
+        self.dumped_s = 0.0
         for venue, exchange in venues.exchanges.items():
             begun_s = perf_counter()
             states[venue] = dump(exchange)
-            self._dumped_s += perf_counter() - begun_s
+            self.dumped_s += perf_counter() - begun_s
             await asyncio.sleep(0)  # the engines of other partitions need not wait for all
         self.saved_up_to(standing.number)
         return Snapshot(standing, states)
 
     def is_worth_a_snapshot(self, every_s: float = EVERY_S, times_its_cost: float = TIMES_ITS_COST) -> bool:
         """Whether it is time for one."""
-        return self.work.inputs > 0 and self.work.seconds >= max(every_s, times_its_cost * self._dumped_s)
+        return self.work.inputs > 0 and self.work.seconds >= max(every_s, times_its_cost * self.dumped_s)
 
     def saved_up_to(self, number: int) -> None:
         """There is a snapshot that holds so many journal records, by whoever."""

@@ -423,6 +423,17 @@ async def test_a_standby_that_comes_to_another_state_ends_the_host_and_names_the
     )
 
 
+@pytest.mark.parametrize(("long_s", "is_told"), [(0.0, True), (60.0, False)])
+async def test_an_owner_that_pauses_long_for_a_snapshot_says_that_a_standby_would_make_it(
+    long_s: float, is_told: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "LONG_PAUSE_S", long_s)
+    log = await filled(MemoryLog(), "alpha")
+    async with running(Host(lambda: log, Group(1).member(), snapshot_every_s=0.0)) as host:
+        await until(lambda: of(host, 0).snapshots > 0)
+    assert ("a standby elsewhere would make it" in caplog.text) is is_told
+
+
 async def test_a_snapshot_that_cannot_be_written_is_a_warning(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
