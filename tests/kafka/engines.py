@@ -8,7 +8,8 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,15 +31,20 @@ def faulty(bootstrap: str, prefix: str, *options: str) -> "subprocess.Popen[str]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def stands_still(process: "subprocess.Popen[str]") -> bool:
-    """Whether it has come to the step at which it stands still; it must not end before."""
-    until = time.monotonic() + ENDS_WITHIN_S
-    while time.monotonic() < until:
-        pid, status = os.waitpid(process.pid, os.WNOHANG | os.WUNTRACED)
-        if pid:
-            return os.WIFSTOPPED(status)
-        time.sleep(0.01)
-    return False
+@contextmanager
+def frozen(bootstrap: str, prefix: str, step: str, *options: str) -> "Iterator[subprocess.Popen[str]]":
+    """An engine of partition 0 that stands still at a step of its work; SIGCONT lets it go on."""
+    process = faulty(bootstrap, prefix, "--freeze", step, *options)
+    try:
+        until = time.monotonic() + ENDS_WITHIN_S
+        while not os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            assert time.monotonic() < until, f"it does not come to {step}"
+            time.sleep(0.01)
+        assert process.poll() is None, f"it ended before {step}: {ended(process)}"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str]:

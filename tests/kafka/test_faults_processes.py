@@ -20,8 +20,8 @@ from tests.kafka.engines import (
     assert_verified,
     ended,
     faulty,
+    frozen,
     records_of,
-    stands_still,
 )
 from tests.kafka.load import Sent, Storm, create_topics, delete_topic, send
 
@@ -35,12 +35,11 @@ SESSION_S = 6.0
 def test_a_zombie_that_comes_back_is_fenced_off_and_says_so(bootstrap: str, prefix: str, step: str) -> None:
     create_topics(bootstrap, prefix)
     sent = send(bootstrap, prefix, Storm(11).seconds(6))
-    zombie = faulty(bootstrap, prefix, "--freeze", step)
-    assert stands_still(zombie)
-    code, said = ended(faulty(bootstrap, prefix))
-    assert code == 0, said
-    zombie.send_signal(signal.SIGCONT)
-    code, said = ended(zombie)
+    with frozen(bootstrap, prefix, step) as zombie:
+        code, said = ended(faulty(bootstrap, prefix))
+        assert code == 0, said
+        zombie.send_signal(signal.SIGCONT)
+        code, said = ended(zombie)
     assert code == 1 and "Fenced: another writer has taken the name" in said
     assert_exact(bootstrap, prefix, sent)
 
@@ -58,11 +57,10 @@ def test_of_engines_that_start_at_once_one_is_left_and_the_others_say_why(bootst
 def test_a_transaction_that_takes_longer_than_its_timeout_is_as_if_it_had_not_been(bootstrap: str, prefix: str) -> None:
     create_topics(bootstrap, prefix)
     sent = send(bootstrap, prefix, Storm(20).seconds(4))
-    slow = faulty(bootstrap, prefix, "--freeze", "before:EndTxn:3", "--transaction-timeout", "1")
-    assert stands_still(slow)
-    time.sleep(2.5)  # the timeout, and the broker looks every half second
-    slow.send_signal(signal.SIGCONT)
-    code, said = ended(slow)
+    with frozen(bootstrap, prefix, "before:EndTxn:3", "--transaction-timeout", "1") as slow:
+        time.sleep(2.5)  # the timeout, and the broker looks every half second
+        slow.send_signal(signal.SIGCONT)
+        code, said = ended(slow)
     assert code == 1 and "Fenced: another writer has taken the name, or the transaction took too long" in said
     code, said = ended(faulty(bootstrap, prefix))
     assert code == 0, said

@@ -16,8 +16,8 @@ from random import Random
 
 import pytest
 
-from tests.kafka.checker import read
-from tests.kafka.engines import Engines, Load, Progress, assert_exact, assert_verified
+from stream_engine.messages.topics import Topic
+from tests.kafka.engines import Engines, Load, Progress, assert_exact, assert_verified, records_of
 from tests.kafka.load import Storm, create_topics
 
 RESULT = Path(__file__).parent / "results" / "kills.txt"
@@ -88,8 +88,11 @@ def test_a_hundred_random_kills_lose_nothing_and_double_nothing(bootstrap: str, 
 
 def _kept(bootstrap: str, runs: list[Killed], said: dict[str, list[str]], took_s: float) -> str:
     waits_s = [wait_s for run in runs for wait_s in run.waits_s]
-    journals = sum(len(read(bootstrap, run.prefix, ["journal"]).records.get(("journal", n), [])) for run in runs
-                   for n in range(PARTITIONS))  # fmt: skip
+    journals = sum(
+        len(records_of(bootstrap, run.prefix, Topic.JOURNAL, partition))
+        for run in runs
+        for partition in range(PARTITIONS)
+    )
     lines = [
         HOW,
         f"CPython {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, the broker among them",
