@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stream_engine.messages.topics import Topic
-from stream_engine.transport.kafka import KafkaLog, KafkaSettings
+from stream_engine.transport.kafka import PARTITION_FETCH_BYTES, KafkaLog, KafkaSettings
 from tests.kafka.broker import Broker
 from tests.kafka.engines import (
     Engines,
@@ -212,7 +212,8 @@ async def test_who_reads_slowly_holds_little_of_what_waits_and_holds_up_nobody(b
         position = records[-1].offset + 1
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert most < 8_000_000, f"{most} bytes are held for a reader of a hundred records"
+    whole = sum(len(each.value) for each in waiting)
+    assert most < 3 * PARTITION_FETCH_BYTES < whole, f"{most} bytes are held for a reader of a hundred records"
     sent = send(bootstrap, prefix, Storm(18).seconds(3))
     code, said = ended(faulty(bootstrap, prefix))
     assert code == 0, said
