@@ -12,7 +12,8 @@ from stream_engine.core.order_book import BookSide, orders_of
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import AdlQueueRanked, OpenInterestChanged, OrdersResting
 
-ORDERS_PER_EVENT = 4_000
+# So many of either side, whatever their owners called them, are a record that a log takes (1 MB).
+ORDERS_PER_EVENT = 1_500
 QUEUE_HEAD = 20
 
 Resting = tuple[int, int, str, int, int]

@@ -3,9 +3,11 @@
 import pytest
 
 from stream_engine.core import reports
+from stream_engine.messages.codec import encode
 from stream_engine.messages.events import AdlQueueRanked, NewsPublished, OpenInterestChanged, OrdersResting
 from stream_engine.messages.inputs import PriceShock, Side
 from stream_engine.messages.refusals import Reject
+from stream_engine.messages.units import WIRE_MAX
 from tests.core.rulebook import (
     ALICE,
     BOB,
@@ -83,6 +85,13 @@ def test_a_long_book_is_reported_in_parts(monkeypatch: pytest.MonkeyPatch, order
     told = only(apply(exchange, tick(0)), OrdersResting)
     assert [len(event.bids) for event in told] == parts
     assert [(event.part, event.parts) for event in told] == [(part, len(parts)) for part in range(len(parts))]
+
+
+def test_the_longest_part_of_a_book_is_a_record_that_a_log_takes() -> None:
+    longest = (2**32 - 1, WIRE_MAX, "\x01" * 36, WIRE_MAX, WIRE_MAX)
+    side = (longest,) * reports.ORDERS_PER_EVENT
+    event = OrdersResting("V" * 64, WIRE_MAX, 0, WIRE_MAX, None, "S" * 64, 0, WIRE_MAX, side, side)
+    assert len(encode(event)) < 900_000
 
 
 def test_the_adl_queue_of_both_sides_is_reported_with_scores_and_lights() -> None:
