@@ -38,6 +38,8 @@ FENCED_PAUSE_S = 2.0
 RESTARTS = 3
 FENCED_RESTARTS = 10
 GIVES_UP_AFTER_S = 300.0
+# What goes for so long where nothing comes in has got over what failed.
+WELL_AFTER_S = 60.0
 LAG_EVERY_S = 1.0
 LONG_PAUSE_S = 1.0
 SAVES_WITHIN_S = 0.5
@@ -230,11 +232,6 @@ class _Seat:
             finally:
                 self.status.is_running = False
         self.status.role = Role.NONE
-        if self._warm is not None:  # given and taken again before it could begin
-            log, _ = self._warm
-            self._warm = None
-            await self._end_saving()
-            await log.close()
 
     async def _own(self, trouble: "_Trouble") -> None:
         log, follower = self._warm or self._cold()
@@ -341,24 +338,26 @@ class _Seat:
 
 
 class _Trouble:
-    """What has failed of a partition, and whether to try again.
+    """What has failed of a partition, and whether to try again: an outage of the broker counts for nothing else.
 
-    place   the journal record at which it failed last.     well_s  loop time when it last went well.
+    place     the journal record at which it failed last.   well_s    loop time when it last went well.
+    outages, fences, failures      of each kind, since it last got further.   failed_s  loop time of the last one.
     """
 
     def __init__(self, status: PartitionStatus) -> None:
         self._status = status
         self._clock = asyncio.get_running_loop().time
         self._place = -1
-        self._tries = 0
-        self._well_s = self._clock()
+        self._outages = self._fences = self._failures = 0
+        self._well_s = self._failed_s = self._clock()
 
     def reached(self, journalled: int) -> None:
         """It goes, and stands at this journal record."""
         self._well_s = self._clock()
-        if journalled > self._place and self._tries:
+        is_further = journalled > self._place or self._well_s - self._failed_s > WELL_AFTER_S
+        if is_further and self._outages + self._fences + self._failures:
             self._place = journalled
-            self._tries = 0
+            self._outages = self._fences = self._failures = 0
             self._status.error = ""
 
     def came(self, error: BaseException, role: Role) -> float | None:
@@ -366,20 +365,23 @@ class _Trouble:
         self._status.restarts += 1
         self._status.error = f"{type(error).__name__}: {error}"
         self._place = max(self._place, self._status.journalled)
-        self._tries += 1
+        self._failed_s = self._clock()
         match error:
             case Unreachable():
-                return None if self._clock() - self._well_s > GIVES_UP_AFTER_S else _pause_s(self._tries)
+                self._outages += 1
+                return None if self._failed_s - self._well_s > GIVES_UP_AFTER_S else _pause_s(self._outages)
             case Fenced():
-                return FENCED_PAUSE_S if self._tries <= FENCED_RESTARTS else None
-            case JournalError() if role is Role.STANDBY:  # nobody fences it off: what it read is what there is
-                return None
-            case _:
-                return _pause_s(self._tries) if self._tries <= RESTARTS else None
+                self._fences += 1
+                return FENCED_PAUSE_S if self._fences <= FENCED_RESTARTS else None
+        self._failures += 1
+        if isinstance(error, JournalError) and role is Role.STANDBY:  # nobody fences it off: what it read is there
+            return None
+        return _pause_s(self._failures) if self._failures <= RESTARTS else None
 
     def told(self, role: Role, error: BaseException) -> str:
         """What an operator is told who must help."""
-        tried = "" if self._tries == 1 else f" Tried {self._tries} times without getting further."
+        tries = self._outages + self._fences + self._failures
+        tried = "" if tries == 1 else f" Tried {tries} times without getting further."
         why = str(error) or type(error).__name__
         return f"partition {self._status.partition}, {role.value}: {why}{'' if why.endswith('.') else '.'}{tried}"
 

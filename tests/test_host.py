@@ -18,7 +18,7 @@ from stream_engine.messages.inputs import AnyInput, ClockTick
 from stream_engine.messages.topics import Topic
 from stream_engine.snapshots import Snapshot, Standing
 from stream_engine.transport.memory import MemoryLog, MemoryWriter
-from stream_engine.transport.protocol import Outgoing, Positions, TopicPartition, Unreachable
+from stream_engine.transport.protocol import Fenced, Outgoing, Positions, TopicPartition, UnknownPartition, Unreachable
 from stream_engine.venues import Venues
 from tests.test_recovery import EIGHT, filled, intake, published, to_the_end
 
@@ -374,6 +374,49 @@ async def test_a_broker_that_is_gone_is_waited_for_but_not_for_ever(monkeypatch:
     monkeypatch.setattr(hosts, "GIVES_UP_AFTER_S", 0.05)
     with pytest.raises(PartitionFailed, match="owner: Cannot reach Kafka"):
         await asyncio.wait_for(Host(lambda: log, Group().member()).run(), 5)
+
+
+async def test_what_fails_once_behind_an_outage_has_all_its_restarts_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    class RecoveringLog(MemoryLog):
+        """Nobody answers for a while; then it answers, and knows its topics only after one more question each."""
+
+        asked = 0
+
+        async def writer(self, name: str) -> MemoryWriter:
+            self.asked += 1
+            if self.asked <= 10:
+                raise Unreachable("Cannot reach Kafka.")
+            if self.asked <= 12:
+                raise UnknownPartition("no such topic and partition")
+            if self.asked == 13:
+                raise Fenced("another writer has taken the name")
+            return await super().writer(name)
+
+    log = RecoveringLog()
+    monkeypatch.setattr(hosts, "PAUSES_S", (0.001,))
+    monkeypatch.setattr(hosts, "FENCED_PAUSE_S", 0.001)
+    async with running(Host(lambda: log, Group(1).member())) as host:
+        await until(lambda: owned(host) == {0})
+        assert of(host, 0).restarts == 13
+
+
+async def test_a_partition_that_went_well_for_long_has_all_its_restarts_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class MoodyLog(MemoryLog):
+        """Refuses every hundredth question."""
+
+        asked = 0
+
+        async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+            self.asked += 1
+            if self.asked % 100 == 0:
+                raise UnknownPartition("no such topic and partition")
+            return await super().ends(partitions)
+
+    log = MoodyLog()
+    for name, seconds in (("WAIT_S", 0.0), ("PAUSES_S", (0.0,)), ("WELL_AFTER_S", 0.0)):
+        monkeypatch.setattr(hosts, name, seconds)
+    async with running(Host(lambda: log, Group(1).member())) as host:
+        await until(lambda: of(host, 0).restarts > 2 * hosts.RESTARTS)
 
 
 async def test_who_is_no_longer_a_member_joins_again_and_its_engines_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
