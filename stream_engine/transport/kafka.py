@@ -13,8 +13,9 @@ Four things that a broker and this client do are unsafe, and guarded against:
 A  a record refused inside a transaction does not fail its commit    every batch is awaited and counted before it
 B  after a refusal every later record of that partition is refused   sizes are looked at before; then the writer ends
 C  a zombie with an id of its own commits what is no longer its      the id is the name, partitions are given, not won
-D  a late end of one transaction ends the next one half way          after an end that took more than one try the writer
-                                                                     ends; whoever takes the name anew has a new epoch
+D  a late end of one transaction ends the next one half way; its     after an end, or offsets, that took more than one
+   late offsets take the place of the next one's                     try the writer ends; whoever takes the name anew
+                                                                     has a new epoch
 
 Holds     nothing waits for ever: a broker that is silent for DEADLINE_S is unreachable, and the error says why.
 """
@@ -377,10 +378,10 @@ class KafkaWriter:
             self._ended = error if isinstance(error, LogError) else Unreachable(f"{self.name}: a commit was broken off")
             await _drop(self._producer)
             raise
-        if len(self._tries) > 1:  # D
+        if len(self._tries) > len(set(self._tries)):  # D
             self._ended = Unreachable(
-                f"{self.name}: the end of a transaction needed {len(self._tries)} tries, and a late one of them could"
-                " end the next; take the name anew"
+                f"{self.name}: the end of a transaction, or its offsets, needed more than one try, and a late one of"
+                " them could fall into the next; take the name anew"
             )
             await _drop(self._producer)
 
@@ -992,16 +993,22 @@ async def _send_in_order(
     return [await producer.send_batch(batch, topic, partition=partition) for batch in batches]
 
 
-def _count_tries_to_end(producer: AIOKafkaProducer) -> list[int]:
-    """A list that has an entry for each try to end the transaction: what guard D needs and nobody is told otherwise."""
+def _count_tries_to_end(producer: AIOKafkaProducer) -> list[str]:
+    """A list that has an entry for each try to end the transaction, and for each to commit its offsets: what guard D
+    needs and nobody is told otherwise."""
     sender = producer._sender
-    end, tries = sender._do_txn_commit, []
+    end, commit_offsets = sender._do_txn_commit, sender._do_txn_offset_commit
+    tries: list[str] = []
 
-    async def counted(result: int) -> None:
-        tries.append(result)
+    async def counted_end(result: int) -> None:
+        tries.append("end")
         await end(result)
 
-    sender._do_txn_commit = counted
+    async def counted_offsets(offsets: Mapping[TopicPartition, int], group: str) -> None:
+        tries.append("offsets")
+        await commit_offsets(offsets, group)
+
+    sender._do_txn_commit, sender._do_txn_offset_commit = counted_end, counted_offsets
     return tries
 
 

@@ -170,7 +170,7 @@ async def test_without_guard_c_both_commit_the_same(stage: Stage) -> None:
         await a_successor_ends_its_predecessor(stage, "engine-0-of-another-process", "engine-0")
 
 
-# D: the end of a transaction that comes late
+# D: the end of a transaction, or its offsets, that come late
 
 
 async def a_late_end_of_a_transaction_does_not_end_the_next(stage: Stage) -> None:
@@ -211,9 +211,42 @@ async def test_without_guard_d_a_late_end_commits_what_was_never_committed(
         await a_late_end_of_a_transaction_does_not_end_the_next(stage)
 
 
+async def late_offsets_do_not_take_the_place_of_the_next(stage: Stage) -> None:
+    async with Proxy(stage.settings.bootstrap) as proxy:
+        log = KafkaLog(KafkaSettings(proxy.bootstrap))
+        writer = await log.writer(stage.prefix + "engine-0")
+        late = proxy.fault(Api.TXN_OFFSET_COMMIT, "request", "hold")
+        await writer.commit([stage.record(b"a")], stage.prefix + "engine", stage.orders(1))
+        assert late.count == 1
+
+        end = proxy.fault(Api.END_TXN, "request", "hold")
+        second = asyncio.ensure_future(commit_with_whoever_may(log, writer, stage))
+        await end.met.wait()
+        late.release()
+        await asyncio.sleep(0.2)  # the broker takes the one before the other
+        end.release()
+        await second
+        await log.close()
+    assert await stage.values() == [b"a", b"b"]
+    await (await stage.log.writer(stage.prefix + "engine-0")).close()  # what is committed is complete then
+    assert await stage.committed() == 2
+
+
+async def test_late_offsets_do_not_take_the_place_of_the_next(stage: Stage, impatient: None) -> None:
+    await late_offsets_do_not_take_the_place_of_the_next(stage)
+
+
+async def test_without_guard_d_late_offsets_turn_the_intake_back(
+    stage: Stage, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka, "_count_tries_to_end", lambda producer: [])
+    with pytest.raises(AssertionError, match="1 == 2"):
+        await late_offsets_do_not_take_the_place_of_the_next(stage)
+
+
 async def test_the_hook_of_guard_d_counts_one_try_for_a_transaction_that_ends_at_once(stage: Stage) -> None:
     writer = await stage.log.writer(stage.prefix + "engine-0")
     for offset in (1, 2):
         await writer.commit([stage.record(b"a")], stage.prefix + "engine", stage.orders(offset))
-        assert len(writer._tries) == 1
+        assert writer._tries == ["offsets", "end"]
     await writer.close()
