@@ -2,11 +2,12 @@
 
 Waits     what raised Unreachable is asked again after a pause, until it is answered, somebody says stop, or for
           GIVES_UP_AFTER_S; then the error goes on to whoever asked.
-Repeats   an append that was not answered may have been done in part, and is then done again: inputs and alerts bear
-          that, since each says by its own id whether it came before. What must be there once goes through a writer.
+Once      an append that was not answered may have been done in part: what the log holds of it is not appended again.
+          For that it is asked, before every append, where its partitions end.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ Answer = TypeVar("Answer")
 
 PAUSE_S = 0.5
 GIVES_UP_AFTER_S = 300.0
+READ_AT_ONCE = 10_000
 
 
 class PatientLog:
@@ -29,8 +31,17 @@ class PatientLog:
         self._waits = waits
 
     async def append(self, records: Sequence[Outgoing]) -> None:
-        """Append records; a part of them twice, maybe, where the log went away meanwhile."""
-        await self._ask(lambda: self._log.append(records))
+        """Append records, each once, wherever the log went away meanwhile."""
+        before = await self.ends(dict.fromkeys((record.topic, record.partition) for record in records))
+        was_tried = False
+
+        async def append_what_is_missing() -> None:
+            nonlocal was_tried
+            missing = await self._missing(records, before) if was_tried else records
+            was_tried = True
+            await self._log.append(missing)
+
+        await self._ask(append_what_is_missing)
 
     async def writer(self, name: str) -> Writer:
         """The log's own: a writer's outcome is its owner's affair."""
@@ -58,6 +69,25 @@ class PatientLog:
     async def close(self) -> None:
         """Close the log."""
         await self._log.close()
+
+    async def _missing(self, records: Sequence[Outgoing], before: Positions) -> list[Outgoing]:
+        """Those that are not in the log behind these positions."""
+        await self._log.ends(before)
+        await asyncio.sleep(PAUSE_S)  # it answers again: what was on its way to it arrives by now, or never
+        found: Counter[tuple[str, int, bytes, bytes]] = Counter()
+        for at, end in (await self._log.ends(before)).items():
+            position = before[at]
+            while position < end and (read := (await self._log.read({at: position}, READ_AT_ONCE)).get(at)):
+                found.update((*at, record.key, record.value) for record in read)
+                position = read[-1].offset + 1
+        missing = []
+        for record in records:
+            identity = (record.topic, record.partition, record.key, record.value)
+            if found[identity]:
+                found[identity] -= 1
+            else:
+                missing.append(record)
+        return missing
 
     async def _ask(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         clock = asyncio.get_running_loop().time
