@@ -1,6 +1,7 @@
 """Markers: the few findings of a run that tell its story as it goes.
 
-A marker is the first finding of its kind at the venue, whoever and whatever it is about, and every piece of news:
+A marker is the first finding of its kind at the venue, whoever and whatever it is about, and every piece of news,
+halts included:
 who thins out first, who is gone first, when most are gone, the first liquidation, the fund at half, the first ADL,
 who is back first, and the first book that recovers. Once most makers quote every symbol as usual again, thinning and
 leaving are news again; whenever most leave a symbol, so is coming back. None of it comes from a timetable.
@@ -25,6 +26,8 @@ TOLD = frozenset(
         ("depth-low", State.CLOSE),
     }
 )
+
+NEWS = frozenset({"news", "halted"})
 
 LEAVING = frozenset({("maker-thin", State.OPEN), ("maker-gone", State.OPEN), ("makers-gone", State.OPEN)})
 RETURNING = frozenset({("maker-gone", State.CLOSE), ("depth-low", State.CLOSE)})
@@ -60,8 +63,9 @@ class Markers:
                 self._follow(finding)
             elif kind == ("makers-gone", State.OPEN):
                 self._told -= RETURNING
-            if finding.rule == "news":
-                new.append(Marker(finding.ts_us, Severity.INFO, finding.text))
+            if finding.rule in NEWS:
+                over = finding.state is State.CLOSE
+                new.append(Marker(finding.ts_us, Severity.INFO if over else finding.severity, finding.text))
             elif kind in TOLD and kind not in self._told:
                 self._told.add(kind)
                 over = finding.state is State.CLOSE

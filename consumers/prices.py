@@ -1,6 +1,7 @@
-"""Prices: paths of mark, index and last trade, how far they fell, and the news.
+"""Prices: paths of mark, index and last trade, how far they fell, the news, and whether trading is halted.
 
 Decides    nothing; publishes one finding per piece of news, at its time.
+Findings   halted: trading is halted, until it is resumed.
 Fall       from the first value of the run to the lowest, in ppm of the first.
 Beyond     how much further the last trade fell than the outside source did: the part that the venue added. Outside
            prices are inputs, so whoever runs this hands them over (`Outside`); without them it is not known.
@@ -9,6 +10,7 @@ Beyond     how much further the last trade fell than the outside source did: the
 from collections.abc import Iterable, Mapping
 
 from consumers.episodes import Episode
+from consumers.figures import duration
 from consumers.handlers import Handlers
 from consumers.monitor import Finding, Severity
 from consumers.paths import Path
@@ -48,12 +50,15 @@ class Prices:
         self.index: dict[str, Path] = {}
         self.last: dict[str, Path] = {}
         self.news: list[e.NewsPublished] = []
+        self.halt: Episode | None = None
         self.handlers: Handlers = {
             e.InstrumentListed: self._listed,
             e.ClockTicked: self._ticked,
             e.MarkPriceChanged: self._marked,
             e.TradePrinted: self._traded,
             e.NewsPublished: self._published,
+            e.TradingHalted: self._halted,
+            e.TradingResumed: self._resumed,
         }
 
     def observe(self, event: e.AnyEvent) -> Iterable[Finding]:
@@ -97,6 +102,18 @@ class Prices:
             subject=event.label,
         )
         return (news.closed(event, event.headline, {}),)  # it has happened; nothing stays open
+
+    def _halted(self, event: e.TradingHalted) -> Iterable[Finding]:
+        self.halt = Episode(
+            "halted", Severity.WARNING, venue=self.venue, symbol=None, since_us=event.ts_us, seq=event.seq
+        )
+        return (self.halt.opened(event, f"trading is halted: {event.reason}", {}),)
+
+    def _resumed(self, event: e.TradingResumed) -> Iterable[Finding]:
+        halt, self.halt = self.halt, None
+        if halt is None:  # halted before the oldest event that is kept
+            return ()
+        return (halt.closed(event, f"trading is resumed after {duration(event.ts_us - halt.since_us)}", {}),)
 
 
 def fall_ppm(path: Path | None) -> int | None:

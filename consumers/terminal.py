@@ -1,8 +1,9 @@
 """Terminal: a run as it goes, from the state of its monitors, on 80 by 24 characters and up.
 
-Shown      clock and progress; per symbol depth, spread, prices, open interest; depth and liquidations as a sparkline
-           over the whole of the run; the makers; fund and ADL; the markers, newest last, on the lines that are left.
-           A taller terminal gets a sparkline for every symbol, rules between the parts, and the newest alerts.
+Shown      clock and progress, whether trading is halted; per symbol depth, spread, prices, open interest; depth and
+           liquidations as a sparkline over the whole of the run; the makers; fund and ADL; the markers, newest last,
+           on the lines that are left. A taller terminal gets a sparkline for every symbol, rules between the parts,
+           and the newest alerts.
 Holds      every frame has the size of the terminal at that moment, so nothing scrolls and nothing flickers.
 Degrades   no colour where the console has none (NO_COLOR), plain characters where its encoding is not UTF-8; what
            colour says, a word says too.
@@ -111,8 +112,10 @@ class TerminalView:
         now_us = self.board.now_us or self.start_us
         done = min(1.0, max(0.0, (now_us - self.start_us) / max(1, self.end_us - self.start_us)))
         speed = "live" if self.live else "max" if self.speed is None else f"{self.speed:g}x"
-        left, right = pen.plain(f" liqstorm  {self.title}"), f"{clock(now_us)} UTC  {speed} "
-        title = Text(left + " " * max(1, pen.width - len(left) - len(right)) + right, style="bold reverse")
+        halted = "HALTED  " if self.board.prices.halt else ""
+        right = f"  {halted}{clock(now_us)} UTC  {speed} "
+        room = max(0, pen.width - len(right))
+        title = Text(pen.plain(f" liqstorm  {self.title}")[:room].ljust(room) + right, style="bold reverse")
         if self.live:
             return [title]
         ends = f" {clock(self.start_us)[:5]} ", f" {clock(self.end_us)[:5]}  {100 * done:3.0f} % "

@@ -364,6 +364,29 @@ def test_a_frame_takes_its_size_and_its_characters_from_the_console() -> None:
     assert "\x1b[3" not in text  # no colour was asked for
 
 
+def test_a_halt_stands_in_the_first_line_until_it_is_over_and_among_the_markers_for_good() -> None:
+    board = Board(VENUE)
+    story = Story(board.observe)
+    view = TerminalView(board, title="by hand", start_us=START_US, end_us=END_US)
+
+    def lines() -> list[str]:
+        view.render()
+        return [line.plain for line in view.lines(80, 24)]
+
+    for reason in ("feed stalled", "once more"):
+        story.tell(e.TradingHalted, reason)
+        assert "HALTED" in lines()[0]
+        assert any(f"trading is halted: {reason}" in line for line in lines())
+        story.tell(e.TradingResumed)
+        assert "HALTED" not in lines()[0]
+    assert sum("trading is resumed" in line for line in lines()) == 2
+
+
+def test_a_long_title_leaves_the_clock_whole() -> None:
+    view = TerminalView(Board(VENUE), title="t" * 100, start_us=START_US, end_us=END_US, live=True)
+    assert view.lines(80, 24)[0].plain.endswith("t  19:45:00 UTC  live ")
+
+
 def test_a_headline_in_other_letters_does_not_break_a_plain_terminal() -> None:
     board = Board(VENUE)
     Story(board.observe).tell(e.NewsPublished, "n", "关税 100 %")

@@ -56,6 +56,28 @@ def test_news_is_told_once_at_its_time() -> None:
     assert [news.label for news in prices.news] == ["tariff"]
 
 
+def test_a_halt_is_told_with_its_reason_and_is_over_when_trading_is_resumed() -> None:
+    prices = Prices(VENUE)
+    story = Story(prices.observe)
+    story.tell(e.TradingHalted, "feed stalled")
+    assert prices.halt is not None
+    story.seconds(62)
+    story.tell(e.TradingResumed)
+    assert prices.halt is None
+    assert story.told("halted") == [
+        ("open", "trading is halted: feed stalled"),
+        ("close", "trading is resumed after 1 m 02 s"),
+    ]
+    opened, closed = (finding for finding in story.findings if finding.rule == "halted")
+    assert opened.id == closed.id
+
+
+def test_who_begins_to_watch_within_a_halt_hears_nothing_of_its_end() -> None:
+    story = Story(Prices(VENUE).observe)
+    story.tell(e.TradingResumed)
+    assert story.told("halted") == []
+
+
 def test_open_interest_is_worth_its_lots_at_the_mark_of_that_moment() -> None:
     open_interest = OpenInterest(VENUE)
     story = Story(open_interest.observe).listed().mark(10_000).open_interest(1_000, 87, 13)
