@@ -16,7 +16,7 @@ import pytest
 from consumers.board import Board
 from stream_engine import drive
 from stream_engine.cli import show
-from stream_engine.cli.connection import answered, connect
+from stream_engine.cli.connection import START_ONE, answered, connect
 from stream_engine.cli.errors import UserError
 from stream_engine.cli.main import VERBS
 from stream_engine.messages.topics import INTAKE, OUTPUT, Topic
@@ -439,12 +439,12 @@ def test_what_names_no_broker_no_prefix_or_no_setting_is_answered_before_anybody
         (
             Unreachable("Cannot reach Kafka at k:9092 (connection refused)."),
             False,
-            "Cannot reach Kafka at k:9092 (connection refused). Start one with `docker compose up -d kafka`.",
+            f"Cannot reach Kafka at k:9092 (connection refused). {START_ONE}.",
         ),
         (
             Unreachable("Cannot reach Kafka at k:9092 (connection refused)."),
             True,
-            "Cannot reach Kafka at k:9092 (connection refused). Start one with `docker compose up -d kafka`, or leave"
+            f"Cannot reach Kafka at k:9092 (connection refused). {START_ONE}, or leave"
             " --bootstrap out to run embedded.",
         ),
         (
@@ -472,7 +472,11 @@ def test_a_password_may_come_from_the_environment_and_one_that_is_given_goes_fir
 ) -> None:
     monkeypatch.setenv("LIQSTORM_SASL_PASSWORD", "secret")
     assert connect("k:9092", ["client_id=me"]).options == {"client_id": "me", "sasl_plain_password": "secret"}
-    assert connect("k:9092", ["sasl_plain_password=mine"]).options == {"sasl_plain_password": "mine"}
+    assert connect("k:9092", ["sasl_plain_password=mine"]).options["sasl_plain_password"] == "mine"
+
+
+def test_a_broker_is_told_whose_client_it_is() -> None:
+    assert connect("k:9092", []).options["client_id"] == "liqstorm"
 
 
 # several venues --------------------------------------------------------------------------------------------

@@ -425,6 +425,12 @@ def test_a_recording_is_verified_byte_for_byte(market: Path) -> None:
     assert "every one the same" in output
 
 
+def test_where_nothing_was_recorded_nothing_is_verified(tmp_path: Path) -> None:
+    directory = record_into(tmp_path / "nothing", [])
+    assert "the journal in" in complaint(replay(directory, "--verify"))
+    assert "is empty: there is nothing to verify" in complaint(replay(directory, "--verify"))
+
+
 def test_several_partitions_are_verified_each_by_its_journal(tmp_path: Path) -> None:
     batches = [*by_the_second(a_market("V1"), 0), *by_the_second(a_market("V2"), 1)]
     directory = record_into(tmp_path / "run", batches, partitions=2)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 PASSWORD = "LIQSTORM_SASL_PASSWORD"
-START_ONE = "Start one with `docker compose up -d kafka`"
+START_ONE = "Start one with `docker compose up -d kafka`, without Docker with `make broker`"
 ASK_WHY = "Ask `liqstorm doctor` with the same options what is wrong"
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:,\[\]/]+):\d{1,5}")
@@ -69,7 +69,7 @@ def connect(bootstrap: str, kafka: Sequence[str]) -> "KafkaSettings":
     from stream_engine.transport.kafka import KafkaSettings
     from stream_engine.transport.protocol import LogError
 
-    options: dict[str, str] = {}
+    options = {"client_id": "liqstorm"}
     for setting in kafka:
         key, equals, value = setting.partition("=")
         if not equals or not key:

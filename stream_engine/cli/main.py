@@ -73,20 +73,23 @@ VERBS = {
     "control": Verb(
         "Halt a running venue, resume it, change its rules.",
         (
-            "liqstorm control halt --bootstrap localhost:9092 --venue alpha --reason 'feed stalled'",
-            "liqstorm control set checks_per_input=50 --bootstrap localhost:9092 --venue alpha",
+            "liqstorm control halt --bootstrap localhost:9092 --prefix oct10. --venue alpha --reason 'feed stalled'",
+            "liqstorm control set checks_per_input=50 --bootstrap localhost:9092 --prefix oct10. --venue alpha",
         ),
     ),
     "record": Verb(
         "Record topics from a broker into a run directory.",
         (
             "liqstorm record --bootstrap localhost:9092 --prefix oct10. --out storm",
-            "liqstorm record --bootstrap localhost:9092 --topics journal,market --until-idle 10",
+            "liqstorm record --bootstrap localhost:9092 --prefix oct10. --topics liquidations,adl --until-idle 10",
         ),
     ),
     "replay": Verb(
         "Send the inputs of a recording once more, embedded or into Kafka; or verify every event of it.",
-        ("liqstorm replay storm --verify", "liqstorm replay storm --speed 10 --from 20:45 --bootstrap localhost:9092"),
+        (
+            "liqstorm replay storm --verify",
+            "liqstorm replay storm --bootstrap localhost:9092 --prefix again. --speed 10 --from 20:45",
+        ),
     ),
     "scenario": Verb(
         "List, show and check scenarios.",

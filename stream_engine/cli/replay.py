@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from stream_engine.cli.connection import with_kafka_or_without
+from stream_engine.cli.errors import UserError
 from stream_engine.cli.options import Speed
 
 DAY_US = 86_400_000_000
@@ -113,6 +114,8 @@ def _verify(directory: Path) -> None:
     from stream_engine.cli.verify import verify
 
     found = verify(Recording(directory))
+    if not found.journal_records and not found.passed_over:
+        raise UserError(f"the journal in {directory} is empty: there is nothing to verify.")
     click.echo(
         f"verified: {found.journal_records:,} journal records with {found.inputs:,} inputs; {found.events:,} events and"
         f" {found.dead_letters:,} dead letters, every one the same, byte for byte; event log sha256\n"

@@ -78,9 +78,10 @@ def trim(bootstrap: str, prefix: str, kafka: tuple[str, ...], yes: bool) -> None
     """
     from stream_engine.cli.trimming import plan_and_trim
 
-    for line in _ask(plan_and_trim(connect(bootstrap, kafka), prefix, yes)):
+    lines, goes = _ask(plan_and_trim(connect(bootstrap, kafka), prefix, yes))
+    for line in lines:
         click.echo(line)
-    if not yes:
+    if goes and not yes:
         click.echo("Nothing was done; --yes does it.")
 
 
@@ -95,8 +96,8 @@ def clean(bootstrap: str, prefix: str, kafka: tuple[str, ...], yes: bool) -> Non
         click.echo("There is no topic of ours" + (f" whose name begins with {prefix}" if prefix else "."))
         return
     what = f"{len(there)} topics ({there[0]} ... {there[-1]}) with {records:,} records at {bootstrap}"
-    if not yes:
-        click.confirm(f"Take away {what}?", abort=True, err=True)
+    if not yes and not click.confirm(f"Take away {what}?", err=True):
+        raise UserError("nothing was taken away.")
     _ask(_delete(settings, there))
     click.echo(f"Taken away: {what}.")
 

@@ -22,8 +22,8 @@ class Cut(NamedTuple):
     end: int
 
 
-async def plan_and_trim(settings: KafkaSettings, prefix: str, really: bool) -> list[str]:
-    """What goes from each topic, in lines; and let go of it, if `really`."""
+async def plan_and_trim(settings: KafkaSettings, prefix: str, really: bool) -> tuple[list[str], bool]:
+    """What goes from each topic, in lines, and whether anything does; and let go of it, if `really`."""
     partitions = await partitions_there(settings, prefix)
     log, admin = KafkaLog(settings), KafkaAdmin(settings)
     lines, cuts = [], []
@@ -34,12 +34,13 @@ async def plan_and_trim(settings: KafkaSettings, prefix: str, really: bool) -> l
             if not found:
                 lines.append(f"partition {partition}: nothing goes, it has no two snapshots")
             lines += [_line(cut) for cut in found]
+        before = {cut.at: cut.before for cut in cuts if cut.before > cut.start}
         if really:
-            await admin.trim({cut.at: cut.before for cut in cuts if cut.before > cut.start})
+            await admin.trim(before)
     finally:
         await log.close()
         await admin.close()
-    return lines
+    return lines, bool(before)
 
 
 async def cuts_of(log: Log, prefix: str, partition: int) -> list[Cut]:
