@@ -114,8 +114,7 @@ class Engine:
 
         Where there is nothing it waits for something, for `wait_s` at most.
         """
-        if self._failed:
-            raise EngineStopped(f"the engine of partition {self.partition} failed before")
+        self._refuse_failed()
         if self._writer is None:
             await self.start()
         assert self._writer is not None
@@ -125,11 +124,9 @@ class Engine:
             await self._read(limit, wait_s)
         self._failed = True
         out: list[Outgoing] = []
-        begun_s = perf_counter()
-        taken = self._take(out)
-        taken_s = perf_counter()
-        self._follower.work.seconds += taken_s - begun_s
+        taken = await self._take(out)
         if taken:
+            taken_s = perf_counter()
             await self._commit(self._writer, out, limit)
             self.commit_s = perf_counter() - taken_s
         self._failed = False
@@ -137,6 +134,7 @@ class Engine:
 
     async def snapshot(self) -> Snapshot | None:
         """Where the partition stands, between two cycles; None where the log does not show it yet."""
+        self._refuse_failed()
         stand = self._follower
         position = await self._journal_position()
         if position is None:
@@ -155,6 +153,10 @@ class Engine:
         self._failed = True
         if self._writer is not None:
             await self._writer.close()
+
+    def _refuse_failed(self) -> None:
+        if self._failed:
+            raise EngineStopped(f"the engine of partition {self.partition} failed before")
 
     async def _commit(self, writer: Writer, out: Sequence[Outgoing], limit: int) -> None:
         """Commit a cycle. Where more is known to be there, it is read meanwhile: who waits for a broker has time."""
@@ -246,10 +248,14 @@ class Engine:
             records = records + more
         return records
 
-    def _take(self, out: list[Outgoing]) -> int:
-        """Take what is waiting, in its order, into journal records and what follows from them; how many inputs."""
+    async def _take(self, out: list[Outgoing]) -> int:
+        """Take what is waiting, in its order, into journal records and what follows from them; how many inputs.
+
+        Others have their turn behind each journal record: whoever is silent for seconds counts as dead.
+        """
         chain, work = self._follower.chain, self._follower.work
         taken = sealed = 0
+        begun_s = perf_counter()
         draft = Draft(chain.length)
         take, add = self._venues.take, draft.add
         for lane, (ts_us, record, received, why) in merged(self._lanes):
@@ -263,6 +269,9 @@ class Engine:
                 add = draft.add
                 if sealed == JOURNALS_PER_CYCLE:
                     break
+                work.seconds += perf_counter() - begun_s
+                await asyncio.sleep(0)
+                begun_s = perf_counter()
             if received is not None:
                 try:
                     why = take(received, draft.seq, out)
@@ -279,6 +288,7 @@ class Engine:
             sealed += 1
         work.inputs += taken
         work.records += sealed
+        work.seconds += perf_counter() - begun_s
         return taken
 
     def _seal(self, draft: Draft, out: list[Outgoing]) -> int:

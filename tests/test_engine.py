@@ -14,6 +14,7 @@ from stream_engine.journal import CORE_VERSION, KEPT_OF_OVERSIZE, MAX_RECORD_BYT
 from stream_engine.messages.codec import decode_event, encode
 from stream_engine.messages.events import AnyEvent
 from stream_engine.messages.inputs import (
+    AnyInput,
     Cancel,
     ClockTick,
     Deposit,
@@ -441,6 +442,48 @@ async def test_the_latest_map_of_a_venue_holds() -> None:
     await drained(log, partition=1)
     assert len(await read(log, Topic.DEADLETTERS)) == 1
     assert len(await read(log, Topic.MARKET, 1)) == 1
+
+
+async def test_others_have_their_turn_behind_every_journal_record_of_a_cycle() -> None:
+    """Its process says several times a second that it is alive, and a cycle may be of 16 records and of seconds."""
+    log = MemoryLog()
+    await log.append(records(a_tick(), *(a_cancel(number) for number in range(30_000))))
+    engine = Engine(log, 0)
+    await engine.start()
+    journalled = []
+
+    async def others() -> None:
+        while True:
+            journalled.append(engine.stand.chain.length)
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(others())
+    await asyncio.sleep(0)
+    await engine.cycle()
+    watching.cancel()
+    assert len(await read(log, Topic.JOURNAL)) == engine.stand.chain.length > 2
+    assert set(journalled) >= set(range(engine.stand.chain.length))
+
+
+async def test_of_half_a_cycle_nobody_gets_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = MemoryLog()
+    engine = Engine(log, 0)
+    await log.append(records(a_tick()))
+    await engine.cycle()
+    assert await engine.snapshot() is not None
+    await log.append(records(a_cancel(1), a_cancel(2)))
+    apply = Exchange.apply
+
+    def breaking(exchange: Exchange, received: AnyInput) -> Sequence[AnyEvent]:
+        if received == a_cancel(2):
+            raise AssertionError
+        return apply(exchange, received)
+
+    monkeypatch.setattr(Exchange, "apply", breaking)
+    with pytest.raises(InputCrashed):
+        await engine.cycle()
+    with pytest.raises(EngineStopped):
+        await engine.snapshot()
 
 
 # the journal -------------------------------------------------------------------------------------------------
