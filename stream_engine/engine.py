@@ -178,7 +178,7 @@ class Engine:
         follower = self._follower
         for _ in range(_SEEN_TRIES):
             while await follower.follow():
-                await asyncio.sleep(0)
+                pass
             for lane in self._lanes:
                 lane.next, lane.ts_us = follower.lanes[lane.name]
             # What was aborted may hide from a read what comes behind it: only offsets that fit say that all is read.

@@ -7,6 +7,9 @@ Follow    each journal record must be the next, as it was written, of this core;
           out as they did; every hundredth is held against the state hashes that it carries.
 Error     JournalError names the record and its offset. Whoever raised it knows no state any more: start a new one.
 
+Alive     what takes long (the dump of a venue, its load) is done beside the event loop, and others have their turn
+          behind every journal record: a process that is silent for seconds counts as dead.
+
 An engine that starts does just this, once it has fenced off its predecessor: given a follower, it starts warm.
 """
 
@@ -22,7 +25,6 @@ from stream_engine.snapshots import EVERY_S, TIMES_ITS_COST, Snapshot, Standing,
 from stream_engine.transport.protocol import Log, Record, TopicPartition
 from stream_engine.venues import Venues
 
-# A record is 512 KiB and some thousand inputs at most: few at once, so that nobody waits long for the event loop.
 JOURNALS_AT_ONCE = 8
 
 _logger = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ class Follower:
         records = found.get(self._journal, [])
         for record in records:
             self._apply(record)
+            await asyncio.sleep(0)
         return len(records)
 
     async def snapshot(self) -> Snapshot:
@@ -90,9 +93,8 @@ class Follower:
         self.dumped_s = 0.0
         for venue, exchange in venues.exchanges.items():
             begun_s = perf_counter()
-            states[venue] = dump(exchange)
+            states[venue] = await asyncio.to_thread(dump, exchange)
             self.dumped_s += perf_counter() - begun_s
-            await asyncio.sleep(0)  # the engines of other partitions need not wait for all
         self.saved_up_to(standing.number)
         return Snapshot(standing, states)
 
@@ -110,7 +112,7 @@ class Follower:
         try:
             if why := await self._misfit(standing, start, end):
                 raise StateError(why)
-            exchanges = [load(state) for state in snapshot.states.values()]
+            exchanges = [await asyncio.to_thread(load, state) for state in snapshot.states.values()]
         except StateError as error:
             told = "%s, partition %d, offset %d: the snapshot there is not used: %s"
             _logger.warning(told, *self._journal, standing.offset, error)

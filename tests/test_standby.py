@@ -1,17 +1,22 @@
 """Standby: follows a journal that somebody else writes, holds it against what it comes to itself, and is ready."""
 
 import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from stream_engine import journal
+from stream_engine import journal, snapshots
+from stream_engine import standby as standbys
 from stream_engine.core.exchange import Exchange
+from stream_engine.core.state import dump, load
 from stream_engine.engine import Engine
 from stream_engine.journal import JournalError
 from stream_engine.standby import JOURNALS_AT_ONCE, Follower
 from stream_engine.transport.memory import MemoryLog
-from tests.test_recovery import JOURNAL, filled, intake, published, to_the_end
+from tests.test_recovery import JOURNAL, SNAPSHOTS, filled, intake, published, to_the_end
 from tests.transport.marked import MarkedLog
 
 
@@ -36,6 +41,48 @@ async def test_it_comes_to_the_state_of_the_owner_record_by_record(make: type[Me
             pass
         assert await standby.snapshot() == await owner.snapshot()
     assert standby.chain.length > 20
+
+
+async def test_a_venue_however_large_is_dumped_and_loaded_beside_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = []
+
+    def noting(of_state: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def noted(given: Any) -> Any:
+            threads.append(threading.current_thread())
+            return of_state(given)
+
+        return noted
+
+    monkeypatch.setattr(standbys, "dump", noting(dump))
+    monkeypatch.setattr(standbys, "load", noting(load))
+    log = await filled(MemoryLog(), "alpha", "beta")
+    await to_the_end(log, every=10**9)
+    snapshot = await (await followed(log)).snapshot()
+    await snapshots.write(log, snapshot, SNAPSHOTS)
+    assert await (await followed(log)).snapshot() == snapshot
+    assert len(threads) == 3 * 2
+    assert threading.main_thread() not in threads
+
+
+async def test_others_have_their_turn_behind_every_journal_record_that_is_followed() -> None:
+    log = await filled(MemoryLog(), "alpha")
+    await to_the_end(log, every=10**9)
+    follower = Follower(log, 0)
+    await follower.begin()
+    stands = set()
+
+    async def others() -> None:
+        while True:
+            stands.add(follower.position)
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(others())
+    applied = await follower.follow()
+    watching.cancel()
+    assert applied == JOURNALS_AT_ONCE
+    assert stands == set(range(1, applied + 1))
 
 
 @pytest.mark.parametrize("make", [MemoryLog, MarkedLog])
