@@ -10,9 +10,11 @@ import pytest
 from stream_engine.cli.main import VERBS
 from stream_engine.messages.topics import Topic
 from tests import results
+from tests.test_compose import parsed
 
 README = results.README.read_text(encoding="utf-8")
 SHOWN = {path: shown for _, path, shown, _ in results.BLOCK.findall(README)}
+COMMANDS = re.findall(r"^    (?:.*\| )?liqstorm (.+)$", README, re.MULTILINE)
 NAMES = sorted(set(re.findall(r"`((?:stream_engine|producers|consumers)\.[\w.]+)`", README)))
 
 
@@ -45,10 +47,24 @@ def test_every_topic_is_told() -> None:
     assert {topic.value for topic in Topic} - {Topic.SNAPSHOTS.value} <= set(re.findall(r"`(\w+)`", README))
 
 
-def test_every_command_of_the_readme_is_one() -> None:
-    lines = re.findall(r"^    (?:.*\| )?liqstorm (.+)$", README, re.MULTILINE)
-    verbs = {shlex.split(line, comments=True)[0] for line in lines}
-    assert {"run", "scenario", "apply"} <= verbs <= {*VERBS, "--help"}
+@pytest.mark.parametrize("line", COMMANDS)
+def test_every_command_of_the_readme_is_one(line: str) -> None:
+    words = shlex.split(line.partition(" > ")[0], comments=True)
+    assert words == ["--help"] or parsed(words)["verb"]
+
+
+def test_every_verb_is_told_in_the_words_of_its_help_and_shown() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", README, re.MULTILINE))
+    assert {name: rows.get(name) for name in VERBS} == {name: verb.short for name, verb in VERBS.items()}
+    shown = {line.split()[0] for line in COMMANDS}
+    assert VERBS.keys() - {"demo"} <= shown  # that one is `make demo` here
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_the_examples_of_a_verb_are_command_lines_of_it(name: str) -> None:
+    for example in VERBS[name].examples:
+        words = shlex.split(example.rpartition("liqstorm ")[2].partition(" > ")[0])
+        assert parsed(words)["verb"][0] == name
 
 
 def _is_module(name: str) -> bool:
