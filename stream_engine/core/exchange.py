@@ -61,6 +61,8 @@ from stream_engine.messages.refusals import Reject
 
 AHEAD_ALLOWED_US = 1_000_000
 MINUTE_US = 60_000_000
+# So many of either side are a record that a log takes (1 MB), whatever their prices and sizes.
+LEVELS_PER_EVENT = 10_000
 
 
 class Exchange:
@@ -234,6 +236,9 @@ class Exchange:
             book = state.markets[symbol].book
             bids = book.bids.take_changed() if book.bids.changed else ()
             asks = book.asks.take_changed() if book.asks.changed else ()
+            while len(bids) > LEVELS_PER_EVENT or len(asks) > LEVELS_PER_EVENT:
+                out.emit(BookChanged, None, symbol, bids[:LEVELS_PER_EVENT], asks[:LEVELS_PER_EVENT])
+                bids, asks = bids[LEVELS_PER_EVENT:], asks[LEVELS_PER_EVENT:]
             if bids or asks:
                 n = len(out.events)
                 out.events.append(BookChanged(out.venue, out.seq, n, out.now_us, None, symbol, bids, asks))

@@ -236,7 +236,8 @@ class NewsPublished(Event, frozen=True):
 
 
 class BookChanged(Event, frozen=True):
-    """The levels of one symbol that one input changed: (price, size after; 0: gone), best first."""
+    """The levels of one symbol that one input changed: (price, size after; 0: gone), best first. Where it changed very
+    many, several of these follow one another."""
 
     symbol: Name
     bids: tuple[Level, ...]

@@ -2,9 +2,12 @@
 
 import pytest
 
+from stream_engine.core import exchange as exchanges
 from stream_engine.core.order_book import OrderBook
+from stream_engine.messages.codec import encode
 from stream_engine.messages.events import BookChanged, Traded
 from stream_engine.messages.inputs import AnyInput
+from stream_engine.messages.units import WIRE_MAX
 from tests.core.rulebook import (
     ALICE,
     BOB,
@@ -15,6 +18,7 @@ from tests.core.rulebook import (
     book,
     buy,
     cancel,
+    cancel_all,
     one,
     only,
     queue_at,
@@ -114,6 +118,25 @@ def test_the_changed_levels_are_published_once_per_input_best_first() -> None:
     assert (changed.bids, changed.asks) == (((100, 0), (99, 0)), ())
     changed = one(apply(exchange, buy(7, 102)), BookChanged)
     assert (changed.bids, changed.asks) == (((102, 1),), ((101, 0), (102, 0)))
+
+
+@pytest.mark.parametrize(("levels", "parts"), [(1, [1]), (2, [2]), (3, [2, 1]), (4, [2, 2]), (5, [2, 2, 1])])
+def test_very_many_changed_levels_are_published_in_parts(
+    monkeypatch: pytest.MonkeyPatch, levels: int, parts: list[int]
+) -> None:
+    monkeypatch.setattr(exchanges, "LEVELS_PER_EVENT", 2)
+    exchange = an_exchange()
+    apply(exchange, *(buy(1, 99 - number) for number in range(levels)), sell(1, 101))
+    changed = only(apply(exchange, cancel_all()), BookChanged)
+    assert [len(each.bids) for each in changed] == parts
+    assert [level for each in changed for level in each.bids] == [(99 - number, 0) for number in range(levels)]
+    assert [each.asks for each in changed] == [((101, 0),), *[()] * (len(parts) - 1)]
+
+
+def test_the_longest_part_of_what_changed_is_a_record_that_a_log_takes() -> None:
+    side = ((WIRE_MAX, WIRE_MAX),) * exchanges.LEVELS_PER_EVENT
+    event = BookChanged("V" * 64, WIRE_MAX, WIRE_MAX, WIRE_MAX, None, "S" * 64, side, side)
+    assert len(encode(event)) < 900_000
 
 
 def test_what_changes_no_level_publishes_no_book() -> None:
