@@ -1,8 +1,9 @@
 """Venues: the exchanges of one partition, and what may be taken to them from which topic. No I/O.
 
 Read      the size of a value is looked at first; then it must be an input, and one of its topic.
-Map       `MapVenue` goes to every partition: what it says of a venue holds from there on. An input of a venue that
-          lives on another partition is not taken.
+Map       `MapVenue` goes to every partition, and the first of a venue holds: a venue does not move, since what it has
+          would stay behind and its events be numbered from 0 again. One that says otherwise is not taken, as is no
+          input of a venue that lives on another partition.
 Begin     an exchange is made at the venue's first control input: whoever may only trade or publish prices cannot
           make a venue.
 Holds     the same journal gives the same events, byte for byte.
@@ -55,6 +56,11 @@ def not_open(venue: str) -> str:
     return f"there is no venue {venue}: one begins at its first input of the topic {Topic.CONTROL.value}"
 
 
+def lives_on(venue: str, partition: int) -> str:
+    """Why an input is not taken whose venue is another partition's."""
+    return f"venue {venue} lives on partition {partition}"
+
+
 class Venues:
     """The venues of one partition: input in, records of events out. No I/O; what a journal is applied to."""
 
@@ -72,10 +78,14 @@ class Venues:
         """Apply an input and append its events (None: nobody wants them); "" or why it is not for this partition.
         Notes a venue's first seq."""
         venue = received.venue
-        if type(received) is MapVenue and not self._map(received):
-            return ""
-        if venue in self.elsewhere:
-            return f"venue {venue} lives on partition {self.elsewhere[venue]}"
+        if type(received) is MapVenue:
+            home = self._home(received)
+            if home != received.partition:
+                return lives_on(venue, home)
+            if home != self.partition:
+                return ""
+        elif venue in self.elsewhere:
+            return lives_on(venue, self.elsewhere[venue])
         exchange = self.exchanges.get(venue)
         if exchange is None:
             if not opens_a_venue(received):
@@ -137,10 +147,10 @@ class Venues:
             )
         return times
 
-    def _map(self, received: MapVenue) -> bool:
-        """Note where a venue lives; whether that is here. The map goes to every partition."""
-        if received.partition == self.partition:
-            self.elsewhere.pop(received.venue, None)
-            return True
-        self.elsewhere[received.venue] = received.partition
-        return False
+    def _home(self, received: MapVenue) -> int:
+        """Where the venue lives: as it was mapped first, or here if it has begun here."""
+        if received.venue in self.exchanges:
+            return self.partition
+        if received.partition == self.partition and received.venue not in self.elsewhere:
+            return self.partition
+        return self.elsewhere.setdefault(received.venue, received.partition)

@@ -434,14 +434,17 @@ async def test_a_venue_begins_at_its_first_control_input_and_what_comes_before_i
     assert len(list(replay(await values(log, Topic.JOURNAL)))) == len(await events(log)) == 2
 
 
-async def test_the_latest_map_of_a_venue_holds() -> None:
+@pytest.mark.parametrize("begin", [MapVenue("V1", EIGHT, 0), a_tick()])
+async def test_a_venue_does_not_move(begin: Input) -> None:
     log = MemoryLog(partitions=2)
-    await log.append(records(*(MapVenue("V1", EIGHT, partition) for partition in (1, 0, 1)), a_tick()))
-    await log.append(records(*(MapVenue("V1", EIGHT, partition) for partition in (0, 1)), a_tick(), partition=1))
-    await drained(log)
-    await drained(log, partition=1)
-    assert len(await read(log, Topic.DEADLETTERS)) == 1
-    assert len(await read(log, Topic.MARKET, 1)) == 1
+    await log.append(records(begin, MapVenue("V1", EIGHT, 1), a_tick()))
+    await log.append(records(*(MapVenue("V1", EIGHT, partition) for partition in (0, 1, 0)), a_tick(), partition=1))
+    here, there = await drained(log), await drained(log, partition=1)
+    assert (set(here.exchanges), set(there.exchanges)) == ({"V1"}, set())
+    for partition, moves in ((0, 1), (1, 2)):
+        letters = await read(log, Topic.DEADLETTERS, partition)
+        assert [dict(letter.headers)["reason"] for letter in letters] == [b"venue V1 lives on partition 0"] * moves
+    assert [letter.value for letter in await read(log, Topic.DEADLETTERS)] == [encode(MapVenue("V1", EIGHT, 1))]
 
 
 async def test_others_have_their_turn_behind_every_journal_record_of_a_cycle() -> None:

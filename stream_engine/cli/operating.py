@@ -111,7 +111,7 @@ async def _venue_map(log: Log, prefix: str) -> tuple[dict[str, int], bool]:
                 except NotAMessage:
                     continue
                 if isinstance(received, MapVenue):
-                    homes[received.venue] = received.partition
+                    homes.setdefault(received.venue, received.partition)  # the first holds
     return homes, start == 0
 
 
