@@ -70,6 +70,11 @@ def duration(us: int) -> str:
     return f"{hours} h {minutes:02} m"
 
 
+def counted(number: int, one: str) -> str:
+    """1 record, 12,000 records."""
+    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
+
+
 def ordinal(number: int) -> str:
     """1st, 2nd, 3rd, 4th."""
     if number % 100 in (11, 12, 13):

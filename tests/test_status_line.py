@@ -49,6 +49,14 @@ def test_on_a_terminal_one_line_is_rewritten_four_times_a_second_and_taken_away_
     assert said == ["", "waiting for alpha  inputs 12,345", "waiting for alpha  inputs 12,347", ""]
 
 
+def test_on_a_terminal_what_is_told_of_several_is_told_of_each(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_line, "can_draw", lambda stream: True)
+    StatusLine().say(at={"alpha": "20:50:00", "beta": "20:50:01"}, events=1_000)
+    assert capsys.readouterr().err == "\rat alpha 20:50:00, beta 20:50:01  events 1,000"
+
+
 def test_a_line_is_never_longer_than_the_terminal_is_wide(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

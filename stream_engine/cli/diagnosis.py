@@ -21,6 +21,7 @@ from importlib import metadata, util
 import msgspec
 from msgspec import Struct
 
+from consumers.figures import counted
 from stream_engine.cli.show import can_draw
 from stream_engine.cli.topic_rules import complaints, named, options
 from stream_engine.cli.version import versions
@@ -150,7 +151,7 @@ async def _journal(log: Log, prefix: str, partition: int, size: int | None) -> L
         first, last = _sealed.decode(head.value).number, _sealed.decode(tail[-1].value).number
     except msgspec.DecodeError:
         return Line(State.FAIL, what, "holds what is no journal record", "start anew under another --prefix")
-    told = f"{last + 1 - first:,} records" + ("" if size is None else f", {size / 1e6:,.1f} MB")
+    told = counted(last + 1 - first, "record") + ("" if size is None else f", {size / 1e6:,.1f} MB")
     hours = (tail[-1].timestamp_us - head.timestamp_us) / MILLION / 3_600
     told += f", {(last - first) / hours:,.0f} records an hour of event time" if hours > 0 else ""
     return Line(State.OK, what, told + (f"; the {first:,} before were trimmed" if first else ""))
@@ -168,7 +169,7 @@ async def _snapshots(log: Log, prefix: str, partition: int, where: str) -> Async
     found = [snapshot async for snapshot in _first_two(newest(log, (prefix + Topic.SNAPSHOTS.value, partition)))]
     age = records - (found[0].standing.number if found else 0)
     told = f"{len(found)} or more" if len(found) == 2 else ("one" if found else "none")
-    told += f" whole; an engine that starts applies {age:,} journal records again"
+    told += f" whole; an engine that starts applies {counted(age, 'journal record')} again"
     if age > MANY_RECORDS:
         yield Line(State.WARN, what, told, f"liqstorm engine {where} --follow all, in a process more, makes them")
     else:

@@ -54,12 +54,13 @@ def command(
     Journal and events end together, so `liqstorm replay DIR --verify` can say whether every event follows from the
     journal. positions.json says which offsets were recorded.
     """
+    from consumers.figures import counted
     from stream_engine.cli.taping import tape
     from stream_engine.messages.topics import Topic
 
     chosen = [topic for topic in Topic if topics is None or topic.value in topics]
     taped = tape(connect(bootstrap, kafka), prefix, chosen, out, until_idle)
-    click.echo(f"{taped.records:,} records are in {taped.directory}; the sha256 of its event log:")
+    click.echo(f"{counted(taped.records, 'record')} in {taped.directory}; the sha256 of its event log:")
     click.echo(taped.event_log_sha256)
     if taped.trimmed:
         told = "The journal was trimmed before: this verifies from its oldest snapshot on, and cannot be replayed."

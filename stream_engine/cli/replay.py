@@ -105,7 +105,7 @@ def command(
     for line in replayed.said:
         click.echo(line)
     if replayed.status:
-        click.echo("liqstorm: stopped; what was sent until then stays sent.", err=True)
+        click.echo("liqstorm: stopped; what was sent until then is kept.", err=True)
         ctx.exit(replayed.status)
 
 

@@ -45,4 +45,6 @@ class StatusLine:
 
 
 def _figure(fact: object) -> str:
+    if isinstance(fact, dict):
+        return ", ".join(f"{name} {_figure(each)}" for name, each in fact.items())
     return f"{fact:,}" if isinstance(fact, int) else str(fact)

@@ -91,7 +91,7 @@ def test_a_run_at_rest_is_well(look: Doctor, bootstrap: str, prefix: str) -> Non
     status, lines = look()
     assert status is None
     assert lines["engines"][:2] == ("warn", "none runs")  # these are no members of the group
-    assert lines["journal 1"][1].startswith("1 records, 0.0 MB")
+    assert lines["journal 1"][1].startswith("1 record, 0.0 MB")
     assert lines["lag 1"][:1] == ("ok",)
     assert "nothing waits" in lines["lag 1"][1]
     assert "2025-10-10 20:00:09 UTC" in lines["venue V1"][1]
@@ -143,7 +143,7 @@ def test_intake_that_was_made_anew_fails(look: Doctor, bootstrap: str, prefix: s
 
 def test_snapshots_are_counted_and_what_comes_after_the_newest(look: Doctor, bootstrap: str, prefix: str) -> None:
     asyncio.run(a_run_with_snapshots(bootstrap, prefix, 2))
-    assert "2 or more whole; an engine that starts applies 1 journal records" in look()[1]["snapshots 0"][1]
+    assert "2 or more whole; an engine that starts applies 1 journal record again" in look()[1]["snapshots 0"][1]
 
 
 def test_dead_letters_are_a_warning_with_the_last_reason(look: Doctor, bootstrap: str, prefix: str) -> None:

@@ -238,7 +238,7 @@ def test_a_recording_that_is_stopped_while_the_engine_works_ends_where_its_journ
 def test_some_topics_alone_are_recorded(at: list[str], bootstrap: str, prefix: str, tmp_path: Path) -> None:
     asyncio.run(append(bootstrap, [Outgoing(prefix + "orders", 1, b"", b"{}", 0)]))
     said = call("record", *at, "--topics", "orders,labels", "--out", tmp_path / "out", "--until-idle", "0.2")
-    assert said.startswith("1 records")
+    assert said.startswith("1 record in ")
     files = {path.name for path in (tmp_path / "out").glob("*.jsonl")}
     assert files == {"orders.0.jsonl", "orders.1.jsonl", "labels.0.jsonl", "labels.1.jsonl"}
     assert "Did you mean 'orders'" in complaint("record", *at, "--topics", "order")

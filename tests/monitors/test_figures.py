@@ -2,8 +2,17 @@
 
 import pytest
 
-from consumers.figures import change, clock, duration, money, ordinal, price, price_text, share, stamp, usd
+from consumers.figures import change, clock, counted, duration, money, ordinal, price, price_text, share, stamp, usd
 from tests.monitors.story import BTC, START_US, an_instrument
+
+
+def test_one_is_one_and_the_rest_are_several() -> None:
+    assert [counted(number, "record") for number in (0, 1, 2, 12_000)] == [
+        "0 records",
+        "1 record",
+        "2 records",
+        "12,000 records",
+    ]
 
 
 @pytest.mark.parametrize(
