@@ -140,10 +140,12 @@ class Host:
             try:
                 if not is_member:
                     await self._members.start()
-                is_member, well_s, tries = True, clock(), 0
+                is_member, tries = True, 0
                 self._assign(await self._members.changed())
             except LogError as error:
-                if clock() - well_s > GIVES_UP_AFTER_S:
+                if is_member:
+                    well_s = clock()
+                elif clock() - well_s > GIVES_UP_AFTER_S:
                     raise
                 _logger.warning("no longer a member, joining again: %s", error)
                 is_member = False

@@ -448,6 +448,33 @@ async def test_who_is_no_longer_a_member_joins_again_and_its_engines_go_on(monke
         assert [each.restarts for each in host.status()] == [0] * PARTITIONS
 
 
+async def test_who_was_a_member_for_however_long_has_all_the_time_to_join_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = MemoryLog(PARTITIONS)
+    for name, seconds in (("PAUSES_S", (0.001,)), ("GIVES_UP_AFTER_S", 0.05)):
+        monkeypatch.setattr(hosts, name, seconds)
+
+    class ThrownOut(Member):
+        """Its membership ends once, long after the last assignment."""
+
+        times = 0
+
+        async def changed(self) -> frozenset[int]:
+            if self.told.empty() and not self.times:
+                await asyncio.sleep(2 * hosts.GIVES_UP_AFTER_S)
+                self.times = 1
+                raise Unreachable("Cannot reach Kafka.")
+            return await super().changed()
+
+    member = ThrownOut(Group())
+    async with running(Host(lambda: log, member)) as host:
+        await until(lambda: member.times == 1 and member.is_there)
+        await everywhere(log, 2)
+        await until(taken(log))
+        assert [each.restarts for each in host.status()] == [0] * PARTITIONS
+
+
 async def test_a_standby_that_comes_to_another_state_ends_the_host_and_names_the_place(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
