@@ -9,8 +9,8 @@ Apply     each input goes to the exchange of its venue, which is made at the ven
 Publish   one commit holds the journal records, the events, the dead letters and the intake offsets of a cycle.
 Resume    1 take the writer's name: any other engine of the partition is fenced off  2 then, not before, read the
           committed offsets  3 snapshot and journal (standby)  4 the journal must end where the offsets are committed,
-          and the intake topics must still hold what comes next. This order is never changed: offsets that are read
-          before the fence may be those of a commit that is still under way.
+          and the intake topics must still hold what comes next, behind what was taken. This order is never changed:
+          offsets that are read before the fence may be those of a commit that is still under way.
 Holds     the same journal gives the same events, byte for byte. A commit that failed, or an exchange that raised, stops
           this engine for good: a new one resumes from what the log really holds.
 Bounds    of each topic 20,000 records are read at once, and no more once 8 MiB are there;
@@ -207,6 +207,22 @@ class Engine:
                     f"{where} ends at offset {ends[lane.at]}, and the journal took it up to {lane.next}: the topic "
                     "was made anew. Start anew under another prefix."
                 )
+            if await self._has_another(lane, starts[lane.at]):
+                raise JournalError(
+                    f"{where} holds before offset {lane.next} another record than the journal took there: the topic "
+                    "was made anew. Start anew under another prefix."
+                )
+
+    async def _has_another(self, lane: "_Lane", start: int) -> bool:
+        """Whether the last record taken, as far as it is known and kept, is not the one that lies there."""
+        offset, stored = self._follower.newest.get(lane.name, (-1, b""))
+        if offset < start:
+            return False
+        found = (await self._log.read({lane.at: offset}, 1)).get(lane.at)
+        if not found:
+            return False
+        value, taken = found[0].value, journal.value_of(stored)
+        return found[0].offset != offset or taken != (value if isinstance(taken, bytes) else journal.cut(value))
 
     async def _journal_position(self) -> int | None:
         """The offset behind the last journal record, once the log shows it."""

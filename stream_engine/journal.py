@@ -84,7 +84,7 @@ class Batch(Struct):
         """Topic, offset and value of everything taken, in order."""
         for run in self.runs:
             for offset, value in enumerate(run.values, run.offset):
-                yield run.topic, offset, _value(bytes(value))
+                yield run.topic, offset, value_of(bytes(value))
 
 
 def carries_states(number: int) -> bool:
@@ -213,14 +213,15 @@ def read(records: Iterable[bytes]) -> Iterator[Batch]:
         yield chain.open(record)
 
 
-def _in_base64(value: bytes) -> bytes:
-    return b'"' + b64encode(value) + b'"'
-
-
-def _value(stored: bytes) -> Value:
+def value_of(stored: bytes) -> Value:
+    """A value as it came, of what stands in a record."""
     if stored[:1] == b"{":
         return stored
     if stored[:1] == b'"':
         return b64decode(stored[1:-1])
     _, length, sha256, head = _oversize.decode(stored)
     return Oversize(length, sha256, b64decode(head))
+
+
+def _in_base64(value: bytes) -> bytes:
+    return b'"' + b64encode(value) + b'"'

@@ -35,6 +35,7 @@ class Follower:
 
     position   the journal offset up to which it is applied; -1 before `begin`.
     lanes      of each intake topic: the offset to be taken next, and the time of the last input taken.
+    newest     of an intake topic, the last value that it has applied: its offset, and what stands in the journal.
     work       what was applied since the snapshot that it began from, or made last.
     saved      how many journal records the newest snapshot holds that it knows of.
     dumped_s   how long the dumps of its last snapshot took.
@@ -44,6 +45,7 @@ class Follower:
         self.venues = Venues(partition, prefix, run_id)
         self.chain = Chain()
         self.lanes = {topic.value: (0, 0) for topic in INTAKE}
+        self.newest: dict[str, tuple[int, bytes]] = {}
         self.position = -1
         self.work = Work()
         self.saved = 0
@@ -150,7 +152,9 @@ class Follower:
                 f"{record.topic}, partition {record.partition}, offset {record.offset}: {error}"
             ) from error
         for run in batch.runs:
-            self.lanes[run.topic] = (run.offset + len(run.values), self.lanes[run.topic][1])
+            end = run.offset + len(run.values)
+            self.lanes[run.topic] = (end, self.lanes[run.topic][1])
+            self.newest[run.topic] = (end - 1, bytes(run.values[-1]))
             self.work.inputs += len(run.values)
         for name, ts_us in times.items():
             self.lanes[name] = (self.lanes[name][0], ts_us)

@@ -32,7 +32,7 @@ from stream_engine.messages.inputs import (
     Side,
 )
 from stream_engine.messages.instrument import IndexSource, Instrument, Tier
-from stream_engine.messages.topics import INPUT_TOPIC, OUTPUT, Topic
+from stream_engine.messages.topics import INPUT_TOPIC, INTAKE, OUTPUT, Topic
 from stream_engine.transport.memory import MemoryLog, MemoryWriter
 from stream_engine.transport.protocol import Log, Outgoing, Positions, Record, TopicPartition
 from tests.transport.marked import MarkedLog
@@ -259,7 +259,20 @@ async def test_the_writer_is_taken_before_the_committed_offsets_are_read_and_the
     called.clear()
     await Engine(log, 0).start()
     order = [call for number, call in enumerate(called) if call not in called[:number]]
-    assert order == ["writer", "committed", "snapshots", "journal"]
+    assert order == ["writer", "committed", "snapshots", "journal", *(topic.value for topic in INTAKE)]
+
+
+@pytest.mark.parametrize("topic", [Topic.CONTROL, Topic.QUOTES, Topic.SHOCKS, Topic.ORDERS])
+async def test_an_intake_topic_that_holds_another_record_than_the_last_taken_was_made_anew(topic: Topic) -> None:
+    log = await filled(MemoryLog(), "alpha")
+    await to_the_end(log, every=10**9)
+    await Engine(log, 0).start()
+    there = log._kept[topic.value, 0]
+    there[-1] = replace(there[-1], value=there[-1].value[:-1] + b" ")
+    await log.append([there[-1]])
+    told = rf"{topic.value}, partition 0, holds before offset {len(there) - 1} another record .* made anew"
+    with pytest.raises(JournalError, match=told):
+        await Engine(log, 0).start()
 
 
 @pytest.mark.parametrize(("short_by", "is_refused"), [(0, False), (1, True), (2, True)])
