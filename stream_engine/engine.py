@@ -7,6 +7,8 @@ Apply     each input goes to the exchange of its venue, which is made at the ven
           taken (too large, no input, on the wrong topic or partition, of a venue that no control input has named yet)
           goes to the dead letters, and the engine goes on.
 Publish   one commit holds the journal records, the events, the dead letters and the intake offsets of a cycle.
+Ahead     where more is known to be there, it is read and applied while the log answers a commit; one is under way at a
+          time. What was applied ahead of a commit that fails is neither published, nor saved, nor counted.
 Resume    1 take the writer's name: any other engine of the partition is fenced off  2 then, not before, read the
           committed offsets  3 snapshot and journal (standby)  4 the journal must end where the offsets are committed,
           and the intake topics must still hold what comes next, behind what was taken. This order is never changed:
@@ -36,6 +38,8 @@ READ_AT_ONCE = 20_000
 READ_BYTES_AT_ONCE = 8 * 1024 * 1024
 RECORDS_PER_CYCLE = 50_000
 JOURNALS_PER_CYCLE = 16
+# So many inputs are applied in one go, about a millisecond; then others have their turn, a commit under way among them.
+GIVES_WAY_EVERY = 100
 # A stamp far in the future must not hold up its topic for as long as others stay full: after so many reads it goes.
 PATIENCE = 64
 # The last records of a journal may be seen a moment after they were committed.
@@ -55,7 +59,8 @@ class InputCrashed(Exception):
 class Engine:
     """Runs the venues of one partition. Given a follower of its journal, it starts from where that stands.
 
-    commit_s    how long the last commit took.
+    journalled, seq   what the log holds of it: how many journal records, and the next seq of each venue.
+    commit_s          how long the last commit took.
     """
 
     def __init__(
@@ -73,7 +78,9 @@ class Engine:
         self._venues = self._follower.venues
         self._writer: Writer | None = None
         self._failed = False
-        self._read_ahead = False
+        self._committing: asyncio.Task[int] | None = None
+        self.journalled = 0
+        self.seq: dict[str, int] = {}
         self.commit_s = 0.0
 
     @property
@@ -83,7 +90,7 @@ class Engine:
 
     @property
     def stand(self) -> Follower:
-        """What the journal holds up to the last commit: venues, chain, and what a snapshot would save."""
+        """Venues, chain, and what a snapshot would save, up to what was applied last: ahead of a commit under way."""
         return self._follower
 
     async def start(self) -> None:
@@ -98,6 +105,7 @@ class Engine:
             await writer.close()
             raise
         self._writer = writer
+        self.journalled, self.seq = self._stands_at()
         self._failed = False
 
     async def behind(self) -> bool:
@@ -114,27 +122,48 @@ class Engine:
 
         Where there is nothing it waits for something, for `wait_s` at most.
         """
+        return await self.advance(limit, wait_s) + await self.settle()
+
+    async def advance(self, limit: int = READ_AT_ONCE, wait_s: float = 0.0) -> int:
+        """As `cycle`, but its commit is only begun; how many inputs the one before has brought into the log meanwhile.
+
+        Where no more is known to be there, that one comes to its end first: what arrives until then shall go into one
+        commit and not into two.
+        """
         self._refuse_failed()
         if self._writer is None:
             await self.start()
         assert self._writer is not None
-        if self._read_ahead:
-            self._read_ahead = False
-        else:
+        if self._committing is None:
             await self._read(limit, wait_s)
+        elif any(lane.waiting or lane.cut for lane in self._lanes):
+            await self._read(limit, 0.0)
+        else:
+            return await self.settle()
         self._failed = True
         out: list[Outgoing] = []
-        taken = await self._take(out)
+        try:
+            taken = await self._take(out)
+        except InputCrashed:
+            await self._answered()  # what was taken before is published all the same
+            raise
+        committed = await self._answered()
         if taken:
-            taken_s = perf_counter()
-            await self._commit(self._writer, out, limit)
-            self.commit_s = perf_counter() - taken_s
+            self._committing = self._begin_commit(self._writer, out, taken)
         self._failed = False
-        return taken
+        return committed
+
+    async def settle(self) -> int:
+        """Wait until all that was taken is in the log; how many inputs were not yet."""
+        self._refuse_failed()
+        self._failed = True
+        committed = await self._answered()
+        self._failed = False
+        return committed
 
     async def snapshot(self) -> Snapshot | None:
         """Where the partition stands, between two cycles; None where the log does not show it yet."""
-        self._refuse_failed()
+        await self.settle()
         stand = self._follower
         position = await self._journal_position()
         if position is None:
@@ -149,8 +178,11 @@ class Engine:
         return {lane.name: max(0, ends[lane.at] - lane.next) for lane in self._lanes}
 
     async def close(self) -> None:
-        """Let go of the writer; the log is its owner's."""
+        """Let go of the writer; the log is its owner's. A commit that is under way is broken off: settle before."""
         self._failed = True
+        if self._committing is not None:
+            self._committing.cancel()
+            await asyncio.gather(self._committing, return_exceptions=True)
         if self._writer is not None:
             await self._writer.close()
 
@@ -158,21 +190,31 @@ class Engine:
         if self._failed:
             raise EngineStopped(f"the engine of partition {self.partition} failed before")
 
-    async def _commit(self, writer: Writer, out: Sequence[Outgoing], limit: int) -> None:
-        """Commit a cycle. Where more is known to be there, it is read meanwhile: who waits for a broker has time."""
+    def _begin_commit(self, writer: Writer, out: Sequence[Outgoing], taken: int) -> asyncio.Task[int]:
+        """Begin to commit all that was taken up to now; the task gives how many inputs that were."""
         offsets = {lane.at: lane.next for lane in self._lanes if lane.next}
-        if not any(lane.cut for lane in self._lanes):
+        journalled, seq = self._stands_at()
+
+        async def commit() -> int:
+            begun_s = perf_counter()
             await writer.commit(out, self.group, offsets)
-            return
-        reading = asyncio.create_task(self._read(limit, 0.0))
-        try:
-            await writer.commit(out, self.group, offsets)
-        except BaseException:
-            reading.cancel()
-            await asyncio.wait({reading})
-            raise
-        await reading
-        self._read_ahead = True
+            self.commit_s = perf_counter() - begun_s
+            self.journalled, self.seq = journalled, seq
+            return taken
+
+        return asyncio.create_task(commit())
+
+    async def _answered(self) -> int:
+        """Wait for the commit that is under way, if there is one; how many inputs it held."""
+        if self._committing is None:
+            return 0
+        taken = await self._committing
+        self._committing = None
+        return taken
+
+    def _stands_at(self) -> tuple[int, dict[str, int]]:
+        """How many journal records were made, and the next seq of each venue."""
+        return self._follower.chain.length, {venue: exchange.seq for venue, exchange in self.exchanges.items()}
 
     async def _catch_up(self, committed: dict[TopicPartition, int]) -> None:
         follower = self._follower
@@ -267,10 +309,10 @@ class Engine:
     async def _take(self, out: list[Outgoing]) -> int:
         """Take what is waiting, in its order, into journal records and what follows from them; how many inputs.
 
-        Others have their turn behind each journal record: whoever is silent for seconds counts as dead.
+        Others have their turn meanwhile: whoever is silent for seconds counts as dead, and a commit is to be answered.
         """
         chain, work = self._follower.chain, self._follower.work
-        taken = sealed = 0
+        taken = sealed = in_one_go = 0
         begun_s = perf_counter()
         draft = Draft(chain.length)
         take, add = self._venues.take, draft.add
@@ -285,9 +327,13 @@ class Engine:
                 add = draft.add
                 if sealed == JOURNALS_PER_CYCLE:
                     break
+                in_one_go = GIVES_WAY_EVERY
+            if in_one_go == GIVES_WAY_EVERY:
                 work.seconds += perf_counter() - begun_s
                 await asyncio.sleep(0)
                 begun_s = perf_counter()
+                in_one_go = 0
+            in_one_go += 1
             if received is not None:
                 try:
                     why = take(received, draft.seq, out)

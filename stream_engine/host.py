@@ -248,17 +248,17 @@ class _Seat:
             _logger.info(began, status.partition, engine.stand.chain.length)
             status.is_running = True
             while self._role is Role.OWNER:
-                taken = await engine.cycle(wait_s=WAIT_S)
-                status.taken += taken
-                status.commits += taken > 0
-                status.commit_ms = int(engine.commit_s * 1000)
-                self._stands(engine.stand, trouble)
+                self._committed(engine, await engine.advance(wait_s=WAIT_S), trouble)
                 if self._is_free and engine.stand.is_worth_a_snapshot(self._every_s):
+                    self._committed(engine, await engine.settle(), trouble)
                     await self._save(log, engine.stand, engine.snapshot)
                 if clock() - lag_s > LAG_EVERY_S:
                     lag_s, status.lag = clock(), await engine.lag()
                 await asyncio.sleep(0)
+            self._committed(engine, await engine.settle(), trouble)
         finally:
+            # What crashed may have done so behind a commit that went well.
+            status.journalled = max(status.journalled, engine.journalled)
             await self._end_saving()
             await engine.close()
             await log.close()
@@ -271,7 +271,8 @@ class _Seat:
             while self._role is Role.STANDBY:
                 await follower.follow(WAIT_S)
                 status.is_running = True
-                self._stands(follower, trouble)
+                seq = {venue: exchange.seq for venue, exchange in follower.venues.exchanges.items()}
+                self._stands(follower, follower.chain.length, seq, trouble)
                 if self._is_free and follower.is_worth_a_snapshot(self._every_s / 4, snapshots.TIMES_ITS_COST / 4):
                     await self._save(log, follower, follower.snapshot)
                 await asyncio.sleep(0)
@@ -286,13 +287,20 @@ class _Seat:
         log = self._make_log()
         return log, Follower(log, self.status.partition, self._prefix, self._run_id)
 
-    def _stands(self, stand: Follower, trouble: "_Trouble") -> None:
+    def _committed(self, engine: Engine, inputs: int, trouble: "_Trouble") -> None:
         status = self.status
-        status.journalled = stand.chain.length
+        status.taken += inputs
+        status.commits += inputs > 0
+        status.commit_ms = int(engine.commit_s * 1000)
+        self._stands(engine.stand, engine.journalled, engine.seq, trouble)
+
+    def _stands(self, stand: Follower, journalled: int, seq: dict[str, int], trouble: "_Trouble") -> None:
+        status = self.status
+        status.journalled = journalled
         status.saved = stand.saved
         status.unsaved = stand.work
-        status.seq = {venue: exchange.seq for venue, exchange in stand.venues.exchanges.items()}
-        trouble.reached(stand.chain.length)
+        status.seq = seq
+        trouble.reached(journalled)
 
     @property
     def _is_free(self) -> bool:

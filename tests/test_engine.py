@@ -744,32 +744,116 @@ async def test_an_exchange_that_raises_stops_the_engine_and_leaves_the_log_as_it
     assert await everything(log) == before
 
 
-@pytest.mark.parametrize(("sent", "reads_on"), [(5, False), (6, True)])
-async def test_where_more_is_known_to_be_there_it_is_read_while_the_commit_is_answered(
-    sent: int, reads_on: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = MemoryLog()
+class SlowLog(MemoryLog):
+    """Answers a commit when it is told to, or with an error; says in which order it was asked what."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.answer = asyncio.Event()
+        self.refusal: Exception | None = None
+
+    async def read(self, positions: Positions, limit: int, wait_s: float = 0.0) -> Found:
+        self.asked.append("read")
+        return await super().read(positions, limit, wait_s)
+
+    async def writer(self, name: str) -> MemoryWriter:
+        self._holders[name] = SlowWriter(self, name)
+        return self._holders[name]
+
+
+class SlowWriter(MemoryWriter):
+    async def commit(self, records: Sequence[Outgoing], group: str, offsets: Positions) -> None:
+        log = self._log
+        assert isinstance(log, SlowLog)
+        log.asked.append("commit")
+        await log.answer.wait()
+        log.asked.append("answer")
+        if log.refusal is not None:
+            raise log.refusal
+        await super().commit(records, group, offsets)
+
+
+async def a_commit_under_way(sent: int) -> tuple[SlowLog, Engine]:
+    """A log with so many ticks, and an engine that has begun to commit the first five of them."""
+    log = SlowLog()
     await log.append(records(*(a_tick() for _ in range(sent))))
     engine = Engine(log, 0)
     await engine.start()
-    calls: list[str] = []
-    read, commit = MemoryLog.read, MemoryWriter.commit
+    log.asked.clear()
+    assert await engine.advance(limit=5) == 0
+    await asyncio.sleep(0)
+    assert log.asked == ["read", "commit"]
+    return log, engine
 
-    async def reading(log: MemoryLog, positions: Positions, limit: int, wait_s: float = 0.0) -> Found:
-        calls.append("read")
-        return await read(log, positions, limit, wait_s)
 
-    async def slowly(writer: MemoryWriter, records: Sequence[Outgoing], group: str, offsets: Positions) -> None:
-        calls.append("commit")
-        await asyncio.sleep(0.01)
-        await commit(writer, records, group, offsets)
-        calls.append("answered")
+@pytest.mark.parametrize(
+    ("sent", "journalled", "asked"),
+    [(5, 1, ["answer"]), (6, 2, ["read", "answer", "commit"]), (15, 2, ["read", "answer", "commit"])],
+)
+async def test_where_more_is_known_to_be_there_it_is_read_and_applied_while_the_commit_before_is_answered(
+    sent: int, journalled: int, asked: list[str]
+) -> None:
+    log, engine = await a_commit_under_way(sent)
+    going_on = asyncio.create_task(engine.advance(limit=5))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert engine.exchanges["V1"].seq == min(sent, 10)
+    assert (engine.journalled, engine.seq) == (0, {})
+    log.answer.set()
+    assert await going_on == 5
+    await asyncio.sleep(0)
+    assert log.asked[2:5] == asked
+    await engine.settle()
+    assert (engine.journalled, engine.seq) == (journalled, {"V1": min(sent, 10)})
+    assert await engine.behind() is (sent > 10)
 
-    monkeypatch.setattr(MemoryLog, "read", reading)
-    monkeypatch.setattr(MemoryWriter, "commit", slowly)
-    await engine.cycle(limit=5)
-    assert calls == ["read", "commit", *(["read"] if reads_on else []), "answered"]
-    assert await engine.cycle() == sent - 5
+
+async def test_what_was_applied_ahead_of_a_commit_that_failed_is_neither_published_nor_saved_nor_counted() -> None:
+    log, engine = await a_commit_under_way(10)
+    before = await everything(log)
+    log.refusal = Dying()
+    log.answer.set()
+    with pytest.raises(Dying):
+        await engine.advance(limit=5)
+    assert engine.exchanges["V1"].seq == 10
+    assert (engine.journalled, engine.seq) == (0, {})
+    for more in (engine.advance, engine.settle, engine.snapshot):
+        with pytest.raises(EngineStopped):
+            await more()
+    await engine.close()
+    assert await everything(log) == before
+
+
+async def test_a_snapshot_waits_for_the_commit_that_is_under_way() -> None:
+    log, engine = await a_commit_under_way(5)
+    log.answer.set()
+    snapshot = await engine.snapshot()
+    assert snapshot is not None
+    assert (snapshot.standing.number, snapshot.standing.lanes["control"]) == (1, (5, EIGHT))
+
+
+async def test_a_crash_ahead_of_a_commit_leaves_what_was_taken_before_it_published(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log, engine = await a_commit_under_way(6)
+    log.answer.set()
+
+    def broken(exchange: Exchange, received: Input) -> list[AnyEvent]:
+        raise AssertionError
+
+    monkeypatch.setattr(Exchange, "apply", broken)
+    with pytest.raises(InputCrashed, match="offset 5"):
+        await engine.advance()
+    assert engine.journalled == len(await read(log, Topic.JOURNAL)) == 1
+    assert log._committed["engine"]["control", 0] == 5
+
+
+async def test_an_engine_that_is_closed_breaks_off_the_commit_that_is_under_way() -> None:
+    log, engine = await a_commit_under_way(5)
+    await asyncio.wait_for(engine.close(), 5)
+    assert log.asked == ["read", "commit"]
+    assert log._committed == {}
 
 
 async def test_of_two_live_engines_on_one_partition_the_older_is_fenced_off() -> None:

@@ -310,6 +310,34 @@ async def test_what_fails_begins_again_from_what_the_log_holds(monkeypatch: pyte
     assert await published(log) == await published(whole)
 
 
+async def test_a_status_counts_what_the_log_has_and_one_that_is_stopped_waits_for_the_commit_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = MemoryLog()
+    await log.append(ticks(0, 30))
+    monkeypatch.setattr(engines, "RECORDS_PER_CYCLE", 10)
+    commit, begun, answers = MemoryWriter.commit, 0, asyncio.Semaphore(1)
+
+    async def when_told(writer: MemoryWriter, records: Sequence[Outgoing], group: str, offsets: Positions) -> None:
+        nonlocal begun
+        begun += 1
+        await answers.acquire()
+        await commit(writer, records, group, offsets)
+
+    monkeypatch.setattr(MemoryWriter, "commit", when_told)
+    async with running(Host(lambda: log, Group(1).member())) as host:
+        await until(lambda: begun == 2)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        status = of(host, 0)
+        assert (status.taken, status.commits, status.journalled, status.seq) == (10, 1, 1, {"V0": 10})
+        host.stop()
+        for _ in range(2):
+            answers.release()
+    assert log._end((Topic.JOURNAL.value, 0)) == 3
+    assert (status.taken, status.commits, status.journalled, status.seq) == (30, 3, 3, {"V0": 30})
+
+
 async def test_a_record_on_which_the_core_fails_ends_the_host_after_its_restarts_and_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -103,14 +103,18 @@ async def filled(log: MemoryLog, *venues: str) -> MemoryLog:
     return log
 
 
-async def to_the_end(log: Log, every: int = EVERY) -> Engine:
+Step = Callable[[Engine, int], Awaitable[int]]
+
+
+async def to_the_end(log: Log, every: int = EVERY, step: Step = Engine.cycle) -> Engine:
     """An engine takes what there is, and writes its snapshots."""
     engine = Engine(log, 0)
     await engine.start()
     while await engine.behind():
-        await engine.cycle(AT_ONCE)
+        await step(engine, AT_ONCE)
         if engine.stand.work.inputs >= every and (snapshot := await engine.snapshot()):
             await snapshots.write(log, snapshot, SNAPSHOTS)
+    await engine.settle()
     return engine
 
 
@@ -194,24 +198,26 @@ async def nothing() -> None:
     """Half of a commit."""
 
 
-@pytest.mark.parametrize("make", [MemoryLog, MarkedLog])
+@pytest.mark.parametrize(
+    ("make", "step"), [(MemoryLog, Engine.cycle), (MarkedLog, Engine.cycle), (MarkedLog, Engine.advance)]
+)
 @pytest.mark.parametrize("moment", Moment)
 async def test_cut_off_at_any_call_of_the_log_and_resumed_an_engine_yields_the_same_bytes(
-    make: type[MemoryLog], moment: Moment, monkeypatch: pytest.MonkeyPatch
+    make: type[MemoryLog], step: Step, moment: Moment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshots, "_STATE_BYTES", 1_500)
     monkeypatch.setattr(journal, "STATES_EVERY", 3)
     whole = await filled(make(), "alpha", "beta")
     counting = MortalLog(whole)
-    await to_the_end(cast(Log, counting))
+    await to_the_end(cast(Log, counting), step=step)
     expected, order = await published(whole), await taken(whole)
     assert expected["adl"] and expected["deadletters"]
     assert len([each async for each in snapshots.newest(whole, SNAPSHOTS)]) >= 4
     for at in counting.appends if moment is Moment.AMID else range(counting.calls):
         log = await filled(make(), "alpha", "beta")
         with pytest.raises(Dying):
-            await to_the_end(cast(Log, MortalLog(log, at, moment)))
-        await to_the_end(log)
+            await to_the_end(cast(Log, MortalLog(log, at, moment)), step=step)
+        await to_the_end(log, step=step)
         assert await published(log) == expected, at
         assert await taken(log) == order, at
 

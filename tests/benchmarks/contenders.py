@@ -58,8 +58,9 @@ async def engine(watch: Stopwatch, bootstrap: str, prefix: str, partition: str, 
     running = Engine(log, int(partition), prefix)
     await running.start()
     watch.begin()
-    while taken := await running.cycle(wait_s=WAITS_S):
-        watch.came_to(taken)
+    while await running.behind():
+        watch.came_to(await running.advance(wait_s=WAITS_S))
+    watch.came_to(await running.settle())
     if snapshot:
         found = await running.snapshot()
         assert found is not None, "the log does not show the journal's end"
@@ -78,7 +79,8 @@ async def serve(watch: Stopwatch, bootstrap: str, prefix: str, partition: str) -
     print("ready", flush=True)
     watch.begin()
     while not stopping.is_set():
-        watch.came_to(await running.cycle(wait_s=WAITS_S))
+        watch.came_to(await running.advance(wait_s=WAITS_S))
+    watch.came_to(await running.settle())
     await running.close()
     await log.close()
 
