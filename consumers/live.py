@@ -1,6 +1,7 @@
 """Live: the monitors of every venue of a log, while engines write to it.
 
-Venues    are learned from the maps on `control`: each has its board, and its alerts go where it lives.
+Venues    are learned from the maps on `control`: each has its board, and its alerts go where it lives. Where `control`
+          was trimmed, maps and all, a venue lives where its events are.
 Begin     at what the log still keeps. A restart sees everything again and finds the same; what already stands on
           `alerts` is not published again (an alert is known by its id, its state and the input that it follows).
 Unread    a record of an event topic that is no event goes to `deadletters`, with where it came from and why, and the
@@ -53,6 +54,8 @@ class Watch:
         self._homes: dict[str, int] = {}
         self._runners: dict[str, MonitorRunner] = {}
         self._feed: Feed | None = None
+        self._maps_are_gone = False
+        self._latest: dict[bytes, Record] = {}  # by key, where there are no maps
         self._control = prefix + Topic.CONTROL.value
         self._graveyard = prefix + Topic.DEADLETTERS.value
         self._published: set[tuple[str, str, int]] = set()
@@ -67,6 +70,8 @@ class Watch:
             for record in part.records:
                 self._learn(record)
             more = past.behind or bool(part.records)
+        starts = await self._log.starts([(self._control, number) for number in self._partitions])
+        self._maps_are_gone = any(starts.values())
         self._feed = await self._from_the_start([Topic.CONTROL, *OUTPUT])
 
     async def _from_the_start(self, topics: Sequence[Topic]) -> Feed:
@@ -96,7 +101,7 @@ class Watch:
         assert self._feed is not None, "begin first"
         return await self._feed.lag()
 
-    def _map(self, records: Iterable[Record]) -> None:
+    def _map(self, records: Sequence[Record]) -> None:
         """Learn of venues; the map of one stands on every partition."""
         for record in records:
             if record.topic != self._control or _MAP not in record.value[:64]:
@@ -106,17 +111,25 @@ class Watch:
             except NotAMessage:
                 continue  # the engine's to bury
             if isinstance(received, MapVenue) and received.venue not in self.boards:
-                run_id = dict(record.headers).get("run_id", b"").decode(errors="replace")
-                board = Board(received.venue, self._telling)
-                self.boards[received.venue] = board
-                self._homes[received.venue] = received.partition
-                self._runners[received.venue] = MonitorRunner([board], self._homes, self._prefix, run_id)
+                self._open(received.venue, received.partition, record)
+        if self._maps_are_gone:
+            self._latest.update((record.key, record) for record in records if record.topic != self._control)
+
+    def _open(self, venue: str, home: int, record: Record) -> MonitorRunner:
+        run_id = dict(record.headers).get("run_id", b"").decode(errors="replace")
+        self.boards[venue] = board = Board(venue, self._telling)
+        self._homes[venue] = home
+        self._runners[venue] = runner = MonitorRunner([board], self._homes, self._prefix, run_id)
+        return runner
 
     def _findings(self, part: Part) -> Iterable[tuple[Finding, Outgoing]]:
         for event in part.events:
             runner = self._runners.get(event.venue)
             if runner is None:
-                continue
+                record = self._latest.get(event.venue.encode())
+                if record is None:
+                    continue
+                runner = self._open(event.venue, record.partition, record)
             for finding in runner.findings([event]):
                 key = _key(finding)
                 if key not in self._published:

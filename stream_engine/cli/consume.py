@@ -43,7 +43,7 @@ def command(
 ) -> None:
     """Watch the run on the topics of a prefix: what the monitors find goes to `alerts`, and to the terminal.
 
-    It begins at the oldest event kept and learns from `control` which venues there are, so it needs no scenario.
+    It begins at the oldest event kept and learns from the topics which venues there are, so it needs no scenario.
     Started again it finds the same, and publishes nothing twice. A record that is no event goes to `deadletters`. It
     runs until it is told to stop (Ctrl-C, SIGTERM), and then prints the summary.
     """

@@ -114,6 +114,16 @@ async def test_events_of_a_venue_that_no_map_names_are_nobodys() -> None:
     assert (watch.boards, watch.events, watch.alerts) == ({}, 1, 0)
 
 
+async def test_where_the_maps_were_trimmed_a_venue_lives_where_its_events_are() -> None:
+    log = MemoryLog(2)
+    await put(log, *a_setup("V1", 0), ClockTick("V1", EIGHT), news("V1", 0))
+    await put(log, *a_setup("V2", 1), ClockTick("V2", EIGHT), news("V2", 0), partition=1)
+    log.forget(await log.ends([("control", 0), ("control", 1)]))
+    watch = await watched(log, partitions=2)
+    assert list(watch.boards) == ["V1", "V2"]
+    assert (await ids(log, 0), await ids(log, 1)) == (["news/news-0/V1/*/6"], ["news/news-0/V2/*/6"])
+
+
 async def test_a_log_that_was_trimmed_is_watched_from_what_it_keeps() -> None:
     log = MemoryLog()
     await put(log, *a_setup(), ClockTick("V1", EIGHT), news("V1", 0))
