@@ -16,8 +16,9 @@ Resume    1 take the writer's name: any other engine of the partition is fenced 
 Holds     the same journal gives the same events, byte for byte. A commit that failed, or an exchange that raised, stops
           this engine for good: a new one resumes from what the log really holds.
 Bounds    of each topic 20,000 records are read at once, and no more once 8 MiB are there;
-          a journal record ends before it would pass 512 KiB; a cycle ends with its 16th, or once it has made 50,000
-          records.
+          a journal record ends before it would pass 512 KiB; a cycle ends with its 16th, with the one that is full
+          after half a second of work, or once it has made 50,000 records. How long it works changes no journal: the
+          next cycle goes on where a record was full anyway.
 """
 
 import asyncio
@@ -38,6 +39,8 @@ READ_AT_ONCE = 20_000
 READ_BYTES_AT_ONCE = 8 * 1024 * 1024
 RECORDS_PER_CYCLE = 50_000
 JOURNALS_PER_CYCLE = 16
+# What a cascade takes long over is soon in a snapshot, so that whoever takes over has little to apply again.
+WORK_PER_CYCLE_S = 0.5
 # So many inputs are applied in one go, about a millisecond; then others have their turn, a commit under way among them.
 GIVES_WAY_EVERY = 100
 # A stamp far in the future must not hold up its topic for as long as others stay full: after so many reads it goes.
@@ -313,7 +316,7 @@ class Engine:
         """
         chain, work = self._follower.chain, self._follower.work
         taken = sealed = in_one_go = 0
-        begun_s = perf_counter()
+        before_s, begun_s = work.seconds, perf_counter()
         draft = Draft(chain.length)
         take, add = self._venues.take, draft.add
         for lane, (ts_us, record, received, why) in merged(self._lanes):
@@ -325,7 +328,8 @@ class Engine:
                 sealed += 1
                 draft = Draft(chain.length)
                 add = draft.add
-                if sealed == JOURNALS_PER_CYCLE:
+                worked_s = work.seconds - before_s + perf_counter() - begun_s
+                if sealed == JOURNALS_PER_CYCLE or worked_s > WORK_PER_CYCLE_S:
                     break
                 in_one_go = GIVES_WAY_EVERY
             if in_one_go == GIVES_WAY_EVERY:

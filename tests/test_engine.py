@@ -468,6 +468,24 @@ async def test_others_have_their_turn_behind_every_journal_record_of_a_cycle() -
     assert set(journalled) >= set(range(engine.stand.chain.length))
 
 
+async def test_how_long_a_cycle_works_changes_how_many_there_are_and_no_journal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent = records(a_tick(), *(a_cancel(number) for number in range(15_000)), *(a_quote(1) for _ in range(5_000)))
+    cycles, journals = [], []
+    for seconds in (60.0, 0.0):
+        monkeypatch.setattr(shell, "WORK_PER_CYCLE_S", seconds)
+        log = MemoryLog()
+        await log.append(sent)
+        engine, number = Engine(log, 0), 0
+        while await engine.cycle():
+            number += 1
+        cycles.append(number)
+        journals.append(await values(log, Topic.JOURNAL))
+    assert journals[0] == journals[1]
+    assert cycles == [1, len(journals[1])]
+
+
 async def test_of_half_a_cycle_nobody_gets_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
     log = MemoryLog()
     engine = Engine(log, 0)
