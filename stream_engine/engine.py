@@ -96,6 +96,11 @@ class Engine:
         """Venues, chain, and what a snapshot would save, up to what was applied last: ahead of a commit under way."""
         return self._follower
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that was taken is in the log."""
+        return self._committing is None
+
     async def start(self) -> None:
         """Fence off any other engine of this partition; then, not before, come to where the journal ends."""
         self._failed = True

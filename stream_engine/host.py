@@ -292,7 +292,8 @@ class _Seat:
         status.taken += inputs
         status.commits += inputs > 0
         status.commit_ms = int(engine.commit_s * 1000)
-        self._stands(engine.stand, engine.journalled, engine.seq, trouble)
+        if inputs or engine.is_settled:  # what is only applied may still come to nothing
+            self._stands(engine.stand, engine.journalled, engine.seq, trouble)
 
     def _stands(self, stand: Follower, journalled: int, seq: dict[str, int], trouble: "_Trouble") -> None:
         status = self.status

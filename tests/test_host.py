@@ -447,6 +447,22 @@ async def test_a_partition_that_went_well_for_long_has_all_its_restarts_again(mo
         await until(lambda: of(host, 0).restarts > 2 * hosts.RESTARTS)
 
 
+async def test_a_log_that_answers_and_commits_nothing_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def full(writer: MemoryWriter, records: Sequence[Outgoing], group: str, offsets: Positions) -> None:
+        await asyncio.sleep(0.001)
+        raise Unreachable("its disk is full")
+
+    log = MemoryLog()
+    await log.append(ticks(0, 3))
+    monkeypatch.setattr(MemoryWriter, "commit", full)
+    for name, seconds in (("PAUSES_S", (0.001,)), ("GIVES_UP_AFTER_S", 0.05)):
+        monkeypatch.setattr(hosts, name, seconds)
+    with pytest.raises(PartitionFailed, match="its disk is full"):
+        await asyncio.wait_for(Host(lambda: log, Group(1).member()).run(), 5)
+
+
 async def test_who_is_no_longer_a_member_joins_again_and_its_engines_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     log = MemoryLog(PARTITIONS)
     monkeypatch.setattr(hosts, "PAUSES_S", (0.001,))
