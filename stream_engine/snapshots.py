@@ -9,7 +9,7 @@ sha256    over the whole, which is the parts' `state` one after the other: a `St
 
 Set       a snapshot counts only together with those of all venues of its partition at the same journal position,
           each whole and with the hash that it names: an incomplete set does not exist.
-Due       when applying again what came since the last one would take a second, and twenty times as long as the
+Due       when applying again what came since the last one would take half a second, and twenty times as long as the
           dumps do: what snapshots cost stays below a twentieth of the work, whatever the size of the venues.
 Order     the newest set comes first; whoever cannot use it asks for the one before.
 Holds     a snapshot only saves time. Whatever becomes of it, the journal gives the same state.
@@ -33,7 +33,7 @@ _STATE_BYTES = (MAX_PART_BYTES - 2_048) * 3 // 4
 _PARTS_AT_ONCE = 4
 _READ_BACK = 16
 
-EVERY_S = 1.0
+EVERY_S = 0.5
 TIMES_ITS_COST = 20
 
 _logger = logging.getLogger(__name__)
