@@ -70,8 +70,9 @@ class Feed:
     """Follows topics while others write to them, from their beginning on or from `positions`.
 
     Order     A commit may be seen on one topic a moment before another, though never after a later commit. So an event
-              is given out only once all topics have been read to where they ended after it was read; while there is
-              more than fits one look, once every topic has been read past it. `late` counts what came too late still.
+              is given out only once all topics have been read to where they ended after it was read, or, while there
+              is more than fits one look, past it; and with it whatever was read since that comes before it. `late`
+              counts what came too late still.
     Bound     A topic with MOST_HELD events in hand is not read on until the others have come as far.
     """
 
@@ -120,7 +121,7 @@ class Feed:
                 break
         unread = [at for at in self._unread(ends) if at in self._held and await self._has_more(at, ends[at])]
         self.behind = bool(self._unread(ends))
-        part.events = self._give_out(self._ordered(held, unread))
+        part.events = self._give_out(self._bounds(held, unread))
         self._most = MOST_HELD if part.events or not unread else 2 * self._most
         return part
 
@@ -158,34 +159,29 @@ class Feed:
         self._emptied[at] = end
         return False
 
-    def _ordered(
+    def _bounds(
         self, held: Mapping[TopicPartition, int], unread: Iterable[TopicPartition]
-    ) -> dict[TopicPartition, int]:
-        """How many of what each topic holds are in order: those of an earlier look; where a topic of the partition has
-        more to read, those that it has been read past."""
-        behind: dict[int, list[TopicPartition]] = {}
+    ) -> dict[tuple[int, str], int]:
+        """Of each venue on a partition, up to which seq its events are in order: up to the last that was in hand before
+        this look; where topics of the partition have more to read, before the last that was read of each."""
+        bounds: dict[tuple[int, str], int] = {}
+        for at, number in held.items():
+            for event in self._held[at][:number]:
+                bounds[at[1], event.venue] = max(bounds.get((at[1], event.venue), -1), event.seq)
         for at in unread:
-            behind.setdefault(at[1], []).append(at)
-        ordered = {}
-        for at, events in self._held.items():
-            ordered[at] = held[at] if at[1] not in behind else self._passed(events, behind[at[1]])
-        return ordered
+            for partition, venue in bounds:
+                if partition == at[1]:
+                    bounds[partition, venue] = min(bounds[partition, venue], self._seen.get((at, venue), 0) - 1)
+        return bounds
 
-    def _passed(self, events: Sequence[AnyEvent], behind: Sequence[TopicPartition]) -> int:
-        frontier: dict[str, int] = {}
-        for number, event in enumerate(events):
-            if event.venue not in frontier:
-                frontier[event.venue] = min(self._seen.get((at, event.venue), -1) for at in behind)
-            if event.seq >= frontier[event.venue]:
-                return number
-        return len(events)
-
-    def _give_out(self, numbers: Mapping[TopicPartition, int]) -> list[AnyEvent]:
-        """The first so many that each topic holds, in their order."""
+    def _give_out(self, bounds: Mapping[tuple[int, str], int]) -> list[AnyEvent]:
+        """The events in hand up to these bounds, in their order."""
         given: list[AnyEvent] = []
-        for at, number in numbers.items():
-            given += self._held[at][:number]
-            del self._held[at][:number]
+        for at, events in self._held.items():
+            kept: list[AnyEvent] = []
+            for event in events:
+                (given if event.seq <= bounds.get((at[1], event.venue), -1) else kept).append(event)
+            self._held[at] = kept
         given.sort(key=lambda event: (event.ts_us, event.venue, event.seq, event.n))
         last = self._given
         for event in given:

@@ -307,9 +307,31 @@ async def test_a_feed_gives_an_event_that_is_seen_late_on_its_topic_in_its_place
     await log.append([an_event(2, Topic.MARKET)])
     assert (await feed.look()).events == []
     await log.append([an_event(1, Topic.EXECUTIONS)])  # of an earlier commit, and seen only now
-    assert [event.seq for event in (await feed.look()).events] == [2]
-    assert [event.seq for event in (await feed.look()).events] == [1]
+    assert [event.seq for event in (await feed.look()).events] == [1, 2]
+    assert feed.late == 0
+
+
+async def test_a_feed_gives_an_event_that_is_seen_too_late_for_its_place_and_counts_it() -> None:
+    log = MemoryLog()
+    feed = Feed(log, OUTPUT, [0])
+    await log.append([an_event(2, Topic.MARKET)])
+    assert [event.seq async for part in parts(feed) for event in part.events] == [2]
+    await log.append([an_event(1, Topic.EXECUTIONS)])
+    assert [event.seq async for part in parts(feed) for event in part.events] == [1]
     assert feed.late == 1
+
+
+async def test_the_last_of_a_topic_takes_its_place_among_what_was_in_hand_of_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("READ_AT_ONCE", "MOST_READ"):
+        monkeypatch.setattr(f"consumers.runner.{name}", 4)
+    log = MemoryLog()
+    await log.append([an_event(seq, Topic.EXECUTIONS) for seq in (8, 9)])
+    await log.append([an_event(seq, Topic.MARKET) for seq in range(8)])
+    feed = Feed(log, OUTPUT, [0])
+    assert [event.seq async for part in parts(feed) for event in part.events] == list(range(10))
+    assert feed.late == 0
 
 
 async def test_a_feed_that_is_far_behind_holds_a_bounded_part_and_gives_everything_in_order(
