@@ -198,6 +198,7 @@ def _answers(port: int) -> bool:
 def main() -> None:
     """Run a broker until Ctrl-C."""
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 9092
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Broker(port) as broker:
             print(f"Kafka at {broker.bootstrap}; Ctrl-C stops it and takes its data away.", flush=True)
