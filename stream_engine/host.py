@@ -221,8 +221,10 @@ class _Seat:
             try:
                 await (self._own(trouble) if role is Role.OWNER else self._follow(trouble))
             except Exception as error:
+                # To be fenced off is how a hand-over looks from here.
+                level = logging.INFO if isinstance(error, Fenced) else logging.WARNING
                 is_ours = not isinstance(error, LogError)
-                _logger.warning("partition %d, %s: %s", self.status.partition, role.value, error, exc_info=is_ours)
+                _logger.log(level, "partition %d, %s: %s", self.status.partition, role.value, error, exc_info=is_ours)
                 if self._role is not role:
                     continue
                 pause_s = trouble.came(error, role)
