@@ -304,7 +304,8 @@ class Engine:
     async def _all_of(self, lane: "_Lane", records: list[Record], limit: int, end: int) -> list[Record]:
         """A broker may give less than there is: no other topic may pass what is known to be there, and few commits of
         many records cost less than many of few."""
-        while len(records) < limit and sum(len(record.value) for record in records) < READ_BYTES_AT_ONCE:
+        size = sum(len(record.value) for record in records)
+        while len(records) < limit and size < READ_BYTES_AT_ONCE:
             position = records[-1].offset + 1 if records else lane.next
             if position >= end or lane.hollow == end:
                 break
@@ -312,6 +313,7 @@ class Engine:
             if not more:
                 lane.hollow = end
             records = records + more
+            size += sum(len(record.value) for record in more)
         return records
 
     async def _take(self, out: list[Outgoing]) -> int:
