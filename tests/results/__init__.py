@@ -17,7 +17,11 @@ BLOCK = re.compile(r"(<!-- from (\S+): begin -->\n)(.*?)(<!-- from \2: end -->)"
 WIDTH = 110
 
 COMMANDS = {"tests/results/oct10-7.json": ("run", "oct10", "--seed", "7", "--json")}
-TEXTS = ["tests/storm/results/had_they_stayed.txt"]  # kept by `make prove`, shown as they are
+TEXTS = [
+    "tests/storm/results/had_they_stayed.txt",  # kept by `make prove`
+    "tests/benchmarks/results/exactly_once.txt",  # kept by `make bench`
+    "tests/benchmarks/results/latency.txt",
+]
 
 
 def printed(result: str) -> str:
