@@ -66,9 +66,8 @@ def test_a_shift_moves_the_whole_path_noise_included() -> None:
 
 def test_a_shorter_run_sees_the_same_prices() -> None:
     outside = an_outside((0, 100.0), (600, 90.0), noise=1.0)
-    assert [price(a_path(outside, 900), second) for second in range(900)] == [
-        price(a_path(outside, 3_600), second) for second in range(900)
-    ]
+    shorter, longer = a_path(outside, 900), a_path(outside, 3_600)
+    assert [price(shorter, second) for second in range(900)] == [price(longer, second) for second in range(900)]
 
 
 def test_noise_has_the_normal_volatility_times_the_knots_factor() -> None:
