@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 import time
 
 import faust  # type: ignore[import-not-found]
@@ -28,7 +29,7 @@ application = faust.App(
     producer_linger=0.005,
     producer_max_batch_size=262_144,
     stream_wait_empty=False,
-    datadir=f"/tmp/{target}",
+    datadir=tempfile.mkdtemp(),
 )
 incoming = application.topic(source, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 outgoing = application.topic(target, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")

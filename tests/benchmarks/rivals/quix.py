@@ -6,6 +6,7 @@ Prints how many records it took in how many seconds, from the first to the end o
 
 import json
 import sys
+import tempfile
 import time
 
 from quixstreams import Application  # type: ignore[import-not-found]
@@ -22,6 +23,7 @@ application = Application(
     commit_interval=5.0,
     commit_every=RECORDS_A_COMMIT,
     loglevel="ERROR",
+    state_dir=tempfile.mkdtemp(),
     producer_extra_config={"linger.ms": 5, "batch.size": 262_144},
 )
 began: list[float] = []
