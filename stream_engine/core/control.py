@@ -8,11 +8,8 @@ from collections.abc import Iterable, Iterator
 from msgspec.structs import replace
 
 from stream_engine.core.accounts import Account, free_margin, initial_of, is_marked
-from stream_engine.core.index_price import IndexPrice
 from stream_engine.core.margin import TierTableError, initial_margin, initial_rate, maintenance_table, worst_size
-from stream_engine.core.mark_price import Basis
-from stream_engine.core.market import Market, hold
-from stream_engine.core.order_book import OrderBook
+from stream_engine.core.market import hold, listed
 from stream_engine.core.order_entry import resting_loss
 from stream_engine.core.position import fill
 from stream_engine.core.venue import Rules, Venue, position_of
@@ -91,14 +88,7 @@ def list_instrument(venue: Venue, received: ListInstrument) -> None:
     if complaint is not None:
         refuse(venue, received, Reject.BAD_INSTRUMENT, f"{instrument.symbol}: {complaint}")
         return
-    venue.markets[instrument.symbol] = Market(
-        instrument,
-        maintenance_table(instrument.tiers),
-        instrument.tick_value,
-        OrderBook(),
-        IndexPrice(instrument.sources, instrument.stale_after_us),
-        Basis(instrument.basis_every_us, instrument.basis_window_us),
-    )
+    venue.markets[instrument.symbol] = listed(instrument)
     venue.watch.list_symbol(instrument.symbol)
     venue.out.emit(InstrumentListed, None, instrument)
 

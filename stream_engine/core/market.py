@@ -7,7 +7,7 @@ Holds     open_interest = sum of the longs = sum of the shorts; `longs` and `sho
 from msgspec import Struct
 
 from stream_engine.core.index_price import IndexPrice
-from stream_engine.core.margin import MaintenanceTable
+from stream_engine.core.margin import MaintenanceTable, maintenance_table
 from stream_engine.core.mark_price import Basis
 from stream_engine.core.order_book import OrderBook
 from stream_engine.core.position import Position
@@ -37,6 +37,18 @@ class Market(Struct, gc=False):
     shorts: dict[int, Position] = {}
     open_interest: int = 0
     reported: tuple[int, int, int] = (0, 0, 0)
+
+
+def listed(instrument: Instrument) -> Market:
+    """The market of a perpetual that is listed now: an empty book, no price, nobody in it."""
+    return Market(
+        instrument,
+        maintenance_table(instrument.tiers),
+        instrument.tick_value,
+        OrderBook(),
+        IndexPrice(instrument.sources, instrument.stale_after_us),
+        Basis(instrument.basis_every_us, instrument.basis_window_us),
+    )
 
 
 def hold(market: Market, position: Position, before: int) -> None:

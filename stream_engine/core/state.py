@@ -24,12 +24,9 @@ from msgspec import Struct
 
 from stream_engine.core.accounts import Account, Answer
 from stream_engine.core.exchange import Exchange
-from stream_engine.core.index_price import IndexPrice
-from stream_engine.core.margin import maintenance_table
 from stream_engine.core.margin_watch import ACCOUNT_BITS, ACCOUNT_MASK
-from stream_engine.core.mark_price import Basis
-from stream_engine.core.market import Market
-from stream_engine.core.order_book import BookSide, Order, OrderBook, orders_of
+from stream_engine.core.market import Market, listed
+from stream_engine.core.order_book import BookSide, Order, orders_of
 from stream_engine.core.position import Position, RestingQuote
 from stream_engine.core.venue import Rules, Venue
 from stream_engine.messages.events import Cause, OrderAccepted, OrderRejected
@@ -397,22 +394,10 @@ def _loaded(line: VenueLine, lines: Iterator[bytes]) -> Exchange:
 
 
 def _market_from(line: MarketLine) -> Market:
-    instrument = line.instrument
-    market = Market(
-        instrument,
-        maintenance_table(instrument.tiers),
-        instrument.tick_value,
-        OrderBook(),
-        IndexPrice(instrument.sources, instrument.stale_after_us),
-        Basis(instrument.basis_every_us, instrument.basis_window_us),
-        mark=line.mark,
-        index=line.index,
-        last=line.last,
-        moved=line.moved,
-        printed=line.printed,
-        open_interest=line.open_interest,
-        reported=line.reported,
-    )
+    market = listed(line.instrument)
+    market.mark, market.index, market.last = line.mark, line.index, line.last
+    market.moved, market.printed = line.moved, line.printed
+    market.open_interest, market.reported = line.open_interest, line.reported
     for sighting, (price, seen_us) in zip(market.index_price.sightings.values(), line.sightings, strict=True):
         sighting.price, sighting.seen_us = price, seen_us
     market.basis.samples.extend(line.samples)
