@@ -19,7 +19,7 @@ from consumers.runner import Feed, MonitorRunner, Part, Unreadable
 from stream_engine.messages.codec import NotAMessage, decode_input
 from stream_engine.messages.inputs import MapVenue
 from stream_engine.messages.topics import OUTPUT, Topic
-from stream_engine.transport.protocol import Log, Outgoing, Record, headers
+from stream_engine.transport.protocol import Log, Outgoing, Record, dead_letter_headers
 
 # Of a record that nobody can read, so much is kept: a dead letter must fit its topic whatever it holds.
 KEPT_BYTES = 64 * 1024
@@ -149,13 +149,7 @@ class Watch:
 
     def _dead_letter(self, unreadable: Unreadable) -> Outgoing:
         record = unreadable.record
-        origin = (
-            *headers(Topic.DEADLETTERS, ""),
-            ("reason", f"no event: {unreadable.why}"[:MAX_REASON].encode()),
-            ("topic", record.topic.encode()),
-            ("partition", b"%d" % record.partition),
-            ("offset", b"%d" % record.offset),
-        )
+        origin = dead_letter_headers(record, f"no event: {unreadable.why}"[:MAX_REASON], "")
         value = record.value
         if len(value) > KEPT_BYTES:
             origin = (*origin, ("length", b"%d" % len(value)))

@@ -32,7 +32,15 @@ from stream_engine.messages.inputs import AnyInput
 from stream_engine.messages.topics import INTAKE, MAX_INPUT_BYTES, Topic
 from stream_engine.snapshots import Snapshot
 from stream_engine.standby import Follower
-from stream_engine.transport.protocol import Headers, Log, Outgoing, Record, TopicPartition, Writer, headers
+from stream_engine.transport.protocol import (
+    Log,
+    Outgoing,
+    Record,
+    TopicPartition,
+    Writer,
+    dead_letter_headers,
+    headers,
+)
 from stream_engine.venues import NotTaken, Venues, reader_of
 
 READ_AT_ONCE = 20_000
@@ -375,13 +383,7 @@ class Engine:
     def _bury(self, draft: Draft, lane: "_Lane", record: Record, ts_us: int, is_input: bool, why: str) -> Outgoing:
         """Note a dead letter in the draft, and make it: the value byte for byte (of an oversize one its head)."""
         value = record.value
-        origin: Headers = (
-            *headers(Topic.DEADLETTERS, self._run_id),
-            ("reason", why.encode()),
-            ("topic", record.topic.encode()),
-            ("partition", b"%d" % record.partition),
-            ("offset", b"%d" % record.offset),
-        )
+        origin = dead_letter_headers(record, why, self._run_id)
         if len(value) > lane.max_bytes:
             oversize = journal.cut(value)
             draft.add_oversize(lane.name, record.offset, oversize, why)

@@ -72,6 +72,17 @@ def headers(topic: Topic, run_id: str) -> Headers:
     return (("schema", f"{topic.value}/1".encode()), ("run_id", run_id.encode()))
 
 
+def dead_letter_headers(record: Record, why: str, run_id: str) -> Headers:
+    """The headers of a dead letter: why the record could not be taken, and where it lies."""
+    return (
+        *headers(Topic.DEADLETTERS, run_id),
+        ("reason", why.encode()),
+        ("topic", record.topic.encode()),
+        ("partition", b"%d" % record.partition),
+        ("offset", b"%d" % record.offset),
+    )
+
+
 class Writer(Protocol):
     """Writes under a name that only one can hold."""
 
