@@ -20,7 +20,14 @@ import msgspec
 from stream_engine.messages.topics import OUTPUT, Topic
 from stream_engine.transport.protocol import Record, TopicPartition
 
+KEPT_HASH = "event_log.sha256"
+
 _json = msgspec.json.Decoder(msgspec.Raw)
+
+
+def keep_hash(directory: Path, event_log_sha256: str) -> None:
+    """Write the hash of a run's event log beside its files."""
+    (directory / KEPT_HASH).write_text(event_log_sha256 + "\n", encoding="utf-8")
 
 
 class Recorder:

@@ -8,7 +8,6 @@ Rounds        each round of a loop is new venues on the same topics; rebased, ea
 import asyncio
 import heapq
 import itertools
-import json
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from consumers.figures import clock
-from consumers.recorder import Recorder
+from consumers.recorder import KEPT_HASH, Recorder, keep_hash
 from consumers.runner import Reader
 from producers.replay import AS_IT_WAS, Backlog, Cue, Pace, Recast, Score, play
 from stream_engine.cli.connection import answered, connect
@@ -25,8 +24,7 @@ from stream_engine.cli.recording import Recording
 from stream_engine.cli.session import new_directory
 from stream_engine.cli.status_line import StatusLine
 from stream_engine.cli.stopping import interruption, loop_factory
-from stream_engine.cli.verify import KEPT_HASH
-from stream_engine.cli.version import versions
+from stream_engine.cli.version import keep_versions
 from stream_engine.engine import Engine
 from stream_engine.messages.codec import NotAMessage, decode_input
 from stream_engine.messages.topics import Topic
@@ -168,8 +166,8 @@ async def _embedded(recording: Recording, tape: _Tape, directory: Path) -> Repla
                 break
         status.end()
         sha256 = recorder.event_log_sha256()
-    (directory / KEPT_HASH).write_text(sha256 + "\n", encoding="utf-8")
-    (directory / "versions.json").write_text(json.dumps(versions(), indent=2) + "\n", encoding="utf-8")
+    keep_hash(directory, sha256)
+    keep_versions(directory)
     said = [
         f"{inputs:,} inputs were replayed{_unsent(recording)}.",
         f"Everything is in {directory}; the sha256 of its event log:",

@@ -23,7 +23,7 @@ import msgspec
 from consumers import summary as summaries
 from consumers.board import Board
 from consumers.prices import Outside
-from consumers.recorder import Recorder
+from consumers.recorder import Recorder, keep_hash
 from consumers.runner import Reader
 from producers.agent import Agent
 from stream_engine import drive
@@ -31,7 +31,7 @@ from stream_engine import scenario as scenarios
 from stream_engine.cli.connection import answered, waiting_for_kafka
 from stream_engine.cli.errors import INTERRUPTED, UserError, not_a_scenario, why
 from stream_engine.cli.stopping import Stop, interruption, loop_factory
-from stream_engine.cli.version import versions
+from stream_engine.cli.version import keep_versions
 from stream_engine.engine import Engine
 from stream_engine.host import PartitionFailed
 from stream_engine.messages.codec import NotAMessage, decode_input
@@ -175,7 +175,7 @@ def check(scenario: scenarios.Scenario, seed: int) -> list[Input]:
 async def _record(cast: Cast, directory: Path, speed: float | None, show: Show, place: Place | None) -> Result:
     scenario = cast.scenario
     (directory / "scenario.json").write_bytes(msgspec.json.format(msgspec.json.encode(scenario), indent=2) + b"\n")
-    (directory / "versions.json").write_text(json.dumps(versions(), indent=2) + "\n", encoding="utf-8")
+    keep_versions(directory)
     boards = [Board(venue) for venue in scenarios.venues(scenario)]
     outside = Outside(scenario.outside.source)
     with interruption() as stop:
@@ -208,7 +208,7 @@ async def _record(cast: Cast, directory: Path, speed: float | None, show: Show, 
     if len(told) > 1:
         said["venues"] = {each.venue: msgspec.to_builtins(each) for each in told}
     text = json.dumps(said, indent=2) + "\n"
-    (directory / "event_log.sha256").write_text(sha256 + "\n", encoding="utf-8")
+    keep_hash(directory, sha256)
     (directory / "summary.json").write_text(text, encoding="utf-8")
     return Result(directory, told, text, sha256, stop.status if outcome.stopped else 0)
 

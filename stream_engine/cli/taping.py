@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from consumers.recorder import Recorder
+from consumers.recorder import Recorder, keep_hash
 from stream_engine.cli.connection import answered
 from stream_engine.cli.errors import UserError, why
 from stream_engine.cli.recording import identity
@@ -23,8 +23,7 @@ from stream_engine.cli.session import new_directory
 from stream_engine.cli.status_line import StatusLine
 from stream_engine.cli.stopping import interruption, loop_factory
 from stream_engine.cli.topic_rules import partitions_there
-from stream_engine.cli.verify import KEPT_HASH
-from stream_engine.cli.version import versions
+from stream_engine.cli.version import keep_versions
 from stream_engine.journal import Batch, Oversize
 from stream_engine.messages.codec import NotAMessage, decode_input
 from stream_engine.messages.inputs import MapVenue
@@ -73,7 +72,7 @@ async def _tape(
     directory: Path,
     idle_s: float | None,
 ) -> Taped:
-    (directory / "versions.json").write_text(json.dumps(versions(), indent=2) + "\n", encoding="utf-8")
+    keep_versions(directory)
     log = KafkaLog(settings)
     status = StatusLine()
     try:
@@ -89,7 +88,7 @@ async def _tape(
             sha256 = recorder.event_log_sha256()
     finally:
         await log.close()
-    (directory / KEPT_HASH).write_text(sha256 + "\n", encoding="utf-8")
+    keep_hash(directory, sha256)
     return Taped(directory, taping.records, taping.trimmed, sha256)
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
-from consumers.recorder import listed_sha256
+from consumers.recorder import KEPT_HASH, listed_sha256
 from stream_engine.cli.errors import UserError
 from stream_engine.cli.recording import Recording, dead_letter, identity
 from stream_engine.cli.status_line import StatusLine
@@ -29,7 +29,6 @@ from stream_engine.transport.protocol import Outgoing
 from stream_engine.venues import Venues
 
 SHOWN = 240
-KEPT_HASH = "event_log.sha256"
 
 
 class _Numbered(Struct):

@@ -1,5 +1,6 @@
 """What runs here: the versions that a run is recorded with."""
 
+import json
 import platform
 import re
 import subprocess
@@ -19,6 +20,11 @@ def versions() -> dict[str, object]:
         "system": f"{platform.system()} {platform.machine()}",
         "libraries": {name: _version(name) for name in _libraries()},
     }
+
+
+def keep_versions(directory: Path) -> None:
+    """Write down what a run directory comes from."""
+    (directory / "versions.json").write_text(json.dumps(versions(), indent=2) + "\n", encoding="utf-8")
 
 
 def git_commit() -> str | None:
