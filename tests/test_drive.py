@@ -31,26 +31,15 @@ from stream_engine.messages.inputs import (
     Side,
     TimeInForce,
 )
-from stream_engine.messages.instrument import IndexSource, Instrument, Tier
 from stream_engine.messages.topics import OUTPUT, Topic
 from stream_engine.transport.memory import MemoryLog
 from stream_engine.transport.protocol import Outgoing, OutOfRange, Positions, Record
+from tests.instruments import BTC
 from tests.transport.marked import MarkedLog
 
 SECOND = 1_000_000
 EIGHT = 1_760_126_400 * SECOND  # 10 October 2025, 20:00 UTC
 ALL = frozenset(OUTPUT)
-
-BTC = Instrument(
-    symbol="BTC",
-    tick_size="1",
-    lot_size="0.001",
-    tick_value=1_000,
-    max_price=1_000_000,
-    max_size=1_000_000,
-    tiers=(Tier(0, 5_000),),
-    sources=(IndexSource("spot", 1),),
-)
 
 
 class Trader:

@@ -27,27 +27,16 @@ from stream_engine.messages.inputs import (
     Place,
     Side,
 )
-from stream_engine.messages.instrument import IndexSource, Instrument, Tier
 from stream_engine.messages.topics import INPUT_TOPIC, INTAKE, MAX_INPUT_BYTES, OUTPUT, Topic
 from stream_engine.transport.memory import MemoryLog, MemoryWriter
 from stream_engine.transport.protocol import Fenced, Outgoing, Positions, Record, TopicPartition
+from tests.instruments import BTC
 from tests.transport.marked import MARK, MarkedLog
 
 Found = dict[TopicPartition, list[Record]]
 
 SECOND = 1_000_000
 EIGHT = 1_760_126_400 * SECOND  # 10 October 2025, 20:00 UTC
-
-BTC = Instrument(
-    symbol="BTC",
-    tick_size="1",
-    lot_size="0.001",
-    tick_value=1_000,
-    max_price=1_000_000,
-    max_size=1_000_000,
-    tiers=(Tier(0, 5_000),),
-    sources=(IndexSource("spot", 1),),
-)
 
 
 def a_cancel(account: int, at_us: int = EIGHT, venue: str = "V1") -> Cancel:

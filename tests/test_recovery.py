@@ -31,10 +31,10 @@ from stream_engine.messages.inputs import (
     SeedPositions,
     Side,
 )
-from stream_engine.messages.instrument import IndexSource, Instrument, Tier
 from stream_engine.messages.topics import INPUT_TOPIC, INTAKE, OUTPUT, Topic
 from stream_engine.transport.memory import MemoryLog, MemoryWriter
 from stream_engine.transport.protocol import Log, Outgoing, Positions, Record, TopicPartition
+from tests.instruments import BTC
 from tests.transport.marked import MarkedLog
 
 SECOND = 1_000_000
@@ -45,17 +45,6 @@ SNAPSHOTS = (Topic.SNAPSHOTS.value, 0)
 # So few inputs to a cycle, and so often a snapshot, that a short storm has many of both.
 AT_ONCE = 4
 EVERY = 18
-
-BTC = Instrument(
-    symbol="BTC",
-    tick_size="1",
-    lot_size="0.001",
-    tick_value=1_000,
-    max_price=1_000_000,
-    max_size=1_000_000,
-    tiers=(Tier(0, 5_000),),
-    sources=(IndexSource("spot", 1),),
-)
 
 
 def a_storm(venue: str) -> Iterator[Input]:
