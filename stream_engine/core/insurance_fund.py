@@ -37,6 +37,14 @@ class InsuranceFund:
             out.emit(FundChanged, cause, change, self.balance, reason, account, symbol)
             self.check()
 
+    def make_good(
+        self, out: Emitter, cause: Cause | None, loss: int, reason: FundReason, account: int, symbol: str | None
+    ) -> None:
+        """Pay a loss (a positive amount) as far as there is anything; the rest is the deficit."""
+        paid = min(loss, self.balance)
+        self.change(out, cause, -paid, reason, account, symbol)
+        self.run_deficit(out, cause, loss - paid, account, symbol)
+
     def run_deficit(self, out: Emitter, cause: Cause | None, loss: int, account: int, symbol: str | None) -> None:
         """Book a loss (a positive amount) that nobody carries."""
         if loss:
@@ -48,3 +56,11 @@ class InsuranceFund:
         """Asserts what the head of this file says."""
         assert self.balance >= 0, self.balance
         assert self.deficit <= 0, self.deficit
+
+
+def fund_flow(size: int, lots: int, price: int, bankruptcy: int, tick_value: int) -> int:
+    """What a fill of a liquidation order brings the fund (+) or costs it (-), in micro-quote.
+
+    dF = s * x * (p - BK): closing a long (size > 0) above its bankruptcy price leaves a surplus, a short below.
+    """
+    return (1 if size > 0 else -1) * lots * (price - bankruptcy) * tick_value

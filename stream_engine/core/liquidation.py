@@ -5,37 +5,32 @@ Steps     1 cancel all its orders; then for each position, the one with most mai
           2 IOC into the book limited at the bankruptcy price, what it fills better goes to the fund
           3 the fund covers: the order trades on beyond the bankruptcy price, the fund pays each difference, as far
             as its balance and its limits go
-          4 ADL: the opposite side is closed at the bankruptcy price, by rank, nobody below zero
-          5 the rest is closed at the mark against the opposite side by rank; the fund pays the difference to the
-            bankruptcy price as far as it has anything, then the venue's deficit account.
+          4 ADL, and what even that leaves at the fund's or the deficit's cost (deleveraging).
 Holds     every lot leaving one account enters another; the account ends with no position and nothing in its wallet
           (what rounding left is the fund's).
-Order     equal maintenance: by symbol. The fund's allowance is what it has after step 2. The queue and its equities are
-          made once per position, for 4 and 5; who is closed there loses its quotes, then its orders on the symbol.
+Order     equal maintenance: by symbol. The fund's allowance is what it has after step 2.
 Causes    Started <- the newest of the held symbols' marks and the account's own last fill; Filled <- Traded <- Started;
-          DeleveragingStarted <- Started; PositionDeleveraged, SHORTFALL and deficit <- DeleveragingStarted; Ended <-
-          Started; DUST and DEBT <- the last Ended.
-Bound     each position is closed once; a step of 2 and 3 takes a resting order, of 4 and 5 an opposite position.
+          DeleveragingStarted <- Started; Ended <- Started; DUST and DEBT <- the last Ended.
+Bound     each position is closed once; a step of 2 and 3 takes a resting order.
 """
 
 from stream_engine.core.accounts import Account, Standing, standing
-from stream_engine.core.adl import Candidate, closable, lights, queue, score_ppm
 from stream_engine.core.arithmetic import div_floor
+from stream_engine.core.deleveraging import deleverage
+from stream_engine.core.insurance_fund import fund_flow
 from stream_engine.core.margin import bankruptcy_price, maintenance_margin
 from stream_engine.core.market import Market
-from stream_engine.core.matching import settle, side_of, trade_with_best
+from stream_engine.core.matching import side_of, trade_with_best
 from stream_engine.core.order_entry import cancel_orders, cancel_quotes
 from stream_engine.core.position import Position, notional
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import (
     CancelReason,
     Cause,
-    DeleveragingStarted,
     FundReason,
     LiquidationEnded,
     LiquidationFilled,
     LiquidationStarted,
-    PositionDeleveraged,
 )
 from stream_engine.messages.units import MILLION
 
@@ -59,14 +54,6 @@ def liquidate(venue: Venue, account: Account) -> None:
     venue.touch(account)
 
 
-def fund_flow(size: int, lots: int, price: int, bankruptcy: int, tick_value: int) -> int:
-    """What a fill of a liquidation order brings the fund (+) or costs it (-), in micro-quote.
-
-    dF = s * x * (p - BK): closing a long (size > 0) above its bankruptcy price leaves a surplus, a short below.
-    """
-    return (1 if size > 0 else -1) * lots * (price - bankruptcy) * tick_value
-
-
 def _close(
     venue: Venue, account: Account, position: Position, figures: Standing, trigger: Cause | None, first: bool
 ) -> Cause:
@@ -84,14 +71,7 @@ def _close(
     book = _into_book(venue, market, account, size, price, started)
     fund = _at_the_funds_cost(venue, market, account, position.size, price, started)
     left = abs(position.size)
-    adl = deficit = 0
-    if left:
-        ranked = queue(market, -1 if size > 0 else 1, venue.accounts, venue.markets)
-        deleveraging = venue.out.emit(
-            DeleveragingStarted, started, account.number, position.symbol, position.size, price, len(ranked)
-        )
-        adl = _deleverage(venue, market, account, position, price, ranked, deleveraging)
-        deficit = _at_the_deficits_cost(venue, market, account, position, price, ranked, deleveraging)
+    adl, deficit = deleverage(venue, market, account, position, price, started) if left else (0, 0)
     assert position.size == 0 and left == adl + deficit, (account.number, position.symbol)
     return venue.out.emit(
         LiquidationEnded, started, account.number, position.symbol, book, fund, adl, deficit, price, account.wallet
@@ -155,85 +135,9 @@ def _settle_with_fund(
     venue.fund.change(venue.out, filled, flow, reason, account.number, symbol)
 
 
-def _deleverage(
-    venue: Venue,
-    market: Market,
-    account: Account,
-    position: Position,
-    bankruptcy: int,
-    ranked: list[Candidate],
-    cause: Cause,
-) -> int:
-    done = 0
-    loss_per_lot = fund_flow(position.size, 1, bankruptcy, market.mark, market.tick_value)
-    for rank, candidate in enumerate(ranked, 1):
-        if not position.size:
-            break
-        lots = min(abs(position.size), closable(candidate, loss_per_lot))
-        if lots:
-            done += lots
-            _close_against(venue, market, account, position, candidate, (rank, len(ranked)), lots, bankruptcy, cause)
-    return done
-
-
-def _at_the_deficits_cost(
-    venue: Venue,
-    market: Market,
-    account: Account,
-    position: Position,
-    bankruptcy: int,
-    ranked: list[Candidate],
-    cause: Cause,
-) -> int:
-    done = 0
-    for rank, candidate in enumerate(ranked, 1):
-        if not position.size:
-            break
-        lots = min(abs(position.size), abs(candidate.position.size))
-        if lots:
-            done += lots
-            loss = -fund_flow(position.size, lots, market.mark, bankruptcy, market.tick_value)
-            _close_against(venue, market, account, position, candidate, (rank, len(ranked)), lots, market.mark, cause)
-            account.wallet += loss
-            _pay(venue, account, loss, FundReason.SHORTFALL, position.symbol, cause)
-    return done
-
-
-def _close_against(
-    venue: Venue,
-    market: Market,
-    account: Account,
-    position: Position,
-    candidate: Candidate,
-    rank_of: tuple[int, int],
-    lots: int,
-    price: int,
-    cause: Cause,
-) -> None:
-    change = lots if candidate.position.size < 0 else -lots
-    other = venue.accounts[candidate.account]
-    settle(venue, market, account, -change, price, 0)
-    realised = settle(venue, market, other, change, price, 0)
-    deleveraged = venue.out.emit(
-        PositionDeleveraged, cause, other.number, account.number, position.symbol, change, price,
-        candidate.position.size, rank_of[0], score_ppm(candidate), lights(*rank_of), realised,
-    )  # fmt: skip
-    other.changed = account.changed = deleveraged
-    cancel_quotes(venue, other, position.symbol, CancelReason.DELEVERAGED, deleveraged)
-    cancel_orders(venue, other, position.symbol, CancelReason.DELEVERAGED, deleveraged)
-
-
 def _write_off(venue: Venue, account: Account, cause: Cause | None) -> None:
     debt, account.wallet = -account.wallet, 0
-    _pay(venue, account, debt, FundReason.DEBT, None, cause)
-
-
-def _pay(
-    venue: Venue, account: Account, loss: int, reason: FundReason, symbol: str | None, cause: Cause | None
-) -> None:
-    paid = min(loss, venue.fund.balance)
-    venue.fund.change(venue.out, cause, -paid, reason, account.number, symbol)
-    venue.fund.run_deficit(venue.out, cause, loss - paid, account.number, symbol)
+    venue.fund.make_good(venue.out, cause, debt, FundReason.DEBT, account.number, None)
 
 
 def _trigger(venue: Venue, account: Account) -> Cause | None:

@@ -13,7 +13,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
-from stream_engine.core import adl, exchange, halt, index_price, liquidation, matching, position, pricing, quotes, venue
+from stream_engine.core import (
+    adl,
+    deleveraging,
+    exchange,
+    halt,
+    index_price,
+    liquidation,
+    matching,
+    position,
+    pricing,
+    quotes,
+    venue,
+)
 from stream_engine.core.accounts import Account, is_liquidatable, is_marked
 from stream_engine.core.arithmetic import div_ceil, div_floor
 from stream_engine.core.exchange import Exchange
@@ -188,7 +200,7 @@ def a_tie_in_the_queue_goes_to_the_higher_account(patch: Patch) -> None:
         ranked = adl.queue(*asked)  # type: ignore[arg-type]
         return sorted(ranked, key=lambda candidate: (candidate.equity <= 0, -candidate.score, -candidate.account))
 
-    patch.setattr(liquidation, "queue", queue)
+    patch.setattr(deleveraging, "queue", queue)
 
 
 def a_bankruptcy_price_rounds_to_the_other_side(patch: Patch) -> None:

@@ -7,7 +7,7 @@ Most tests tell of Alice: long 10 lots from 100 with 60 USDT. At a mark of 95 he
 import pytest
 
 from stream_engine.core.exchange import Exchange
-from stream_engine.core.liquidation import fund_flow
+from stream_engine.core.insurance_fund import fund_flow
 from stream_engine.messages.events import (
     AnyEvent,
     BookChanged,

@@ -21,7 +21,7 @@ import pytest
 
 from stream_engine.core.accounts import Account, is_liquidatable
 from stream_engine.core.adl import SCORE_UNIT, Candidate, closable, score
-from stream_engine.core.liquidation import fund_flow
+from stream_engine.core.insurance_fund import fund_flow
 from stream_engine.core.margin import (
     MaintenanceTable,
     bankruptcy_price,
