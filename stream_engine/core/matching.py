@@ -78,10 +78,8 @@ def trade_with_best(
     Returns lots, price in ticks and the trade's event. A liquidation pays no fee, its surplus is the fund's; no
     rebate is paid out of nothing.
     """
-    resting = market.book.opposite(sign)
-    order = resting.first()
+    order, lots = market.book.opposite(sign).take(most)
     price = order.price
-    lots = order.size if order.size < most else most
     maker = venue.accounts[order.account]
     instrument = market.instrument
     symbol = instrument.symbol
@@ -91,7 +89,6 @@ def trade_with_best(
         maker_fee = max(0, maker_fee)
     taker_fee = 0 if liquidation else div_ceil(value * instrument.taker_fee_ppm, MILLION)
     venue.fees += maker_fee + taker_fee
-    resting.fill(order, lots)
     venue.booked[symbol] = None
     settle(venue, market, maker, -sign * lots, price, maker_fee)
     settle(venue, market, taker, sign * lots, price, taker_fee)

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from stream_engine.core.order_book import Order, OrderBook
+from stream_engine.core.order_book import NOTHING, Order, OrderBook
 from stream_engine.messages.inputs import Cancel, Place, Side
 from tests.benchmarks.flows import Flow, mixed, simple
 from tests.benchmarks.measure import in_turn, keep, rate, ratio
@@ -54,11 +54,8 @@ def _through_book(steps: list[_Step]) -> None:
             book.side(sign).rest(order)
         else:
             side = book.opposite(sign)
-            while size and side.best is not None:
-                maker = side.first()
-                lots = min(size, maker.size)
-                side.fill(maker, lots)
-                size -= lots
+            while size and side.best_key != NOTHING:
+                size -= side.take(size)[1]
 
 
 def _through_dict(steps: list[_Step]) -> None:

@@ -101,7 +101,7 @@ def test_a_level_that_comes_and_goes_within_one_input_was_never_there() -> None:
     side = BookSide(1)
     order = an_order(1, 5)
     side.rest(order)
-    side.fill(order, 5)
+    side.take(5)
     assert side.take_changed() == ()
 
 
