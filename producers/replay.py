@@ -18,7 +18,7 @@ from typing import NamedTuple
 from msgspec import Struct, structs
 
 from stream_engine.messages.codec import NotAMessage, decode_input, encode
-from stream_engine.messages.inputs import AnyInput, ClockTick, Input, MapVenue
+from stream_engine.messages.inputs import AnyInput, ClockTick, Input, MapVenue, MassQuote, Place
 from stream_engine.messages.topics import INTAKE, Topic
 from stream_engine.transport.protocol import Log, Outgoing, headers
 
@@ -40,7 +40,10 @@ class Recast(Struct, frozen=True):
 
     def of(self, received: AnyInput) -> AnyInput:
         """The input as it is sent."""
-        return structs.replace(received, ts_us=received.ts_us + self.shift_us, venue=received.venue + self.suffix)
+        moved = structs.replace(received, ts_us=received.ts_us + self.shift_us, venue=received.venue + self.suffix)
+        if isinstance(moved, Place | MassQuote) and moved.expires_us is not None:
+            return structs.replace(moved, expires_us=max(0, moved.expires_us + self.shift_us))
+        return moved
 
 
 AS_IT_WAS = Recast()

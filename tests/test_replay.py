@@ -20,7 +20,7 @@ from stream_engine.cli.replaying import moment_us
 from stream_engine.cli.verify import verify
 from stream_engine.engine import Engine
 from stream_engine.messages.codec import decode_event, decode_input, encode
-from stream_engine.messages.inputs import ClockTick, Input, MapVenue
+from stream_engine.messages.inputs import ClockTick, Input, MapVenue, MassQuote, Place, Side
 from stream_engine.messages.topics import INPUT_TOPIC, INTAKE, OUTPUT, Topic
 from stream_engine.transport.memory import MemoryLog
 from stream_engine.transport.protocol import Outgoing
@@ -290,9 +290,18 @@ def test_partitions_that_were_none_are_told_where_the_venues_live_and_nothing_el
     ]
 
 
-def test_an_input_has_no_other_time_than_its_stamp() -> None:
-    """Or it would have to be shifted, too."""
-    assert {name for each in INPUT_TOPIC for name in each.__struct_fields__ if name.endswith("_us")} == {"ts_us"}
+def test_an_input_has_no_other_moments_than_its_stamp_and_its_expiry() -> None:
+    """Or they would have to be shifted, too. The times of a maker's protection are lengths."""
+    times = {name for each in INPUT_TOPIC for name in each.__struct_fields__ if name.endswith("_us")}
+    assert times - {"window_us", "frozen_us"} == {"ts_us", "expires_us"}
+
+
+def test_an_expiry_is_shifted_with_the_stamp() -> None:
+    order = Place("v", 1_000, 1, "a", "BTC", Side.BUY, 1, 100, expires_us=3_000)
+    moved = Recast(500).of(order)
+    assert isinstance(moved, Place) and (moved.ts_us, moved.expires_us) == (1_500, 3_500)
+    quote = Recast(-500).of(MassQuote("v", 1_000, 1, "BTC", 1, expires_us=3_000))
+    assert isinstance(quote, MassQuote) and (quote.ts_us, quote.expires_us) == (500, 2_500)
 
 
 class Played:

@@ -78,7 +78,7 @@ def set_(ctx: click.Context, /, rules: tuple[str, ...], **place: Any) -> None:
     from stream_engine.messages.events import RulesSet
     from stream_engine.messages.inputs import SetRules
 
-    changes = dict(_change(rule) for rule in rules)
+    changes: dict[str, Any] = dict(_change(rule) for rule in rules)
     _operate(ctx, place, lambda venue, now_us: SetRules(venue, now_us, **changes), RulesSet)
 
 

@@ -5,7 +5,7 @@ Bulk inputs are taken or refused as a whole; of several wrong entries the reason
 
 from collections.abc import Iterable, Iterator
 
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from stream_engine.core.accounts import Account, free_margin, initial_of, is_marked
 from stream_engine.core.margin import TierTableError, initial_margin, initial_rate, maintenance_table, worst_size
@@ -74,8 +74,7 @@ def set_rules(venue: Venue, received: SetRules) -> None:
     else:
         venue.rules = replace(venue.rules, **given)
         if venue.ticked_us is not None:  # before, it is a part of the setup, which nobody listens to yet
-            rules = venue.rules
-            venue.out.emit(RulesSet, None, rules.checks_per_input, rules.fund_draw_ppm, rules.cover_bound_ppm)
+            venue.out.emit(RulesSet, None, *astuple(venue.rules))
 
 
 def list_instrument(venue: Venue, received: ListInstrument) -> None:

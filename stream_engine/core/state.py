@@ -35,7 +35,7 @@ from stream_engine.messages.instrument import Instrument
 from stream_engine.messages.refusals import Reject
 
 # Raised with every change of what a dump holds, or of what it means.
-FORMAT = 1
+FORMAT = 2
 
 # So many entries of a long list go into one state hash (two or three milliseconds in `oct10`), and so many of a list
 # that there is for every account or level.

@@ -15,6 +15,15 @@ from stream_engine.core.margin import initial_rate
 from stream_engine.core.margin_watch import MarginWatch
 from stream_engine.core.market import Market
 from stream_engine.core.position import Position
+from stream_engine.messages.rules import (
+    AdlRules,
+    BackstopRules,
+    BreakerRules,
+    FundRules,
+    LiquidationRules,
+    ObligationRules,
+    OrderRules,
+)
 from stream_engine.messages.units import MILLION
 
 ANSWERS_KEPT_US = 600_000_000  # a client order id may be sent again for ten minutes after its order is done
@@ -26,6 +35,13 @@ class Rules(Struct, frozen=True, gc=False):
     checks_per_input: int = 500
     fund_draw_ppm: int = MILLION
     cover_bound_ppm: int = MILLION
+    orders: OrderRules = OrderRules()
+    liquidation: LiquidationRules = LiquidationRules()
+    fund: FundRules = FundRules()
+    backstop: BackstopRules = BackstopRules()
+    adl: AdlRules = AdlRules()
+    breakers: BreakerRules = BreakerRules()
+    obligations: ObligationRules = ObligationRules()
 
 
 class Venue:

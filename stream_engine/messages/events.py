@@ -12,6 +12,15 @@ from msgspec import Struct
 from stream_engine.messages.inputs import Leg, Level, Side, TimeInForce
 from stream_engine.messages.instrument import Instrument
 from stream_engine.messages.refusals import Reject
+from stream_engine.messages.rules import (
+    AdlRules,
+    BackstopRules,
+    BreakerRules,
+    FundRules,
+    LiquidationRules,
+    ObligationRules,
+    OrderRules,
+)
 from stream_engine.messages.units import AccountId, ClientId, Count, Lots, Micros, Name, Ppm, Quote, Text, Ticks
 
 Cause = tuple[Count, Count]
@@ -212,6 +221,13 @@ class RulesSet(Event, frozen=True):
     checks_per_input: Count
     fund_draw_ppm: Ppm
     cover_bound_ppm: Ppm
+    orders: OrderRules = OrderRules()
+    liquidation: LiquidationRules = LiquidationRules()
+    fund: FundRules = FundRules()
+    backstop: BackstopRules = BackstopRules()
+    adl: AdlRules = AdlRules()
+    breakers: BreakerRules = BreakerRules()
+    obligations: ObligationRules = ObligationRules()
 
 
 class TradingHalted(Event, frozen=True):

@@ -11,7 +11,17 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from stream_engine.messages.instrument import Instrument
+from stream_engine.messages.instrument import MAIN_POOL, Instrument
+from stream_engine.messages.rules import (
+    AdlRules,
+    BackstopRules,
+    BreakerRules,
+    FundRules,
+    LiquidationRules,
+    ObligationRules,
+    OrderRules,
+    SelfTrade,
+)
 from stream_engine.messages.units import AccountId, ClientId, Count, Lots, Micros, Name, Ppm, Quote, Text, Ticks
 
 
@@ -27,6 +37,29 @@ class TimeInForce(Enum):
 
     GTC = "gtc"
     IOC = "ioc"
+
+
+class TriggerKind(Enum):
+    """What an order waits for. A stop: that the price goes against who holds the other way (a buy stop: up to the
+    trigger price or above); a take-profit: that it comes (a buy take-profit: down to it or below)."""
+
+    STOP = "stop"
+    TAKE_PROFIT = "take_profit"
+
+
+class TriggerBy(Enum):
+    """The price that a trigger looks at."""
+
+    MARK = "mark"
+    LAST = "last"
+
+
+class Trigger(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """The condition of an order that waits: until it is met, nothing of it is in the book, and no margin is needed."""
+
+    kind: TriggerKind
+    price: Ticks
+    by: TriggerBy = TriggerBy.MARK
 
 
 class Input(Struct, frozen=True, gc=False, tag=True, tag_field="type", omit_defaults=True, forbid_unknown_fields=True):
@@ -47,6 +80,10 @@ class Place(Input, frozen=True):
 
     client_id    unique per account; a repeat with the same content gets the original answer again.
     size         lots, 1 or more.      price    ticks; None for a market order.
+    reduce_only  may only make the position smaller: cut to it, and cancelled once there is none.
+    self_trade   what happens if it meets its own account's order; None: as the venue has it.
+    trigger      the order waits for it.
+    expires_us   refused when it comes later than that, cancelled when it still rests or waits then.
     """
 
     account: AccountId
@@ -57,6 +94,20 @@ class Place(Input, frozen=True):
     price: Ticks | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     post_only: bool = False
+    reduce_only: bool = False
+    self_trade: SelfTrade | None = None
+    trigger: Trigger | None = None
+    expires_us: Micros | None = None
+
+
+class Amend(Input, frozen=True):
+    """Change a resting order: its open size, its price, or both (None: as it is). Size 0 cancels. At the same price and
+    not larger it keeps its place; otherwise it is taken out and comes anew, and may trade."""
+
+    account: AccountId
+    client_id: ClientId
+    size: Lots | None = None
+    price: Ticks | None = None
 
 
 class Cancel(Input, frozen=True):
@@ -81,6 +132,22 @@ class SetLeverage(Input, frozen=True):
     leverage: Count
 
 
+class SetMarginMode(Input, frozen=True):
+    """Choose cross or isolated margin for an account on a symbol, while it has neither position nor orders there."""
+
+    account: AccountId
+    symbol: Name
+    isolated: bool
+
+
+class MoveMargin(Input, frozen=True):
+    """Move money from the wallet to an isolated position's margin (+) or back (-), as far as it is free."""
+
+    account: AccountId
+    symbol: Name
+    quote: Quote
+
+
 # quotes -------------------------------------------------------------------------------------------------
 
 Ladder = Annotated[tuple[Level, ...], Meta(max_length=32)]
@@ -91,6 +158,7 @@ class MassQuote(Input, frozen=True):
 
     quote_id      rises with every quote of the account on the symbol; one that does not is refused.
     bids, asks    (price in ticks, size in lots), each price once; an empty side is no quote there.
+    expires_us    refused when it comes later than that, taken away when it still stands then.
     A level that stands as before keeps its place in the queue. A level that crosses takes.
     """
 
@@ -99,6 +167,7 @@ class MassQuote(Input, frozen=True):
     quote_id: Count
     bids: Ladder = ()
     asks: Ladder = ()
+    expires_us: Micros | None = None
 
 
 class QuoteCancel(Input, frozen=True):
@@ -106,6 +175,19 @@ class QuoteCancel(Input, frozen=True):
 
     account: AccountId
     symbol: Name | None = None
+
+
+class SetProtection(Input, frozen=True):
+    """Market-maker protection of an account's quotes on a symbol: once within `window_us` more than `quantity` lots of
+    them are filled, or the fills' balance passes `delta` lots either way, all of them are taken away, and quotes are
+    refused for `frozen_us` (0: until the protection is set again). A limit of 0 is off; both 0: no protection."""
+
+    account: AccountId
+    symbol: Name
+    window_us: Micros
+    frozen_us: Micros
+    quantity: Lots
+    delta: Lots
 
 
 # shocks -------------------------------------------------------------------------------------------------
@@ -145,11 +227,19 @@ class SetRules(Input, frozen=True):
     checks_per_input   accounts checked for liquidation per input at most (WATCH: K); the rest waits for the next.
     fund_draw_ppm      share of the fund's balance that the liquidation of one position may draw at most.
     cover_bound_ppm    how far beyond the bankruptcy price the fund trades on at most.
+    orders, ...        a section of rules.py, as a whole.
     """
 
     checks_per_input: Count | None = None
     fund_draw_ppm: Ppm | None = None
     cover_bound_ppm: Ppm | None = None
+    orders: OrderRules | None = None
+    liquidation: LiquidationRules | None = None
+    fund: FundRules | None = None
+    backstop: BackstopRules | None = None
+    adl: AdlRules | None = None
+    breakers: BreakerRules | None = None
+    obligations: ObligationRules | None = None
 
 
 class ListInstrument(Input, frozen=True):
@@ -178,13 +268,16 @@ class Withdraw(Input, frozen=True):
 
 
 class Leg(Struct, frozen=True, gc=False, array_like=True):
-    """One seeded position: signed lots, entry price in ticks, leverage (0: the instrument's default)."""
+    """One seeded position: signed lots, entry price in ticks, leverage (0: the instrument's default); isolated with its
+    initial margin out of the wallet, or with `margin` micro-quote of it where that is given."""
 
     account: AccountId
     symbol: Name
     size: Lots
     entry: Ticks
     leverage: Count = 0
+    isolated: bool = False
+    margin: Quote = 0
 
 
 class SeedPositions(Input, frozen=True):
@@ -195,9 +288,25 @@ class SeedPositions(Input, frozen=True):
 
 
 class SeedFund(Input, frozen=True):
-    """Pay money into the insurance fund."""
+    """Pay money into a pool of the insurance fund, or into a backstop vault."""
 
     quote: Quote
+    pool: Name = MAIN_POOL
+
+
+class SetDuty(Input, frozen=True):
+    """Put a market maker's account on a symbol into a tier of duty; no tier: out of its duty."""
+
+    account: AccountId
+    symbol: Name
+    duty: Name | None = None
+
+
+class DeclareStress(Input, frozen=True):
+    """Declare a time of stress, in which makers' duties are relaxed, or end it."""
+
+    declared: bool
+    reason: Text = ""
 
 
 class HaltTrading(Input, frozen=True):
@@ -217,11 +326,15 @@ class ClockTick(Input, frozen=True):
 
 AnyInput = (
     Place
+    | Amend
     | Cancel
     | CancelAll
     | SetLeverage
+    | SetMarginMode
+    | MoveMargin
     | MassQuote
     | QuoteCancel
+    | SetProtection
     | IndexPrices
     | PriceShock
     | MapVenue
@@ -232,6 +345,8 @@ AnyInput = (
     | Withdraw
     | SeedPositions
     | SeedFund
+    | SetDuty
+    | DeclareStress
     | HaltTrading
     | ResumeTrading
     | ClockTick

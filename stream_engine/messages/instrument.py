@@ -12,20 +12,24 @@ from stream_engine.messages.units import MILLION, WIRE_MAX, Count, Lots, Micros,
 
 
 class Tier(Struct, frozen=True, gc=False, array_like=True):
-    """One step of the maintenance table: up to `bound` of notional the rate applies (the last bound is 0: no end)."""
+    """One step of the maintenance table: up to `bound` of notional the rate applies (the last bound is 0: no end), and
+    a position may be opened at `max_leverage` at most (0: the instrument's)."""
 
     bound: Quote
     rate_ppm: Ppm
+    max_leverage: Count = 0
 
 
 class IndexSource(Struct, frozen=True, gc=False, array_like=True):
-    """Weight of one source in the index. The source `own` is the venue's own last trade."""
+    """Weight of one source in the index. The source `own` is the venue's own last trade; `perp`... are other venues'
+    perpetuals, which only a mark of the kind "hyperliquid" looks at."""
 
     name: Name
     weight: Count
 
 
 OWN_TRADES = "own"
+MAIN_POOL = "main"
 
 
 class Instrument(Struct, frozen=True, gc=False, kw_only=True):
@@ -37,9 +41,18 @@ class Instrument(Struct, frozen=True, gc=False, kw_only=True):
     max_price, max_size   largest price, largest order and position; their notional stays below 2^53.
     tiers                 maintenance: convex and continuous, deductions follow (WATCH formulas).
     market_bound_ppm      a market order reaches at most this far from the mark.
-    mark                  "median" of P1, P2 and last, or "index".
+    mark                  "median" of P1, P2 and last; "index"; "fair": P1; "moving-average": P2, no farther than
+                          `mark_bound_ppm` from the index; "hyperliquid": its median of three.
     basis_*               P2 = index + mean of (mid - index) over the samples of the window.
     stale_after_us        a source silent for longer is left out of the index.
+    index_clamp_ppm       a source farther from the median of the fresh ones counts as if it were that far; 0: off.
+    funding_interval_us   positions pay funding at its multiples; 0: none.
+    interest_ppm, funding_damp_ppm, funding_cap_ppm   of one interval: rate = premium + clamp(interest - premium, damp),
+                          between cap and minus cap.
+    liquidation_fee_ppm   of a liquidation's fill, what the fund gets at most of what it fills better than the
+                          bankruptcy price; 1,000,000: all.
+    fund_pool             the pool of the insurance fund that stands behind it.
+    max_open_interest     lots; 0: no limit. What opens more is refused.
     """
 
     symbol: Name
@@ -60,6 +73,15 @@ class Instrument(Struct, frozen=True, gc=False, kw_only=True):
     mark: Name = "median"
     basis_every_us: Micros = 5_000_000
     basis_window_us: Micros = 150_000_000
+    mark_bound_ppm: Ppm = 0
+    index_clamp_ppm: Ppm = 0
+    funding_interval_us: Micros = 0
+    interest_ppm: Ppm = 100
+    funding_damp_ppm: Ppm = 500
+    funding_cap_ppm: Ppm = 7_500
+    liquidation_fee_ppm: Ppm = MILLION
+    fund_pool: Name = MAIN_POOL
+    max_open_interest: Lots = 0
 
 
 def tick_value_of(instrument: Instrument) -> int | None:

@@ -313,7 +313,7 @@ def test_positions_seeded_before_the_first_price_are_judged_when_it_comes() -> N
         ({"cover_bound_ppm": 1_000_001}, Reject.AMOUNT_TOO_LARGE),
     ],
 )
-def test_the_venues_rules_are_a_bound_above_zero_and_shares(rules: dict[str, int], reason: Reject | None) -> None:
+def test_the_venues_rules_are_a_bound_above_zero_and_shares(rules: dict[str, Any], reason: Reject | None) -> None:
     exchange = an_exchange()
     assert reasons(apply(exchange, SetRules(VENUE, 0, **rules))) == ([] if reason is None else [reason])
     changed = {name: getattr(exchange.state.rules, name) for name in rules}

@@ -62,7 +62,7 @@ def test_an_event_may_have_a_field_of_a_later_schema() -> None:
     assert decode_event(encode(ticked)[:-1] + b',"later":1}') == ticked
 
 
-@pytest.mark.parametrize("misspelt", ["prise", "Price", "expires_us"])
+@pytest.mark.parametrize("misspelt", ["prise", "Price", "expiry_us"])
 def test_a_field_that_is_not_known_is_no_input_or_a_misspelt_price_would_make_a_market_order(misspelt: str) -> None:
     with pytest.raises(NotAMessage, match=f"unknown field `{misspelt}`"):
         decode_input(changed(**{misspelt: 99}))

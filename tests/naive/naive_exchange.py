@@ -45,6 +45,15 @@ from stream_engine.messages.inputs import (
 )
 from stream_engine.messages.instrument import OWN_TRADES, Instrument
 from stream_engine.messages.refusals import Reject
+from stream_engine.messages.rules import (
+    AdlRules,
+    BackstopRules,
+    BreakerRules,
+    FundRules,
+    LiquidationRules,
+    ObligationRules,
+    OrderRules,
+)
 from stream_engine.messages.units import BALANCE_MAX
 from tests.naive.naive_rules import (
     LIGHTS,
@@ -138,7 +147,18 @@ class NaiveExchange:
         self.seq = -1
         self.now_us = 0
         self.ticked_us: int | None = None
-        self.rules = {"checks_per_input": 500, "fund_draw_ppm": 1_000_000, "cover_bound_ppm": 1_000_000}
+        self.rules: dict[str, Any] = {
+            "checks_per_input": 500,
+            "fund_draw_ppm": 1_000_000,
+            "cover_bound_ppm": 1_000_000,
+            "orders": OrderRules(),
+            "liquidation": LiquidationRules(),
+            "fund": FundRules(),
+            "backstop": BackstopRules(),
+            "adl": AdlRules(),
+            "breakers": BreakerRules(),
+            "obligations": ObligationRules(),
+        }
         self.is_halted = False
         self.accounts: dict[int, NaiveAccount] = {}
         self.markets: dict[str, NaiveMarket] = {}
@@ -813,7 +833,8 @@ class NaiveExchange:
         elif (draw is not None and draw > 1_000_000) or (bound is not None and bound > 1_000_000):
             self._refuse(received, Reject.AMOUNT_TOO_LARGE)
         else:
-            for name, value in (("checks_per_input", checks), ("fund_draw_ppm", draw), ("cover_bound_ppm", bound)):
+            for name in self.rules:
+                value = getattr(received, name)
                 if value is not None:
                     self.rules[name] = value
             if self.ticked_us is not None:
