@@ -13,10 +13,10 @@ Bound     a step takes an opposite position.
 
 from stream_engine.core.accounts import Account
 from stream_engine.core.adl import Candidate, closable, lights, queue, score_ppm
+from stream_engine.core.cancelling import cancel_orders, cancel_quotes
 from stream_engine.core.insurance_fund import fund_flow
 from stream_engine.core.market import Market
 from stream_engine.core.matching import settle
-from stream_engine.core.order_entry import cancel_orders, cancel_quotes
 from stream_engine.core.position import Position
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import CancelReason, Cause, DeleveragingStarted, FundReason, PositionDeleveraged

@@ -16,12 +16,12 @@ Bound     each position is closed once; a step of 2 and 3 takes a resting order.
 
 from stream_engine.core.accounts import Account, Standing, standing
 from stream_engine.core.arithmetic import div_floor
+from stream_engine.core.cancelling import cancel_orders, cancel_quotes
 from stream_engine.core.deleveraging import deleverage
 from stream_engine.core.insurance_fund import fund_flow
 from stream_engine.core.margin import bankruptcy_price, maintenance_margin
 from stream_engine.core.market import Market
 from stream_engine.core.matching import side_of, trade_with_best
-from stream_engine.core.order_entry import cancel_orders, cancel_quotes
 from stream_engine.core.position import Position, notional
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import (

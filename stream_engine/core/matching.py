@@ -9,6 +9,7 @@ Bound     every step fills the taker or takes a resting order away.
 
 from stream_engine.core.accounts import Account
 from stream_engine.core.arithmetic import div_ceil
+from stream_engine.core.cancelling import finish, take_off_book
 from stream_engine.core.margin_watch import forget
 from stream_engine.core.market import Market, hold
 from stream_engine.core.order_book import Order
@@ -127,20 +128,6 @@ def rest(venue: Venue, market: Market, account: Account, order: Order) -> None:
     (book.bids if sign > 0 else book.asks).rest(order)
     venue.booked[order.symbol] = None
     add_open(position_of(account, market), sign, order.size)
-
-
-def take_off_book(venue: Venue, market: Market, account: Account, order: Order) -> None:
-    """Take a resting order out of the book; its open lots stand in it still."""
-    book, symbol, sign = market.book, order.symbol, order.sign
-    (book.bids if sign > 0 else book.asks).remove(order)
-    venue.booked[symbol] = None
-    add_open(account.positions[symbol], sign, -order.size)
-
-
-def finish(venue: Venue, account: Account, client_id: str) -> None:
-    """An order is done: it no longer rests, and its answer is kept for a while yet."""
-    account.orders.pop(client_id, None)
-    venue.finished.append((venue.now_us, account.number, client_id))
 
 
 def emit_quote(venue: Venue, market: Market, account: Account, cause: Cause | None) -> None:

@@ -8,17 +8,17 @@ Refused   in the order of the `Reject` enum; refusing changes nothing. Nothing m
           An order that only reduces (neither the long nor the short that the open orders can lead to grows) needs no
           more than not to leave a debt.
 Market    an order without a price is an IOC limited at the mark, give or take the instrument's bound.
-Cancelled quotes before orders; quotes in the order in which the account first met the symbols, orders as they came to
-          rest.
+Cancelled quotes before orders.
 Repeats   a client id seen before, with the same content, is answered as it was; with other content it is refused.
           Refusals are remembered too, but for an unknown account, a stamp, a halt or a repeat.
 """
 
 from stream_engine.core.accounts import Account, Answer, equity_of, free_margin, is_marked
 from stream_engine.core.arithmetic import div_ceil, div_floor
+from stream_engine.core.cancelling import cancel_order, cancel_orders, cancel_quotes, finish
 from stream_engine.core.margin import initial_margin, initial_rate
 from stream_engine.core.market import Market
-from stream_engine.core.matching import finish, match, rest, take_off_book
+from stream_engine.core.matching import match, rest
 from stream_engine.core.order_book import Order
 from stream_engine.core.position import Position, RestingQuote, resting_levels
 from stream_engine.core.venue import Venue
@@ -29,7 +29,6 @@ from stream_engine.messages.events import (
     OrderAccepted,
     OrderCancelled,
     OrderRejected,
-    QuoteCancelled,
 )
 from stream_engine.messages.inputs import Cancel, CancelAll, Place, QuoteCancel, Side, TimeInForce
 from stream_engine.messages.refusals import Reject
@@ -67,13 +66,20 @@ def place(venue: Venue, order: Place) -> None:
     )  # fmt: skip
     out.events.append(accepted)
     account.answers[order.client_id] = Answer(order, accepted)
-    left, cause = order.size, (accepted.seq, accepted.n)
+    enter(venue, account, market, order, order_id, sign, limit, (accepted.seq, accepted.n))
+
+
+def enter(
+    venue: Venue, account: Account, market: Market, order: Place, order_id: int, sign: int, limit: int, cause: Cause
+) -> None:
+    """Let an order that is allowed into the book: it takes what it can, and rests where it may."""
+    left = order.size
     if market.book.opposite(sign).best_key <= sign * limit:
         left = match(venue, market, account, order_id, sign, left, sign * limit, cause)
     if not left:
         finish(venue, account, order.client_id)
     elif order.price is None or order.time_in_force is IOC:
-        out.emit(
+        venue.out.emit(
             OrderCancelled, cause, account.number, order.client_id, order_id, order.symbol, left,
             CancelReason.IMMEDIATE,
         )  # fmt: skip
@@ -119,44 +125,6 @@ def quote_cancel(venue: Venue, received: QuoteCancel) -> None:
     account = _account_and_symbol(venue, received)
     if account is not None and not cancel_quotes(venue, account, received.symbol, CancelReason.OWNER, None):
         venue.out.emit(CancelRejected, None, account.number, None, Reject.UNKNOWN_ORDER)
-
-
-def cancel_order(venue: Venue, account: Account, order: Order, reason: CancelReason, cause: Cause | None) -> None:
-    """Take an order out of the book and say so."""
-    take_off_book(venue, venue.markets[order.symbol], account, order)
-    out = venue.out
-    cancelled = OrderCancelled(
-        out.venue, out.seq, len(out.events), out.now_us, cause, account.number, order.client_id, order.order_id,
-        order.symbol, order.size, reason,
-    )  # fmt: skip
-    out.events.append(cancelled)
-    finish(venue, account, order.client_id)
-
-
-def cancel_orders(venue: Venue, account: Account, symbol: str | None, reason: CancelReason, cause: Cause | None) -> int:
-    """Cancel an account's resting orders on a symbol (or all); returns how many there were."""
-    orders = [order for order in account.orders.values() if symbol is None or order.symbol == symbol]
-    for order in orders:
-        cancel_order(venue, account, order, reason, cause)
-    return len(orders)
-
-
-def cancel_quotes(venue: Venue, account: Account, symbol: str | None, reason: CancelReason, cause: Cause | None) -> int:
-    """Take an account's quotes away on a symbol (or all); returns on how many symbols one stood."""
-    gone = 0
-    for position in account.positions.values():
-        quote = position.quote
-        if quote is None or (symbol is not None and position.symbol != symbol):
-            continue
-        levels = resting_levels(position)
-        for order in levels:
-            take_off_book(venue, venue.markets[position.symbol], account, order)
-        quote.bids, quote.asks = [], []
-        if levels:
-            gone += 1
-            size = sum(order.size for order in levels)
-            venue.out.emit(QuoteCancelled, cause, account.number, position.symbol, size, reason)
-    return gone
 
 
 def price_refusal(market: Market, price: int) -> Reject | None:

@@ -9,8 +9,9 @@ from itertools import pairwise
 
 from stream_engine.core.accounts import Account, is_marked
 from stream_engine.core.arithmetic import div_ceil
+from stream_engine.core.cancelling import take_off_book
 from stream_engine.core.market import Market
-from stream_engine.core.matching import emit_quote, match, rest, take_off_book
+from stream_engine.core.matching import emit_quote, match, rest
 from stream_engine.core.order_book import Order
 from stream_engine.core.order_entry import exposure_refusal, price_refusal
 from stream_engine.core.position import Position, RestingQuote, add_open

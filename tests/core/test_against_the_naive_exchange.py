@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from stream_engine.core import (
     adl,
+    cancelling,
     deleveraging,
     exchange,
     halt,
@@ -228,7 +229,7 @@ def an_account_trades_with_itself(patch: Patch) -> None:
 def a_quote_level_that_stays_goes_to_the_back_of_the_queue(patch: Patch) -> None:
     def keep(state: venue.Venue, market: Market, account: Account, standing: list[Order], wanted: object) -> object:
         for order in [order for order in standing if order.level is not None]:
-            matching.take_off_book(state, market, account, order)
+            cancelling.take_off_book(state, market, account, order)
         return {}
 
     patch.setattr(quotes, "_keep", keep)

@@ -1,0 +1,64 @@
+"""Cancelling: what rests is taken out of the book, at its owner's wish or the venue's.
+
+Order     an account's quotes in the order in which it first met the symbols; its orders as they came to rest.
+Holds     what left the book stands in no list of open orders, and its lots count as open no more.
+"""
+
+from stream_engine.core.accounts import Account
+from stream_engine.core.market import Market
+from stream_engine.core.order_book import Order
+from stream_engine.core.position import add_open, resting_levels
+from stream_engine.core.venue import Venue
+from stream_engine.messages.events import CancelReason, Cause, OrderCancelled, QuoteCancelled
+
+
+def cancel_order(venue: Venue, account: Account, order: Order, reason: CancelReason, cause: Cause | None) -> None:
+    """Take an order out of the book and say so."""
+    take_off_book(venue, venue.markets[order.symbol], account, order)
+    out = venue.out
+    cancelled = OrderCancelled(
+        out.venue, out.seq, len(out.events), out.now_us, cause, account.number, order.client_id, order.order_id,
+        order.symbol, order.size, reason,
+    )  # fmt: skip
+    out.events.append(cancelled)
+    finish(venue, account, order.client_id)
+
+
+def cancel_orders(venue: Venue, account: Account, symbol: str | None, reason: CancelReason, cause: Cause | None) -> int:
+    """Cancel an account's resting orders on a symbol (or all); returns how many there were."""
+    orders = [order for order in account.orders.values() if symbol is None or order.symbol == symbol]
+    for order in orders:
+        cancel_order(venue, account, order, reason, cause)
+    return len(orders)
+
+
+def cancel_quotes(venue: Venue, account: Account, symbol: str | None, reason: CancelReason, cause: Cause | None) -> int:
+    """Take an account's quotes away on a symbol (or all); returns on how many symbols one stood."""
+    gone = 0
+    for position in account.positions.values():
+        quote = position.quote
+        if quote is None or (symbol is not None and position.symbol != symbol):
+            continue
+        levels = resting_levels(position)
+        for order in levels:
+            take_off_book(venue, venue.markets[position.symbol], account, order)
+        quote.bids, quote.asks = [], []
+        if levels:
+            gone += 1
+            size = sum(order.size for order in levels)
+            venue.out.emit(QuoteCancelled, cause, account.number, position.symbol, size, reason)
+    return gone
+
+
+def take_off_book(venue: Venue, market: Market, account: Account, order: Order) -> None:
+    """Take a resting order out of the book; its open lots stand in it still."""
+    book, symbol, sign = market.book, order.symbol, order.sign
+    (book.bids if sign > 0 else book.asks).remove(order)
+    venue.booked[symbol] = None
+    add_open(account.positions[symbol], sign, -order.size)
+
+
+def finish(venue: Venue, account: Account, client_id: str) -> None:
+    """An order is done: it no longer rests, and its answer is kept for a while yet."""
+    account.orders.pop(client_id, None)
+    venue.finished.append((venue.now_us, account.number, client_id))
