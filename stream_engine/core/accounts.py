@@ -76,6 +76,21 @@ def equity_of(account: Account, markets: dict[str, Market]) -> int:
     return equity
 
 
+def standing_behind(account: Account, position: Position, markets: dict[str, Market]) -> Standing:
+    """Equity and maintenance margin of what is liquidated together with a position."""
+    return standing(account, markets)
+
+
+def equity_behind(account: Account, position: Position, markets: dict[str, Market]) -> int:
+    """The equity that stands behind a position, in micro-quote: as far as that goes it may lose."""
+    return equity_of(account, markets)
+
+
+def credit(account: Account, position: Position, micro_quote: int) -> None:
+    """Book a profit (+) or a loss (-) to what stands behind a position."""
+    account.wallet += micro_quote
+
+
 def free_margin(account: Account, markets: dict[str, Market], besides: str | None = None) -> int:
     """Equity less the initial margin of positions and open orders (not those on `besides`), in micro-quote."""
     free = account.wallet

@@ -1,7 +1,7 @@
 """Auto-deleveraging: who is closed first when nobody takes a bankrupt position.
 
 Rank     Binance's current formula (FAQ 360033525471): PNL% = U / N, effective leverage = N / A, with U and N of the
-         symbol and A the account's equity, at the mark. Winners PNL% * leverage (the notional cancels: U / A),
+         symbol and A the equity behind it, at the mark. Winners PNL% * leverage (the notional cancels: U / A),
          others PNL% / leverage (U * A / N^2). Higher first; ties go to the lower account id.
          An account at or below zero has no such score: it stands last.
 Lights   Bybit's five by percentile: the first fifth of the queue has five.
@@ -11,7 +11,7 @@ Rounding scores down, at 10^-12, so that a tie is a tie.
 
 from msgspec import Struct
 
-from stream_engine.core.accounts import Account, equity_of
+from stream_engine.core.accounts import Account, equity_behind
 from stream_engine.core.arithmetic import div_ceil, div_floor
 from stream_engine.core.market import Market
 from stream_engine.core.position import Position, notional, unrealised
@@ -42,7 +42,7 @@ def queue(market: Market, sign: int, accounts: dict[int, Account], markets: dict
     holders = market.longs if sign > 0 else market.shorts
     candidates = []
     for number, position in holders.items():
-        equity = equity_of(accounts[number], markets)
+        equity = equity_behind(accounts[number], position, markets)
         pnl = unrealised(position, market.mark, market.tick_value)
         value = notional(position, market.mark, market.tick_value)
         candidates.append(Candidate(number, position, equity, score(pnl, equity, value) if equity > 0 else 0))

@@ -11,7 +11,7 @@ Causes    DeleveragingStarted <- the liquidation's Started; PositionDeleveraged,
 Bound     a step takes an opposite position.
 """
 
-from stream_engine.core.accounts import Account
+from stream_engine.core.accounts import Account, credit
 from stream_engine.core.adl import Candidate, closable, lights, queue, score_ppm
 from stream_engine.core.cancelling import cancel_orders, cancel_quotes
 from stream_engine.core.insurance_fund import fund_flow
@@ -74,7 +74,7 @@ def _at_the_deficits_cost(
             done += lots
             loss = -fund_flow(position.size, lots, market.mark, bankruptcy, market.tick_value)
             _close_against(venue, market, account, position, candidate, (rank, len(ranked)), lots, market.mark, cause)
-            account.wallet += loss
+            credit(account, position, loss)
             venue.fund.make_good(venue.out, cause, loss, FundReason.SHORTFALL, account.number, position.symbol)
     return done
 

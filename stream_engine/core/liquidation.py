@@ -14,7 +14,7 @@ Causes    Started <- the newest of the held symbols' marks and the account's own
 Bound     each position is closed once; a step of 2 and 3 takes a resting order.
 """
 
-from stream_engine.core.accounts import Account, Standing, standing
+from stream_engine.core.accounts import Account, Standing, credit, standing_behind
 from stream_engine.core.arithmetic import div_floor
 from stream_engine.core.cancelling import cancel_orders, cancel_quotes
 from stream_engine.core.deleveraging import deleverage
@@ -44,7 +44,7 @@ def liquidate(venue: Venue, account: Account) -> None:
     if not live:
         _cancel_everything(venue, account, trigger)
     for number, position in enumerate(live):
-        figures = standing(account, venue.markets)
+        figures = standing_behind(account, position, venue.markets)
         last = _close(venue, account, position, figures, trigger, first=number == 0)
     if account.wallet > 0 and live:
         change, account.wallet = account.wallet, 0
@@ -126,8 +126,8 @@ def _settle_with_fund(
     venue: Venue, market: Market, account: Account, size: int, lots: int, price: int, bankruptcy: int, traded: Cause
 ) -> None:
     flow = fund_flow(size, lots, price, bankruptcy, market.tick_value)
-    account.wallet -= flow
     symbol = market.instrument.symbol
+    credit(account, account.positions[symbol], -flow)
     filled = venue.out.emit(
         LiquidationFilled, traded, account.number, symbol, side_of(-size), lots, price, bankruptcy, flow
     )
