@@ -89,6 +89,7 @@ def list_instrument(venue: Venue, received: ListInstrument) -> None:
         return
     venue.markets[instrument.symbol] = listed(instrument)
     venue.watch.list_symbol(instrument.symbol)
+    venue.open_pool(instrument.fund_pool)
     venue.out.emit(InstrumentListed, None, instrument)
 
 
@@ -191,14 +192,18 @@ def seed_positions(venue: Venue, received: SeedPositions) -> None:
 
 
 def seed_fund(venue: Venue, received: SeedFund) -> None:
-    """Pay money into the insurance fund."""
-    if received.quote <= 0:
-        refuse(venue, received, Reject.AMOUNT_NOT_POSITIVE, f"fund: {received.quote}")
-    elif venue.fund.balance + received.quote > BALANCE_MAX:
-        refuse(venue, received, Reject.AMOUNT_TOO_LARGE, f"fund: {received.quote}")
+    """Pay money into a pool of the insurance fund."""
+    pool = venue.pools.get(received.pool)
+    where = f"{received.pool}: {received.quote}"
+    if pool is None:
+        refuse(venue, received, Reject.UNKNOWN_POOL, where)
+    elif received.quote <= 0:
+        refuse(venue, received, Reject.AMOUNT_NOT_POSITIVE, where)
+    elif pool.balance + received.quote > BALANCE_MAX:
+        refuse(venue, received, Reject.AMOUNT_TOO_LARGE, where)
     else:
         venue.paid_in += received.quote
-        venue.fund.change(venue.out, None, received.quote, FundReason.SEEDED, None, None)
+        pool.change(venue.out, None, received.quote, FundReason.SEEDED, None, None)
 
 
 def _deposit_refusals(venue: Venue, received: Deposit) -> Iterator[Refusal]:

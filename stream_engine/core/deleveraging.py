@@ -75,7 +75,8 @@ def _at_the_deficits_cost(
             loss = -fund_flow(position.size, lots, market.mark, bankruptcy, market.tick_value)
             _close_against(venue, market, account, position, candidate, (rank, len(ranked)), lots, market.mark, cause)
             credit(account, position, loss)
-            venue.fund.make_good(venue.out, cause, loss, FundReason.SHORTFALL, account.number, position.symbol)
+            pool = venue.pool_behind(market)
+            pool.make_good(venue.out, cause, loss, FundReason.SHORTFALL, account.number, position.symbol)
     return done
 
 

@@ -15,17 +15,20 @@ def check(exchange: Exchange) -> None:
     _money_is_conserved(state)
     _longs_equal_shorts(state)
     _books_equal_their_orders(state)
-    state.fund.check()
+    for pool in state.pools.values():
+        pool.check()
+    state.deficit.check()
     assert state.rules.checks_per_input > 0
     state.watch.check()
 
 
 def _money_is_conserved(state: Venue) -> None:
+    unopened = [pool.house for pool in state.pools.values() if pool.house.number not in state.accounts]
     held = sum(
         account.wallet - sum(position.cost for position in account.positions.values())
-        for account in state.accounts.values()
+        for account in (*state.accounts.values(), *unopened)
     )
-    total = held + state.fund.balance + state.fees + state.fund.deficit
+    total = held + state.fees + state.deficit.total
     expected = state.paid_in - state.paid_out + state.carried
     assert total == expected, f"money: {total - expected} micro-quote too much"
 

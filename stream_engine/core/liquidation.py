@@ -18,7 +18,7 @@ from stream_engine.core.accounts import Account, Standing, credit, standing_behi
 from stream_engine.core.arithmetic import div_floor
 from stream_engine.core.cancelling import cancel_orders, cancel_quotes
 from stream_engine.core.deleveraging import deleverage
-from stream_engine.core.insurance_fund import fund_flow
+from stream_engine.core.insurance_fund import InsuranceFund, fund_flow
 from stream_engine.core.margin import bankruptcy_price, maintenance_margin
 from stream_engine.core.market import Market
 from stream_engine.core.matching import side_of, trade_with_best
@@ -40,17 +40,18 @@ def liquidate(venue: Venue, account: Account) -> None:
     trigger = _trigger(venue, account)
     live = [position for position in account.positions.values() if position.size]
     live.sort(key=lambda position: (-_maintenance(venue, position), position.symbol))
-    last = trigger
+    last, pool = trigger, venue.fund
     if not live:
         _cancel_everything(venue, account, trigger)
     for number, position in enumerate(live):
         figures = standing_behind(account, position, venue.markets)
         last = _close(venue, account, position, figures, trigger, first=number == 0)
+        pool = venue.pool_behind(venue.markets[position.symbol])
     if account.wallet > 0 and live:
         change, account.wallet = account.wallet, 0
-        venue.fund.change(venue.out, last, change, FundReason.DUST, account.number, None)
+        pool.change(venue.out, last, change, FundReason.DUST, account.number, None)
     elif account.wallet < 0:
-        _write_off(venue, account, last)
+        _write_off(venue, pool, account, last)
     venue.touch(account)
 
 
@@ -104,7 +105,7 @@ def _at_the_funds_cost(
     sign = -1 if size > 0 else 1
     resting = market.book.opposite(sign)
     order_id = venue.next_order_id() if size else 0
-    allowance = venue.fund.allowance(venue.rules.fund_draw_ppm)
+    allowance = venue.pool_behind(market).allowance(venue.rules.fund_draw_ppm)
     reach = div_floor(max(0, bankruptcy) * venue.rules.cover_bound_ppm, MILLION)
     done = 0
     while done < abs(size) and resting.best_key <= sign * (bankruptcy + sign * reach):
@@ -132,12 +133,12 @@ def _settle_with_fund(
         LiquidationFilled, traded, account.number, symbol, side_of(-size), lots, price, bankruptcy, flow
     )
     reason = FundReason.SURPLUS if flow > 0 else FundReason.COVER
-    venue.fund.change(venue.out, filled, flow, reason, account.number, symbol)
+    venue.pool_behind(market).change(venue.out, filled, flow, reason, account.number, symbol)
 
 
-def _write_off(venue: Venue, account: Account, cause: Cause | None) -> None:
+def _write_off(venue: Venue, pool: InsuranceFund, account: Account, cause: Cause | None) -> None:
     debt, account.wallet = -account.wallet, 0
-    venue.fund.make_good(venue.out, cause, debt, FundReason.DEBT, account.number, None)
+    pool.make_good(venue.out, cause, debt, FundReason.DEBT, account.number, None)
 
 
 def _trigger(venue: Venue, account: Account) -> Cause | None:

@@ -47,6 +47,13 @@ class StateError(Exception):
     """Bytes that are no dump, or none of this format."""
 
 
+class PoolEntry(Struct, array_like=True, gc=False):
+    """A pool of the insurance fund. Its house account, once it is opened, is among the accounts."""
+
+    name: str
+    balance: int
+
+
 class VenueLine(Struct, array_like=True, gc=False):
     """The venue itself, and how many lines follow. `format` stays the first field for ever."""
 
@@ -64,7 +71,7 @@ class VenueLine(Struct, array_like=True, gc=False):
     paid_in: int
     paid_out: int
     carried: int
-    fund: int
+    pools: list[PoolEntry]
     deficit: int
     last_order_id: int
     traded: bool
@@ -262,8 +269,8 @@ def _venue_of(venue: Venue, wanted: Wanted) -> VenueLine:
         paid_in=venue.paid_in,
         paid_out=venue.paid_out,
         carried=venue.carried,
-        fund=venue.fund.balance,
-        deficit=venue.fund.deficit,
+        pools=[PoolEntry(pool.name, pool.balance) for pool in venue.pools.values()],
+        deficit=venue.deficit.total,
         last_order_id=venue.last_order_id,
         traded=venue.traded,
         owed=list(venue.watch.owed),
@@ -374,7 +381,10 @@ def _loaded(line: VenueLine, lines: Iterator[bytes]) -> Exchange:
     venue.now_us, venue.ticked_us = line.now_us, line.ticked_us
     venue.rules, venue.halted = line.rules, line.halted
     venue.fees, venue.paid_in, venue.paid_out, venue.carried = line.fees, line.paid_in, line.paid_out, line.carried
-    venue.fund.balance, venue.fund.deficit = line.fund, line.deficit
+    for entry in line.pools:
+        pool = venue.open_pool(entry.name)
+        pool.house.wallet = pool.told = entry.balance
+    venue.deficit.total = line.deficit
     venue.last_order_id, venue.traded = line.last_order_id, line.traded
     venue.finished = deque(line.finished)
     venue.watch.owed = dict.fromkeys(line.owed)
@@ -386,6 +396,8 @@ def _loaded(line: VenueLine, lines: Iterator[bytes]) -> Exchange:
     for _ in range(line.accounts):
         account = _account_from(_account_line.decode(next(lines)), line.venue, orders)
         venue.accounts[account.number] = account
+    for pool in venue.pools.values():
+        pool.house = venue.accounts.get(pool.house.number, pool.house)
     if list(lines) != [b""]:
         raise StateError("no state of a venue: more than it says, or cut off in its last line")
     for market in markets:

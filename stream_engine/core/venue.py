@@ -1,6 +1,6 @@
 """Venue: the state that the mechanisms share.
 
-Money     sum of (wallet - cost) + fund + fees + deficit (<= 0) = paid_in - paid_out + carried, to the micro-unit,
+Money     sum of (wallet - cost) + pools + fees + deficit (<= 0) = paid_in - paid_out + carried, to the micro-unit,
           after every input. `carried` is minus the cost of the seeded positions, which were traded before the run.
 """
 
@@ -10,11 +10,12 @@ from msgspec import Struct
 
 from stream_engine.core.accounts import Account
 from stream_engine.core.emitter import Emitter
-from stream_engine.core.insurance_fund import InsuranceFund
+from stream_engine.core.insurance_fund import Deficit, InsuranceFund
 from stream_engine.core.margin import initial_rate
 from stream_engine.core.margin_watch import MarginWatch
 from stream_engine.core.market import Market
 from stream_engine.core.position import Position
+from stream_engine.messages.instrument import MAIN_POOL
 from stream_engine.messages.rules import (
     AdlRules,
     BackstopRules,
@@ -47,6 +48,7 @@ class Rules(Struct, frozen=True, gc=False):
 class Venue:
     """Accounts, markets, fund and ledger of one venue, and what the input being applied has touched.
 
+    fund       the main pool.     pools      all pools by name.
     now_us     the venue's time.     ticked_us   its last clock tick; None before the first.
     finished   (time, account, client id) of orders that are done, oldest first.
     dirty      accounts changed by this input, with the symbols on which their positions changed.
@@ -58,6 +60,7 @@ class Venue:
         "accounts",
         "booked",
         "carried",
+        "deficit",
         "dirty",
         "fees",
         "finished",
@@ -70,6 +73,7 @@ class Venue:
         "out",
         "paid_in",
         "paid_out",
+        "pools",
         "rules",
         "ticked_us",
         "traded",
@@ -82,7 +86,9 @@ class Venue:
         self.rules = Rules()
         self.accounts: dict[int, Account] = {}
         self.markets: dict[str, Market] = {}
-        self.fund = InsuranceFund()
+        self.deficit = Deficit()
+        self.pools: dict[str, InsuranceFund] = {}
+        self.fund = self.open_pool(MAIN_POOL)
         self.watch = MarginWatch(self.accounts, self.markets)
         self.fees = self.paid_in = self.paid_out = self.carried = 0
         self.now_us = 0
@@ -97,6 +103,16 @@ class Venue:
         """The venue's own number for an order, from 1."""
         self.last_order_id += 1
         return self.last_order_id
+
+    def open_pool(self, name: str) -> InsuranceFund:
+        """The pool of that name; a new one, empty, where there is none."""
+        if name not in self.pools:
+            self.pools[name] = InsuranceFund(name, len(self.pools), self.deficit)
+        return self.pools[name]
+
+    def pool_behind(self, market: Market) -> InsuranceFund:
+        """The pool of the insurance fund that stands behind a symbol."""
+        return self.pools[market.instrument.fund_pool]
 
     def touch(self, account: Account, symbol: str | None = None) -> None:
         """Remember that an account's position on a symbol changed, or (no symbol) only its wallet."""

@@ -10,7 +10,7 @@ from enum import Enum
 from msgspec import Struct
 
 from stream_engine.messages.inputs import Leg, Level, Side, TimeInForce
-from stream_engine.messages.instrument import Instrument
+from stream_engine.messages.instrument import MAIN_POOL, Instrument
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.rules import (
     AdlRules,
@@ -333,13 +333,15 @@ class LiquidationEnded(Event, frozen=True):
 
 
 class FundChanged(Event, frozen=True):
-    """The insurance fund's balance changed; `account` and `symbol` say for whom (none: the venue's operator)."""
+    """The balance of a pool of the insurance fund changed; `account` and `symbol` say for whom (none: the venue's
+    operator)."""
 
     change: Quote
     balance: Quote
     reason: FundReason
     account: AccountId | None = None
     symbol: Name | None = None
+    pool: Name = MAIN_POOL
 
 
 class DeficitChanged(Event, frozen=True):

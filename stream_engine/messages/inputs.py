@@ -22,7 +22,7 @@ from stream_engine.messages.rules import (
     OrderRules,
     SelfTrade,
 )
-from stream_engine.messages.units import AccountId, ClientId, Count, Lots, Micros, Name, Ppm, Quote, Text, Ticks
+from stream_engine.messages.units import ClientId, Count, Lots, Micros, Name, Ppm, Quote, Text, Ticks, TraderId
 
 
 class Side(Enum):
@@ -86,7 +86,7 @@ class Place(Input, frozen=True):
     expires_us   refused when it comes later than that, cancelled when it still rests or waits then.
     """
 
-    account: AccountId
+    account: TraderId
     client_id: ClientId
     symbol: Name
     side: Side
@@ -104,7 +104,7 @@ class Amend(Input, frozen=True):
     """Change a resting order: its open size, its price, or both (None: as it is). Size 0 cancels. At the same price and
     not larger it keeps its place; otherwise it is taken out and comes anew, and may trade."""
 
-    account: AccountId
+    account: TraderId
     client_id: ClientId
     size: Lots | None = None
     price: Ticks | None = None
@@ -113,21 +113,21 @@ class Amend(Input, frozen=True):
 class Cancel(Input, frozen=True):
     """Cancel one resting order by its owner's id."""
 
-    account: AccountId
+    account: TraderId
     client_id: ClientId
 
 
 class CancelAll(Input, frozen=True):
     """Cancel all resting orders of an account, quotes included: on one symbol, or on all (no symbol)."""
 
-    account: AccountId
+    account: TraderId
     symbol: Name | None = None
 
 
 class SetLeverage(Input, frozen=True):
     """Choose the leverage of an account on a symbol: initial margin = notional / leverage."""
 
-    account: AccountId
+    account: TraderId
     symbol: Name
     leverage: Count
 
@@ -135,7 +135,7 @@ class SetLeverage(Input, frozen=True):
 class SetMarginMode(Input, frozen=True):
     """Choose cross or isolated margin for an account on a symbol, while it has neither position nor orders there."""
 
-    account: AccountId
+    account: TraderId
     symbol: Name
     isolated: bool
 
@@ -143,7 +143,7 @@ class SetMarginMode(Input, frozen=True):
 class MoveMargin(Input, frozen=True):
     """Move money from the wallet to an isolated position's margin (+) or back (-), as far as it is free."""
 
-    account: AccountId
+    account: TraderId
     symbol: Name
     quote: Quote
 
@@ -162,7 +162,7 @@ class MassQuote(Input, frozen=True):
     A level that stands as before keeps its place in the queue. A level that crosses takes.
     """
 
-    account: AccountId
+    account: TraderId
     symbol: Name
     quote_id: Count
     bids: Ladder = ()
@@ -173,7 +173,7 @@ class MassQuote(Input, frozen=True):
 class QuoteCancel(Input, frozen=True):
     """Take a maker's quote away: on one symbol, or on all (no symbol)."""
 
-    account: AccountId
+    account: TraderId
     symbol: Name | None = None
 
 
@@ -182,7 +182,7 @@ class SetProtection(Input, frozen=True):
     them are filled, or the fills' balance passes `delta` lots either way, all of them are taken away, and quotes are
     refused for `frozen_us` (0: until the protection is set again). A limit of 0 is off; both 0: no protection."""
 
-    account: AccountId
+    account: TraderId
     symbol: Name
     window_us: Micros
     frozen_us: Micros
@@ -251,19 +251,19 @@ class ListInstrument(Input, frozen=True):
 class OpenAccounts(Input, frozen=True):
     """Open accounts: (account, its participant). Many to a record."""
 
-    accounts: tuple[tuple[AccountId, Name], ...]
+    accounts: tuple[tuple[TraderId, Name], ...]
 
 
 class Deposit(Input, frozen=True):
     """Pay money into accounts: (account, micro-quote). Many to a record, taken or refused as a whole."""
 
-    deposits: tuple[tuple[AccountId, Quote], ...]
+    deposits: tuple[tuple[TraderId, Quote], ...]
 
 
 class Withdraw(Input, frozen=True):
     """Pay money out of an account, as far as its free margin goes."""
 
-    account: AccountId
+    account: TraderId
     quote: Quote
 
 
@@ -271,7 +271,7 @@ class Leg(Struct, frozen=True, gc=False, array_like=True):
     """One seeded position: signed lots, entry price in ticks, leverage (0: the instrument's default); isolated with its
     initial margin out of the wallet, or with `margin` micro-quote of it where that is given."""
 
-    account: AccountId
+    account: TraderId
     symbol: Name
     size: Lots
     entry: Ticks
@@ -297,7 +297,7 @@ class SeedFund(Input, frozen=True):
 class SetDuty(Input, frozen=True):
     """Put a market maker's account on a symbol into a tier of duty; no tier: out of its duty."""
 
-    account: AccountId
+    account: TraderId
     symbol: Name
     duty: Name | None = None
 

@@ -21,6 +21,8 @@ Quote = Annotated[int, Meta(ge=-WIRE_MAX, le=WIRE_MAX, description="money, in mi
 Ppm = Annotated[int, Meta(ge=-WIRE_MAX, le=WIRE_MAX, description="ratio, in parts per million")]
 Micros = Annotated[int, Meta(ge=0, le=WIRE_MAX, description="microseconds since 1970, UTC")]
 Count = Annotated[int, Meta(ge=0, le=WIRE_MAX, description="a number of things")]
+# The venue's own accounts have the last numbers; no input can name them.
+TraderId = Annotated[int, Meta(ge=1, le=2**32 - 2**16 - 1, description="an account of a participant")]
 AccountId = Annotated[int, Meta(ge=1, le=2**32 - 1, description="an account of one venue")]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 ClientId = Annotated[str, Meta(min_length=1, max_length=36, description="the owner's own id of an order")]

@@ -7,7 +7,8 @@ ids), so that prices lie near the market and cancels hit something. Bad inputs a
 Accounts  1 and 2 make markets, 3 and 4 are twins (same money, same seeded positions: a tie in every queue), 5 to 9
           and 12 to 16 trade with little money, 10 is rich, 11 has nothing. 99 does not exist.
 Symbols   A in fine ticks with a steep table, its own trades weigh most in its index; B on a price grid with a maker's
-          rebate and two outside sources; C marked at its index. D is listed late or never, and has no price at first.
+          rebate and two outside sources; C marked at its index, with a pool of the fund for itself. D is listed late or
+          never, and has no price at first.
 """
 
 from collections.abc import Callable, Iterator
@@ -42,7 +43,7 @@ from stream_engine.messages.inputs import (
     TimeInForce,
     Withdraw,
 )
-from stream_engine.messages.instrument import OWN_TRADES, IndexSource, Instrument, Tier
+from stream_engine.messages.instrument import MAIN_POOL, OWN_TRADES, IndexSource, Instrument, Tier
 from stream_engine.messages.units import MILLION, WIRE_MAX
 
 VENUE = "v"
@@ -73,6 +74,7 @@ B = Instrument(
 C = Instrument(
     symbol="C", tick_size="1", lot_size="0.001", tick_value=1_000, max_price=3_000, max_size=1_000,
     tiers=(Tier(0, 50_000),), max_leverage=10, default_leverage=5, sources=(IndexSource("spot", 1),), mark="index",
+    fund_pool="small",
 )  # fmt: skip
 D = Instrument(
     symbol="D", tick_size="0.01", lot_size="1", tick_value=10_000, max_price=1_000, max_size=100,
@@ -111,12 +113,14 @@ class Story:
         yield OpenAccounts(VENUE, self.now_us, tuple((account, f"p{account}") for account in ACCOUNTS))
         yield Deposit(VENUE, self.now_us, self._money(random))
         if random.random() < 0.8:
-            yield SeedFund(VENUE, self.now_us, random.choice((1, USDT // 10, USDT, 5 * USDT, 30 * USDT)))
+            yield SeedFund(VENUE, self.now_us, random.choice((1, USDT // 2, USDT, 2 * USDT, 5 * USDT, 30 * USDT)))
         symbols = ("A", "B", "C", "D") if is_d_listed else ("A", "B", "C")
         early = [symbol for symbol in symbols if random.random() < 0.4]
         late = [symbol for symbol in symbols if symbol not in early]
         if random.random() < 0.3:
             yield self._bad_seed(random)
+        if random.random() < 0.5:
+            yield SeedFund(VENUE, self.now_us, random.choice((USDT // 10, USDT, 10 * USDT)), C.fund_pool)
         yield SeedPositions(VENUE, self.now_us, self._legs(random, early))
         yield self._outside(("A", "B", "C"))
         yield SeedPositions(VENUE, self.now_us, self._legs(random, late))
@@ -301,7 +305,8 @@ class Story:
         return SetRules(VENUE, self.now_us, random.choice((None, NO_BOUND)), draw, bound)
 
     def _seed_fund(self, random: Random) -> AnyInput:
-        return SeedFund(VENUE, self.now_us, random.choice((1, USDT, 4 * USDT)))
+        pool = random.choice((MAIN_POOL, C.fund_pool, C.fund_pool, "none"))
+        return SeedFund(VENUE, self.now_us, random.choice((1, USDT, 4 * USDT)), pool)
 
     def _late_listing(self, random: Random) -> AnyInput:
         self.traded = (*TRADED, "D")
@@ -394,6 +399,29 @@ class Story:
             IndexPrices(VENUE, tick_us, "spot", (("A", price - price * fall // 100_000),)),
         ]
         self.ticked_us = self.now_us = tick_us + 7 * SECOND_US
+        return self.plot.pop(0)
+
+    def _fall_through_the_book(self, random: Random) -> AnyInput:
+        """A newcomer at ten times falls to where a bid stands above his bankruptcy price, one just below it, and none
+        for the rest. On A, once its own trades are stale."""
+        price, lots = self.prices["A"], 20
+        newcomer, margin = self.newcomers, price * lots * A.tick_value // 10
+        self.newcomers += 1
+        tick_us = self.ticked_us + 14 * SECOND_US
+        below = price * 90 // 100 - random.choice((1, 5, 30))
+        self.plot = [
+            *self._cleared("A"),
+            OpenAccounts(VENUE, self.now_us, ((newcomer, "newcomer"),)),
+            Deposit(VENUE, self.now_us, ((newcomer, margin + margin // 100),)),
+            self._outside(["A"]),
+            self._place(RICH, "A", Side.SELL, lots, price),
+            self._place(newcomer, "A", Side.BUY, lots, price, TimeInForce.IOC),
+            self._place(RICH, "A", Side.BUY, 5, price * 94 // 100),
+            self._place(MAKERS[0], "A", Side.BUY, 5, below),
+            ClockTick(VENUE, tick_us),
+            IndexPrices(VENUE, tick_us, "spot", (("A", price * 905 // 1_000),)),
+        ]
+        self.ticked_us = self.now_us = tick_us
         return self.plot.pop(0)
 
     def _halt(self, random: Random) -> AnyInput:
@@ -604,6 +632,7 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._tick, 12),
     (Story._run_up_a_debt, 3),
     (Story._build_a_staircase, 1),
+    (Story._fall_through_the_book, 1),
     (Story._bad, 9),
 )
 KINDS = [teller for teller, _ in TELLERS]

@@ -278,7 +278,7 @@ def test_the_deficit_is_never_above_zero_and_its_total_is_told() -> None:
     exchange, events = a_venue_without_winners()
     totals = [event.total for event in only(events, DeficitChanged)]
     assert totals == sorted(totals, reverse=True) and all(total < 0 for total in totals)
-    assert exchange.state.fund.deficit == totals[-1]
+    assert exchange.state.deficit.total == totals[-1]
 
 
 @pytest.mark.parametrize(("balance", "paid", "deficit"), [(0, 0, 14), (13, 13, 1), (14, 14, 0), (15, 14, 0)])

@@ -12,6 +12,7 @@ from stream_engine.messages.inputs import (
     ListInstrument,
     OpenAccounts,
     Place,
+    SeedFund,
     Side,
     TimeInForce,
 )
@@ -59,6 +60,7 @@ ROWS: dict[Reject, Sequence[AnyInput]] = {
     Reject.TRADING_HAS_BEGUN: [buy(1, 101), seed(leg(BOB, 1, at=100), leg(CAROL, -1, at=100))],
     Reject.POSITIONS_DO_NOT_BALANCE: [seed(leg(BOB, 2, at=100), leg(CAROL, -1, at=100))],
     Reject.UNKNOWN_SOURCE: [prices_of("rumours", BTC=99)],
+    Reject.UNKNOWN_POOL: [SeedFund(VENUE, 0, 1, "alts")],
     Reject.UNKNOWN_ORDER: [cancel("never sent")],
     Reject.QUOTE_ID_NOT_NEWER: [quote(1, [(99, 1)], by=ALICE), quote(1, [(98, 1)], by=ALICE)],
     Reject.LEVERAGE_OUT_OF_RANGE: [set_leverage(ALICE, 11)],

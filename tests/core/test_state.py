@@ -16,7 +16,7 @@ from stream_engine.core.accounts import Account, Answer
 from stream_engine.core.emitter import Emitter
 from stream_engine.core.exchange import Exchange
 from stream_engine.core.index_price import IndexPrice, Sighting
-from stream_engine.core.insurance_fund import InsuranceFund
+from stream_engine.core.insurance_fund import Deficit, InsuranceFund
 from stream_engine.core.invariants import check
 from stream_engine.core.margin_watch import MarginWatch
 from stream_engine.core.mark_price import Basis
@@ -34,7 +34,7 @@ from tests.scenarios.play import play
 LENGTH = 150
 PARTS = (
     Venue, Emitter, Account, Answer, Position, RestingQuote, Order, Level, BookSide, OrderBook, Market, IndexPrice,
-    Sighting, Basis, MarginWatch, InsuranceFund,
+    Sighting, Basis, MarginWatch, InsuranceFund, Deficit,
 )  # fmt: skip
 # What has one value only in one venue, or only while an input is being applied.
 ALWAYS_THE_SAME = {"Venue.name", "Emitter.venue", "Venue.dirty", "Venue.booked", "BookSide.changed"}
@@ -165,7 +165,7 @@ def test_every_field_of_the_state_comes_back_and_the_histories_fill_every_field(
                 comparison.same(exchange.state, load(dump(exchange)).state, "venue")
                 comparison.forget_whom_it_met()
     seldom = exchange.state
-    seldom.carried, seldom.fund.deficit, seldom.watch.indebted = 5, -7, {3: None}
+    seldom.carried, seldom.deficit.total, seldom.watch.indebted = 5, -7, {3: None}
     comparison.same(seldom, load(dump(exchange)).state, "venue")
     fields = {f"{part.__name__}.{name}" for part in PARTS for name in fields_of(part)} - {"Emitter.events"}
     parts_of_parts = {

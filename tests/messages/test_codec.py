@@ -109,7 +109,7 @@ def test_what_is_no_json_or_no_object_of_a_type_is_no_message(value: bytes) -> N
         (changed(price=WIRE_MAX + 1), f"Expected `int` <= {WIRE_MAX} - at `$.price`"),
         (changed(ts_us=-1), "Expected `int` >= 0 - at `$.ts_us`"),
         (changed(account=0), "Expected `int` >= 1 - at `$.account`"),
-        (changed(account=2**32), f"Expected `int` <= {2**32 - 1} - at `$.account`"),
+        (changed(account=2**32 - 2**16), f"Expected `int` <= {2**32 - 2**16 - 1} - at `$.account`"),
         (changed(side="long"), "Invalid enum value 'long' - at `$.side`"),
         (changed(time_in_force="fok"), "Invalid enum value 'fok' - at `$.time_in_force`"),
         (changed(client_id=""), "Expected `str` of length >= 1 - at `$.client_id`"),

@@ -43,7 +43,7 @@ from stream_engine.messages.inputs import (
     TimeInForce,
     Withdraw,
 )
-from stream_engine.messages.instrument import OWN_TRADES, Instrument
+from stream_engine.messages.instrument import MAIN_POOL, OWN_TRADES, Instrument
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.rules import (
     AdlRules,
@@ -163,7 +163,7 @@ class NaiveExchange:
         self.accounts: dict[int, NaiveAccount] = {}
         self.markets: dict[str, NaiveMarket] = {}
         self.resting: list[Resting] = []
-        self.fund = 0
+        self.pools = {MAIN_POOL: 0}
         self.deficit = 0
         self.orders_numbered = 0
         self.has_traded = False
@@ -862,6 +862,7 @@ class NaiveExchange:
             self._refuse(received, Reject.BAD_INSTRUMENT)
         else:
             self.markets[instrument.symbol] = NaiveMarket(instrument)
+            self.pools.setdefault(instrument.fund_pool, 0)
             self._emit(events.InstrumentListed, None, instrument=instrument)
 
     def _open(self, received: OpenAccounts) -> None:
@@ -976,12 +977,14 @@ class NaiveExchange:
             yield Reject.TRADING_HAS_BEGUN
 
     def _seed_fund(self, received: SeedFund) -> None:
-        if received.quote <= 0:
+        if received.pool not in self.pools:
+            self._refuse(received, Reject.UNKNOWN_POOL)
+        elif received.quote <= 0:
             self._refuse(received, Reject.AMOUNT_NOT_POSITIVE)
-        elif self.fund + received.quote > BALANCE_MAX:
+        elif self.pools[received.pool] + received.quote > BALANCE_MAX:
             self._refuse(received, Reject.AMOUNT_TOO_LARGE)
         else:
-            self._fund_takes(received.quote, FundReason.SEEDED, None, None, None)
+            self._fund_takes(received.pool, received.quote, FundReason.SEEDED, None, None, None)
 
     # liquidation -------------------------------------------------------------------------------------------
 
@@ -1005,18 +1008,19 @@ class NaiveExchange:
         held = [symbol for symbol, holding in account.holdings.items() if holding.size]
         causes = [self.markets[symbol].moved for symbol in held] + [account.changed]
         trigger = max((cause for cause in causes if cause is not None), default=None)
-        last = trigger
+        last, pool = trigger, MAIN_POOL
         if not held:
             self._withdraw_quotes(account, None, CancelReason.LIQUIDATION, trigger)
             self._withdraw_orders(account, None, CancelReason.LIQUIDATION, trigger)
         for symbol in sorted(sorted(held), key=lambda symbol: self._maintenance_on(account, symbol), reverse=True):
             last = self._close(account, symbol, trigger)
+            pool = self._pool_of(symbol)
         if account.wallet > 0 and held:
             dust, account.wallet = account.wallet, 0
-            self._fund_takes(dust, FundReason.DUST, account.number, None, last)
+            self._fund_takes(pool, dust, FundReason.DUST, account.number, None, last)
         if account.wallet < 0:
             debt, account.wallet = -account.wallet, 0
-            self._make_good(debt, FundReason.DEBT, account.number, None, last)
+            self._make_good(pool, debt, FundReason.DEBT, account.number, None, last)
 
     def _close(self, account: NaiveAccount, symbol: str, trigger: Cause | None) -> Cause:
         market, size = self.markets[symbol], account.holdings[symbol].size
@@ -1038,7 +1042,7 @@ class NaiveExchange:
         if account.holdings[symbol].size:
             sign = -1 if size > 0 else 1
             limit = bankruptcy + sign * floor(part_of(bankruptcy, self.rules["cover_bound_ppm"]))
-            allowance = floor(part_of(self.fund, self.rules["fund_draw_ppm"]))
+            allowance = floor(part_of(self.pools[market.instrument.fund_pool], self.rules["fund_draw_ppm"]))
             fund = self._close_in_the_book(account, symbol, limit, bankruptcy, allowance, started)
         adl = deficit = 0
         if account.holdings[symbol].size:
@@ -1075,7 +1079,7 @@ class NaiveExchange:
                 size=lots, price=best.price, bankruptcy_price=bankruptcy, to_fund=gain,
             )  # fmt: skip
             reason = FundReason.SURPLUS if gain > 0 else FundReason.COVER
-            self._fund_takes(gain, reason, account.number, symbol, filled)
+            self._fund_takes(self._pool_of(symbol), gain, reason, account.number, symbol, filled)
         return done
 
     def _adl_queue(self, symbol: str, sign: int) -> list[Ranked]:
@@ -1119,7 +1123,8 @@ class NaiveExchange:
                 deficit += lots
                 self._close_against(account, ranked, symbol, direction, lots, market.mark, deleveraging)
                 account.wallet += lots * loss_per_lot
-                self._make_good(lots * loss_per_lot, FundReason.SHORTFALL, account.number, symbol, deleveraging)
+                loss, pool = lots * loss_per_lot, self._pool_of(symbol)
+                self._make_good(pool, loss, FundReason.SHORTFALL, account.number, symbol, deleveraging)
         return adl, deficit
 
     def _close_against(
@@ -1138,20 +1143,25 @@ class NaiveExchange:
         self._withdraw_quotes(other, symbol, CancelReason.DELEVERAGED, deleveraged)
         self._withdraw_orders(other, symbol, CancelReason.DELEVERAGED, deleveraged)
 
+    def _pool_of(self, symbol: str) -> str:
+        return self.markets[symbol].instrument.fund_pool
+
     def _fund_takes(
-        self, change: int, reason: FundReason, account: int | None, symbol: str | None, cause: Cause | None
+        self, pool: str, change: int, reason: FundReason, account: int | None, symbol: str | None, cause: Cause | None
     ) -> None:
         if change:
-            self.fund += change
+            self.pools[pool] += change
             self._emit(
-                events.FundChanged, cause, change=change, balance=self.fund, reason=reason, account=account,
-                symbol=symbol,
+                events.FundChanged, cause, change=change, balance=self.pools[pool], reason=reason, account=account,
+                symbol=symbol, pool=pool,
             )  # fmt: skip
 
-    def _make_good(self, loss: int, reason: FundReason, account: int, symbol: str | None, cause: Cause | None) -> None:
-        """The fund pays a loss as far as it has anything; the rest is the venue's deficit."""
-        from_fund = min(loss, self.fund)
-        self._fund_takes(-from_fund, reason, account, symbol, cause)
+    def _make_good(
+        self, pool: str, loss: int, reason: FundReason, account: int, symbol: str | None, cause: Cause | None
+    ) -> None:
+        """The pool pays a loss as far as it has anything; the rest is the venue's deficit."""
+        from_fund = min(loss, self.pools[pool])
+        self._fund_takes(pool, -from_fund, reason, account, symbol, cause)
         self._deficit_takes(loss - from_fund, account, symbol, cause)
 
     def _deficit_takes(self, loss: int, account: int, symbol: str | None, cause: Cause | None) -> None:
