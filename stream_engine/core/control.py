@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import astuple, replace
 
+from stream_engine.core import rate_limit
 from stream_engine.core.accounts import Account, free_margin, initial_of, is_marked
 from stream_engine.core.margin import TierTableError, initial_margin, initial_rate, maintenance_table, worst_size
 from stream_engine.core.market import hold, listed
@@ -65,7 +66,10 @@ def set_rules(venue: Venue, received: SetRules) -> None:
     shares = {field: value for field, value in given.items() if field.endswith("_ppm")}
     least = min(shares, key=lambda field: shares[field], default="")
     most = max(shares, key=lambda field: shares[field], default="")
-    if checks < 1:
+    complaint = _complaint_of_rules(received)
+    if complaint is not None:
+        refuse(venue, received, Reject.BAD_RULES, complaint)
+    elif checks < 1:
         refuse(venue, received, Reject.AMOUNT_NOT_POSITIVE, f"checks_per_input: {checks}")
     elif shares and shares[least] < 0:
         refuse(venue, received, Reject.AMOUNT_NOT_POSITIVE, f"{least}: {shares[least]}")
@@ -247,6 +251,12 @@ def _seed_refusals(venue: Venue, legs: tuple[Leg, ...]) -> Iterator[Refusal]:
     uneven = [f"{symbol}: {total} lots" for symbol, total in sums.items() if total]
     if uneven:
         yield Reject.POSITIONS_DO_NOT_BALANCE, "; ".join(uneven)
+
+
+def _complaint_of_rules(received: SetRules) -> str | None:
+    if received.orders is not None and (complaint := rate_limit.complaint(received.orders)) is not None:
+        return f"orders: {complaint}"
+    return None
 
 
 def _complaint(instrument: Instrument) -> str | None:

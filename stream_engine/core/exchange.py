@@ -2,14 +2,16 @@
 
 It orders the mechanisms and contains none. For every input:
 1  the venue's time moves (only a clock tick moves it freely; what is stamped over 1 s past the last is refused)
-2  while trading is halted, what would trade or pay out is refused (halt); else the input does what it does: control,
-   order_entry, quotes, or prices that make index and mark anew (pricing)
-3  the cascade, unless trading is halted: while somebody may be below maintenance (margin_watch), rounds of
+2  what has expired by then is cancelled (expiry)
+3  while trading is halted, what would trade or pay out is refused (halt), and so is what comes over its account's
+   rate_limit; else the input does what it does: control, order_entry, quotes, protection, or prices that make index and
+   mark anew (pricing)
+4  the cascade, unless trading is halted: while somebody may be below maintenance (margin_watch), rounds of
    a  all accounts with a crossed watch are checked exactly, at most `checks_per_input` of them per input
    b  those below maintenance are liquidated in the order of their ids, each checked once more at its turn
    c  where somebody was, the marks of all symbols that traded since theirs was made are made anew, as listed
    What the bound leaves goes on at the venue's next input.
-4  the changed levels of each book are published.
+5  the changed levels of each book are published.
 
 It knows no offsets, topics, clock or bytes, and never raises for what a participant did wrong.
 """
@@ -18,7 +20,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from stream_engine.core import control, halt, order_entry, quotes
+from stream_engine.core import control, expiry, halt, order_entry, protection, quotes, rate_limit
 from stream_engine.core.accounts import is_liquidatable
 from stream_engine.core.liquidation import liquidate
 from stream_engine.core.order_entry import price_refusal
@@ -53,6 +55,7 @@ from stream_engine.messages.inputs import (
     SeedFund,
     SeedPositions,
     SetLeverage,
+    SetProtection,
     SetRules,
     Withdraw,
 )
@@ -88,6 +91,7 @@ class Exchange:
             Deposit: self._with_state(control.deposit),
             Withdraw: self._with_state(control.withdraw),
             SetLeverage: self._with_state(control.set_leverage),
+            SetProtection: self._with_state(protection.set_protection),
             SeedPositions: self._with_state(control.seed_positions),
             SeedFund: self._with_state(control.seed_fund),
             HaltTrading: self._with_state(halt.halt_trading),
@@ -118,8 +122,12 @@ class Exchange:
             if ts_us > state.now_us:
                 state.now_us = ts_us
             state.out.begin(state.now_us)
+            if state.expiring and state.expiring[0][0] < state.now_us:
+                expiry.expire(state)
             if state.halted and halt.waits(state, received):
                 self._refuse(received, Reject.TRADING_HALTED)
+            elif state.rules.orders.rate_limit and not rate_limit.takes(state, received):
+                self._refuse(received, Reject.RATE_LIMITED)
             else:
                 self._mechanisms[type(received)](received)
         if state.dirty:
@@ -171,6 +179,8 @@ class Exchange:
                 market.basis.sample(state.now_us, market.book.doubled_mid(), index)
             reprice(state, market, None)
             market.printed = None
+        if is_new_minute:
+            expiry.throw_away_stale(state)
         for market in state.markets.values():
             report_open_interest(state, market)
             if is_new_minute:

@@ -6,6 +6,7 @@ from stream_engine.core.accounts import Account
 from stream_engine.core.exchange import Exchange
 from stream_engine.core.order_book import Order, orders_of
 from stream_engine.core.position import resting_levels
+from stream_engine.core.protection import is_frozen
 from stream_engine.core.venue import Venue
 
 
@@ -18,6 +19,8 @@ def check(exchange: Exchange) -> None:
     for pool in state.pools.values():
         pool.check()
     state.deficit.check()
+    _nothing_stands_beyond_its_time(state)
+    _protections_count_their_fills(state)
     assert state.rules.checks_per_input > 0
     state.watch.check()
 
@@ -70,6 +73,29 @@ def _books_equal_their_orders(state: Venue) -> None:
             assert known == (open_lots.pop((symbol, 1), 0), open_lots.pop((symbol, -1), 0)), (account.number, symbol)
         assert not open_lots, account.number
     assert set(resting) == set(owned), set(resting) ^ set(owned)
+
+
+def _nothing_stands_beyond_its_time(state: Venue) -> None:
+    assert all(
+        state.expiring[child // 2 - (child % 2 == 0)] <= state.expiring[child]
+        for child in range(1, len(state.expiring))
+    )
+    noted = {(number, client_id, order_id): us for us, number, client_id, _, order_id in state.expiring}
+    for account in state.accounts.values():
+        for client_id, order in account.orders.items():
+            expires_us = account.answers[client_id].place.expires_us
+            assert noted.get((account.number, client_id, order.order_id)) == expires_us, client_id
+            assert expires_us is None or state.now_us <= expires_us, client_id
+
+
+def _protections_count_their_fills(state: Venue) -> None:
+    for account in state.accounts.values():
+        for symbol, position in account.positions.items():
+            protection = position.protection
+            if protection is not None:
+                lots = [filled for _, filled in protection.fills]
+                assert (protection.filled, protection.balance) == (sum(map(abs, lots)), sum(lots)), symbol
+                assert not is_frozen(position, state.now_us) or not resting_levels(position), symbol
 
 
 def _orders_of_account(account: Account) -> Iterator[Order]:

@@ -4,6 +4,7 @@ Price     the maker's, always. First the better price, then who came first.
 Own       an order never trades with its own account: the resting one is cancelled, the taker goes on.
 Settled   each fill moves cost and realised PnL of both accounts and their fees; see `position.fill`.
 Rounding  fees paid go up, rebates go down.
+Protected a fill may be the one after which the maker's whole quote goes (protection): the taker finds the next order.
 Bound     every step fills the taker or takes a resting order away.
 """
 
@@ -14,6 +15,7 @@ from stream_engine.core.margin_watch import forget
 from stream_engine.core.market import Market, hold
 from stream_engine.core.order_book import Order
 from stream_engine.core.position import add_open, fill
+from stream_engine.core.protection import count_fill
 from stream_engine.core.venue import Venue, position_of
 from stream_engine.messages.events import CancelReason, Cause, OrderCancelled, QuoteAccepted, Traded, TradePrinted
 from stream_engine.messages.inputs import Level, Side
@@ -93,7 +95,8 @@ def trade_with_best(
     venue.booked[symbol] = None
     settle(venue, market, maker, -sign * lots, price, maker_fee)
     settle(venue, market, taker, sign * lots, price, taker_fee)
-    add_open(maker.positions[symbol], -sign, -lots)
+    stake = maker.positions[symbol]
+    add_open(stake, -sign, -lots)
     if order.client_id and not order.size:
         finish(venue, maker, order.client_id)
     market.last = price
@@ -105,6 +108,8 @@ def trade_with_best(
     )  # fmt: skip
     venue.out.emit(TradePrinted, traded, symbol, price, lots, side, liquidation)
     market.printed = maker.changed = taker.changed = traded
+    if stake.protection is not None and not order.client_id:
+        count_fill(venue, stake, -sign * lots, traded)
     return lots, price, traded
 
 

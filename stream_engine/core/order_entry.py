@@ -10,12 +10,14 @@ Refused   in the order of the `Reject` enum; refusing changes nothing. Nothing m
 Market    an order without a price is an IOC limited at the mark, give or take the instrument's bound.
 Cancelled quotes before orders.
 Repeats   a client id seen before, with the same content, is answered as it was; with other content it is refused.
-          Refusals are remembered too, but for an unknown account, a stamp, a halt or a repeat.
+          Refusals are remembered too, but for an unknown account, a stamp, a halt, an expiry, the rate limit or a
+          repeat.
 """
 
 from stream_engine.core.accounts import Account, Answer, equity_of, free_margin, is_marked
 from stream_engine.core.arithmetic import div_ceil, div_floor
 from stream_engine.core.cancelling import cancel_order, cancel_orders, cancel_quotes, finish
+from stream_engine.core.expiry import is_past, note_order
 from stream_engine.core.margin import initial_margin, initial_rate
 from stream_engine.core.market import Market
 from stream_engine.core.matching import match, rest
@@ -41,6 +43,9 @@ _NOTHING_HELD = Position(0, "", 0, 0)
 def place(venue: Venue, order: Place) -> None:
     """Take an order, or say why not."""
     account = venue.accounts.get(order.account)
+    if order.expires_us is not None and is_past(venue, order) and not is_repeat(venue, order):
+        _reject(venue, order, Reject.EXPIRED)
+        return
     if account is None:
         _reject(venue, order, Reject.UNKNOWN_ACCOUNT)
         return
@@ -66,6 +71,8 @@ def place(venue: Venue, order: Place) -> None:
     )  # fmt: skip
     out.events.append(accepted)
     account.answers[order.client_id] = Answer(order, accepted)
+    if order.expires_us is not None:
+        note_order(venue, order, order_id)
     enter(venue, account, market, order, order_id, sign, limit, (accepted.seq, accepted.n))
 
 
@@ -262,8 +269,10 @@ def _answer_again(venue: Venue, order: Place, earlier: Answer) -> None:
         )  # fmt: skip
 
 
-def _content(order: Place) -> tuple[str, Side, int, int | None, TimeInForce, bool]:
-    return order.symbol, order.side, order.size, order.price, order.time_in_force, order.post_only
+def _content(order: Place) -> tuple[object, ...]:
+    return (
+        order.symbol, order.side, order.size, order.price, order.time_in_force, order.post_only, order.expires_us,
+    )  # fmt: skip
 
 
 def _account_and_symbol(venue: Venue, received: CancelAll | QuoteCancel) -> Account | None:

@@ -8,7 +8,9 @@ Holds     a fill moves size * price * tick_value between collateral and cost and
 Rounding  a partial close releases its share of the cost rounded down; nobody gains, it is the owner's either way.
 """
 
-from msgspec import Struct
+from collections import deque
+
+from msgspec import Struct, field
 
 from stream_engine.core.arithmetic import div_floor
 from stream_engine.core.order_book import Order
@@ -20,6 +22,24 @@ class RestingQuote(Struct, gc=False):
     quote_id: int
     bids: list[Order]
     asks: list[Order]
+
+
+class Protection(Struct, gc=False):
+    """How a maker's quotes on the symbol are protected; see protection.
+
+    frozen_until_us   0: they were not taken away yet; None: until it is set again.
+    fills             (time, signed lots) of the window, oldest first.
+    filled, balance   lots of these fills, bought and sold together, and bought less sold.
+    """
+
+    window_us: int
+    frozen_us: int
+    quantity: int
+    delta: int
+    frozen_until_us: int | None = 0
+    fills: deque[tuple[int, int]] = field(default_factory=deque)
+    filled: int = 0
+    balance: int = 0
 
 
 class Position(Struct, gc=False):
@@ -43,6 +63,7 @@ class Position(Struct, gc=False):
     floor: int | None = None
     watch: int | None = None
     standing: int | None = None
+    protection: Protection | None = None
 
 
 def add_open(position: Position, sign: int, lots: int) -> None:

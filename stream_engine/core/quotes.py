@@ -10,11 +10,13 @@ from itertools import pairwise
 from stream_engine.core.accounts import Account, is_marked
 from stream_engine.core.arithmetic import div_ceil
 from stream_engine.core.cancelling import take_off_book
+from stream_engine.core.expiry import is_past, note_quote
 from stream_engine.core.market import Market
 from stream_engine.core.matching import emit_quote, match, rest
 from stream_engine.core.order_book import Order
 from stream_engine.core.order_entry import exposure_refusal, price_refusal
 from stream_engine.core.position import Position, RestingQuote, add_open
+from stream_engine.core.protection import is_frozen
 from stream_engine.core.venue import Venue, position_of
 from stream_engine.messages.events import QuoteRejected
 from stream_engine.messages.inputs import Level, MassQuote
@@ -26,6 +28,9 @@ def mass_quote(venue: Venue, received: MassQuote) -> None:
     """Take a maker's quote, or say why not."""
     account = venue.accounts.get(received.account)
     market = venue.markets.get(received.symbol)
+    if received.expires_us is not None and is_past(venue, received):
+        venue.out.emit(QuoteRejected, None, received.account, received.symbol, received.quote_id, Reject.EXPIRED)
+        return
     if account is None or market is None:
         reason: Reject | None = Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_SYMBOL
     else:
@@ -43,6 +48,8 @@ def mass_quote(venue: Venue, received: MassQuote) -> None:
     kept_asks = _keep(venue, market, account, quote.asks, received.asks)
     quote.bids = _lay(venue, market, account, 1, received.bids, kept_bids)
     quote.asks = _lay(venue, market, account, -1, received.asks, kept_asks)
+    if received.expires_us is not None:
+        note_quote(venue, received)
     emit_quote(venue, market, account, None)
 
 
@@ -97,6 +104,8 @@ def _refusal(venue: Venue, account: Account, market: Market, received: MassQuote
     quote = position.quote if position is not None else None
     if quote is not None and received.quote_id <= quote.quote_id:
         return Reject.QUOTE_ID_NOT_NEWER
+    if position is not None and position.protection is not None and is_frozen(position, venue.now_us):
+        return Reject.PROTECTED
     reason = _ladder_refusal(market, received.bids, received.asks)
     if reason is not None:
         return reason

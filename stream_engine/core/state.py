@@ -27,8 +27,8 @@ from stream_engine.core.exchange import Exchange
 from stream_engine.core.margin_watch import ACCOUNT_BITS, ACCOUNT_MASK
 from stream_engine.core.market import Market, listed
 from stream_engine.core.order_book import BookSide, Order, orders_of
-from stream_engine.core.position import Position, RestingQuote
-from stream_engine.core.venue import Rules, Venue
+from stream_engine.core.position import Position, Protection, RestingQuote
+from stream_engine.core.venue import Expiring, Rules, Venue
 from stream_engine.messages.events import Cause, OrderAccepted, OrderRejected
 from stream_engine.messages.inputs import Place, Side, TimeInForce
 from stream_engine.messages.instrument import Instrument
@@ -78,6 +78,9 @@ class VenueLine(Struct, array_like=True, gc=False):
     owed: list[str]
     indebted: list[int]
     finished: list[tuple[int, int, str]]
+    expiring: list[Expiring]
+    sent: list[tuple[int, int]]
+    sent_since_us: int
 
 
 class MarketLine(Struct, array_like=True, gc=False):
@@ -125,6 +128,17 @@ class QuoteEntry(Struct, array_like=True, gc=False):
     asks: list[OrderEntry]
 
 
+class ProtectionEntry(Struct, array_like=True, gc=False):
+    """How a maker's quotes are protected."""
+
+    window_us: int
+    frozen_us: int
+    quantity: int
+    delta: int
+    frozen_until_us: int | None
+    fills: list[tuple[int, int]]
+
+
 class PositionEntry(Struct, array_like=True, gc=False):
     """An account's stake in a symbol, with where the watch has it."""
 
@@ -139,6 +153,7 @@ class PositionEntry(Struct, array_like=True, gc=False):
     watch: int | None
     standing: int | None
     quote: QuoteEntry | None
+    protection: ProtectionEntry | None
 
 
 class AnswerEntry(Struct, array_like=True, gc=False):
@@ -152,6 +167,7 @@ class AnswerEntry(Struct, array_like=True, gc=False):
     price: int | None
     time_in_force: TimeInForce
     post_only: bool
+    expires_us: int | None
     sent_us: int
     seq: int
     n: int
@@ -276,6 +292,9 @@ def _venue_of(venue: Venue, wanted: Wanted) -> VenueLine:
         owed=list(venue.watch.owed),
         indebted=list(venue.watch.indebted),
         finished=wanted.of(venue.finished, WINDOW),
+        expiring=wanted.of(venue.expiring, WINDOW),
+        sent=wanted.of(venue.sent.items(), WINDOW),
+        sent_since_us=venue.sent_since_us,
     )
 
 
@@ -338,6 +357,7 @@ def _position_of(position: Position) -> PositionEntry:
         position.watch,
         position.standing,
         None if position.quote is None else _quote_of(position.quote),
+        None if position.protection is None else _protection_of(position.protection),
     )
 
 
@@ -346,6 +366,17 @@ def _quote_of(quote: RestingQuote) -> QuoteEntry:
         quote.quote_id,
         [_order_of(order) for order in quote.bids if order.level is not None],
         [_order_of(order) for order in quote.asks if order.level is not None],
+    )
+
+
+def _protection_of(protection: Protection) -> ProtectionEntry:
+    return ProtectionEntry(
+        protection.window_us,
+        protection.frozen_us,
+        protection.quantity,
+        protection.delta,
+        protection.frozen_until_us,
+        list(protection.fills),
     )
 
 
@@ -363,6 +394,7 @@ def _answer_of(answer: Answer) -> AnswerEntry:
         place.price,
         place.time_in_force,
         place.post_only,
+        place.expires_us,
         place.ts_us,
         event.seq,
         event.n,
@@ -387,6 +419,7 @@ def _loaded(line: VenueLine, lines: Iterator[bytes]) -> Exchange:
     venue.deficit.total = line.deficit
     venue.last_order_id, venue.traded = line.last_order_id, line.traded
     venue.finished = deque(line.finished)
+    venue.expiring, venue.sent, venue.sent_since_us = line.expiring, dict(line.sent), line.sent_since_us
     venue.watch.owed = dict.fromkeys(line.owed)
     venue.watch.indebted = dict.fromkeys(line.indebted)
     markets = [_market_line.decode(next(lines)) for _ in range(line.markets)]
@@ -471,6 +504,20 @@ def _position_from(entry: PositionEntry, number: int, orders: dict[int, Order]) 
         entry.floor,
         entry.watch,
         entry.standing,
+        None if entry.protection is None else _protection_from(entry.protection),
+    )
+
+
+def _protection_from(entry: ProtectionEntry) -> Protection:
+    return Protection(
+        entry.window_us,
+        entry.frozen_us,
+        entry.quantity,
+        entry.delta,
+        entry.frozen_until_us,
+        deque(entry.fills),
+        sum(abs(lots) for _, lots in entry.fills),
+        sum(lots for _, lots in entry.fills),
     )
 
 
@@ -483,7 +530,7 @@ def _order_from(entry: OrderEntry, number: int, orders: dict[int, Order]) -> Ord
 def _answer_from(entry: AnswerEntry, venue: str, number: int) -> Answer:
     place = Place(
         venue, entry.sent_us, number, entry.client_id, entry.symbol, entry.side, entry.size, entry.price,
-        entry.time_in_force, entry.post_only,
+        entry.time_in_force, entry.post_only, expires_us=entry.expires_us,
     )  # fmt: skip
     made = (venue, entry.seq, entry.n, entry.answered_us, None, number, entry.client_id)
     if isinstance(entry.answer, Reject):

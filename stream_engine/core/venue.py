@@ -27,6 +27,9 @@ from stream_engine.messages.rules import (
 )
 from stream_engine.messages.units import MILLION
 
+# (time, account, client id or "" for a quote, symbol, order or quote id)
+Expiring = tuple[int, int, str, str, int]
+
 ANSWERS_KEPT_US = 600_000_000  # a client order id may be sent again for ten minutes after its order is done
 
 
@@ -51,6 +54,8 @@ class Venue:
     fund       the main pool.     pools      all pools by name.
     now_us     the venue's time.     ticked_us   its last clock tick; None before the first.
     finished   (time, account, client id) of orders that are done, oldest first.
+    expiring   what stands until a time, as a heap; see expiry.
+    sent       what accounts have sent since `sent_since_us`; see rate_limit.
     dirty      accounts changed by this input, with the symbols on which their positions changed.
     booked     symbols whose book this input changed.
     halted     trading is; see halt.
@@ -62,6 +67,7 @@ class Venue:
         "carried",
         "deficit",
         "dirty",
+        "expiring",
         "fees",
         "finished",
         "fund",
@@ -75,6 +81,8 @@ class Venue:
         "paid_out",
         "pools",
         "rules",
+        "sent",
+        "sent_since_us",
         "ticked_us",
         "traded",
         "watch",
@@ -96,6 +104,9 @@ class Venue:
         self.last_order_id = 0
         self.traded = self.halted = False
         self.finished: deque[tuple[int, int, str]] = deque()
+        self.expiring: list[Expiring] = []
+        self.sent: dict[int, int] = {}
+        self.sent_since_us = 0
         self.dirty: dict[int, tuple[str, ...]] = {}
         self.booked: dict[str, None] = {}
 

@@ -34,6 +34,8 @@ class CancelReason(Enum):
     SELF_TRADE = "self_trade"  # it would have traded with its own account
     LIQUIDATION = "liquidation"  # its owner is being liquidated
     DELEVERAGED = "deleveraged"  # its owner's position on the symbol was deleveraged
+    EXPIRED = "expired"  # its own time was past
+    PROTECTION = "protection"  # the market-maker protection of its owner took it away
 
 
 class FundReason(Enum):
@@ -172,6 +174,29 @@ class QuoteCancelled(Event, frozen=True):
     symbol: Name
     size: Lots
     reason: CancelReason
+
+
+class ProtectionSet(Event, frozen=True):
+    """A maker's quotes on a symbol are protected so from here on (see `SetProtection`); both limits 0: not at all."""
+
+    account: AccountId
+    symbol: Name
+    window_us: Micros
+    frozen_us: Micros
+    quantity: Lots
+    delta: Lots
+
+
+class ProtectionTriggered(Event, frozen=True):
+    """A maker withdraws lawfully: its protection takes its quote on the symbol away, and refuses new ones until
+    `frozen_until_us` (none: until it is set again). `quantity` lots of it were filled in the window, of which `delta`
+    more were bought (+) or sold (-)."""
+
+    account: AccountId
+    symbol: Name
+    quantity: Lots
+    delta: Lots
+    frozen_until_us: Micros | None
 
 
 class Traded(Event, frozen=True):
@@ -414,6 +439,8 @@ AnyEvent = (
     | QuoteAccepted
     | QuoteRejected
     | QuoteCancelled
+    | ProtectionSet
+    | ProtectionTriggered
     | Traded
     | OrdersResting
     | InstrumentListed

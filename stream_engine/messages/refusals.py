@@ -12,10 +12,13 @@ class Reject(Enum):
     TIMESTAMP_IN_FUTURE = "timestamp_in_future"  # more than 1 s past the venue's last clock tick
     TRADING_HALTED = "trading_halted"  # orders, quotes and withdrawals wait; and nothing is halted twice
     TRADING_NOT_HALTED = "trading_not_halted"  # nothing is to be resumed
+    EXPIRED = "expired"  # the order or quote came later than its `expires_us`
+    RATE_LIMITED = "rate_limited"  # its account has sent all that the venue takes in the window
     UNKNOWN_ACCOUNT = "unknown_account"
     DUPLICATE_CLIENT_ID = "duplicate_client_id"  # the id stands for an order with other content
     UNKNOWN_SYMBOL = "unknown_symbol"
     ALREADY_EXISTS = "already_exists"  # an account or a symbol opened or listed a second time
+    BAD_RULES = "bad_rules"  # rules that contradict themselves; `detail` says where
     BAD_INSTRUMENT = "bad_instrument"  # a listing that contradicts itself; `detail` says where
     TRADING_HAS_BEGUN = "trading_has_begun"  # positions are seeded before the first trade only
     POSITIONS_DO_NOT_BALANCE = "positions_do_not_balance"  # the seeded lots of a symbol do not sum to zero
@@ -23,6 +26,7 @@ class Reject(Enum):
     UNKNOWN_POOL = "unknown_pool"  # no instrument and no vault has such a pool
     UNKNOWN_ORDER = "unknown_order"  # nothing rests under that id
     QUOTE_ID_NOT_NEWER = "quote_id_not_newer"
+    PROTECTED = "protected"  # the maker's protection has taken its quotes away, and holds still
     LEVERAGE_OUT_OF_RANGE = "leverage_out_of_range"
     SIZE_NOT_POSITIVE = "size_not_positive"
     SIZE_TOO_LARGE = "size_too_large"

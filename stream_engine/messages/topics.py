@@ -72,6 +72,8 @@ EVENT_TOPIC: dict[type[events.Event], Topic] = {
     events.QuoteAccepted: Topic.EXECUTIONS,
     events.QuoteRejected: Topic.EXECUTIONS,
     events.QuoteCancelled: Topic.EXECUTIONS,
+    events.ProtectionSet: Topic.EXECUTIONS,
+    events.ProtectionTriggered: Topic.EXECUTIONS,
     events.Traded: Topic.EXECUTIONS,
     events.OrdersResting: Topic.EXECUTIONS,
     events.InstrumentListed: Topic.MARKET,

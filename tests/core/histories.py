@@ -38,12 +38,14 @@ from stream_engine.messages.inputs import (
     SeedFund,
     SeedPositions,
     SetLeverage,
+    SetProtection,
     SetRules,
     Side,
     TimeInForce,
     Withdraw,
 )
 from stream_engine.messages.instrument import MAIN_POOL, OWN_TRADES, IndexSource, Instrument, Tier
+from stream_engine.messages.rules import OrderRules
 from stream_engine.messages.units import MILLION, WIRE_MAX
 
 VENUE = "v"
@@ -148,9 +150,9 @@ class Story:
         price = None if random.random() < 0.3 else self._near(random, symbol)
         force = TimeInForce.IOC if random.random() < 0.2 else TimeInForce.GTC
         post_only = random.random() < 0.1
-        return self._place(
-            account, symbol, random.choice(list(Side)), self._lots(random, symbol), price, force, post_only
-        )
+        side, lots = random.choice(list(Side)), self._lots(random, symbol)
+        expires_us = self._expiry(random) if random.random() < 0.15 else None
+        return self._place(account, symbol, side, lots, price, force, post_only, expires_us)
 
     def _deep_order(self, random: Random) -> AnyInput:
         """A large order far into the other side, by somebody who can pay for it."""
@@ -213,7 +215,19 @@ class Story:
         apart = step * random.choice((1, 2, max(1, half // step)))
         bids = self._ladder(random, symbol, self._on_grid(symbol, middle - half), -apart)
         asks = self._ladder(random, symbol, self._on_grid(symbol, middle + half) + step, apart)
-        return MassQuote(VENUE, self.now_us, account, symbol, self.quotes, bids, asks)
+        expires_us = self._expiry(random) if random.random() < 0.2 else None
+        return MassQuote(VENUE, self.now_us, account, symbol, self.quotes, bids, asks, expires_us)
+
+    def _protection(self, random: Random) -> AnyInput:
+        """Limits that a few fills pass, or none; from time to time what is not allowed."""
+        account = random.choice((*MAKERS, *MAKERS, *MAKERS, *MAKERS, POOR[0], NOBODY))
+        quantity, delta = random.choice((0, 3, 10, 10, 30, -1)), random.choice((0, 2, 8, 20))
+        window_us, frozen_us = (
+            random.choice((0, 300_000, SECOND_US, 5 * SECOND_US)),
+            random.choice((0, 50_000, SECOND_US)),
+        )
+        symbol = random.choice((*TRADED, "E"))
+        return SetProtection(VENUE, self.now_us, account, symbol, window_us, frozen_us, quantity, delta)
 
     def _ladder(self, random: Random, symbol: str, best: int, apart: int) -> tuple[Level, ...]:
         prices = [best + level * apart for level in range(random.choice((0, 1, 2, 2, 3, 3)))]
@@ -229,11 +243,18 @@ class Story:
         price: int | None,
         force: TimeInForce = TimeInForce.GTC,
         post_only: bool = False,
+        expires_us: int | None = None,
     ) -> Place:
         client_id = f"c{len(self.orders)}"
-        order = Place(VENUE, self.now_us, account, client_id, symbol, side, size, price, force, post_only)
+        order = Place(
+            VENUE, self.now_us, account, client_id, symbol, side, size, price, force, post_only, expires_us=expires_us
+        )
         self.orders.append(order)
         return order
+
+    def _expiry(self, random: Random) -> int:
+        """A time that is past, now, soon, or never comes."""
+        return max(0, self.now_us + random.choice((-1, 0, 0, 50_000, SECOND_US, 2 * SECOND_US, MINUTE_US)))
 
     def _lots(self, random: Random, symbol: str) -> int:
         return random.choice((1, 2, 5, 13, 30, 60)) if symbol in ("A", "C") else random.choice((1, 2, 5, 12))
@@ -297,12 +318,18 @@ class Story:
 
     def _rules(self, random: Random) -> SetRules:
         draw, bound = random.choice((0, 200_000, MILLION, MILLION)), random.choice((0, 50_000, 300_000, MILLION))
-        return SetRules(VENUE, self.now_us, NO_BOUND, draw, bound)
+        return SetRules(VENUE, self.now_us, NO_BOUND, draw, bound, self._order_rules(random))
+
+    def _order_rules(self, random: Random) -> OrderRules:
+        """Mostly those of a plain venue."""
+        limit, window_us = random.choice((1, 2, 3, 4)), random.choice((SECOND_US, 300_000))
+        return OrderRules(rate_limit=limit if random.random() < 0.1 else 0, rate_window_us=window_us)
 
     def _some_rules(self, random: Random) -> SetRules:
         """Some settings; the others stay."""
         draw, bound = random.choice((None, 0, 200_000, MILLION)), random.choice((None, 0, 50_000, MILLION))
-        return SetRules(VENUE, self.now_us, random.choice((None, NO_BOUND)), draw, bound)
+        orders = random.choice((None, self._order_rules(random)))
+        return SetRules(VENUE, self.now_us, random.choice((None, NO_BOUND)), draw, bound, orders)
 
     def _seed_fund(self, random: Random) -> AnyInput:
         pool = random.choice((MAIN_POOL, C.fund_pool, C.fund_pool, "none"))
@@ -444,6 +471,26 @@ class Story:
         self.plot = [*told, ResumeTrading(VENUE, self.now_us)]
         return HaltTrading(VENUE, self.now_us, random.choice(("feed", "")))
 
+    def _run_over_a_protected_quote(self, random: Random) -> AnyInput:
+        """A maker's ladder is swept, taken away in the middle of it, and laid again too early and in time."""
+        maker, price, frozen_us = MAKERS[0], self.prices["C"], random.choice((0, SECOND_US, SECOND_US))
+        bids = tuple((price - level, lots) for level, lots in enumerate((4, 5, 3, 9), 1))
+        quotes = [
+            MassQuote(VENUE, self.now_us, maker, "C", self.quotes + number, bids[number - 1 :]) for number in (1, 2, 3)
+        ]
+        self.quotes += len(quotes)
+        self.now_us = self.ticked_us = self.ticked_us + SECOND_US
+        quantity, delta = random.choice(((9, 0), (8, 0), (0, 8), (0, 3), (30, 0)))
+        self.plot = [
+            *self._cleared("C"),
+            quotes[0],
+            self._place(RICH, "C", Side.SELL, 15, price - 5, TimeInForce.IOC),
+            quotes[1],
+            ClockTick(VENUE, self.now_us),
+            quotes[2],
+        ]
+        return SetProtection(VENUE, self.now_us - SECOND_US, maker, "C", SECOND_US, frozen_us, quantity, delta)
+
     def _cleared(self, symbol: str) -> list[AnyInput]:
         return [CancelAll(VENUE, self.now_us, account, symbol) for account in ACCOUNTS]
 
@@ -528,7 +575,7 @@ class Story:
                 return SeedFund(VENUE, self.now_us, random.choice((0, -1, WIRE_MAX)))
 
     def _bad_control(self, random: Random) -> AnyInput:
-        match random.choice(("leverage", "open", "rules", "again", "halt", "resume")):
+        match random.choice(("leverage", "open", "rules", "orders", "again", "halt", "resume")):
             case "leverage":
                 account, symbol = random.choice((*ACCOUNTS, NOBODY)), random.choice(("A", "C", "E"))
                 return SetLeverage(VENUE, self.now_us, account, symbol, random.choice((0, 11, 51)))
@@ -538,6 +585,8 @@ class Story:
             case "rules":
                 checks, draw = random.choice((0, NO_BOUND)), random.choice((-1, 0, MILLION + 1))
                 return SetRules(VENUE, self.now_us, checks, draw, random.choice((-1, MILLION, MILLION + 1)))
+            case "orders":
+                return SetRules(VENUE, self.now_us, orders=OrderRules(rate_limit=3, rate_window_us=0))
             case "halt":  # maybe a second time; it is resumed at once
                 self.plot.insert(0, ResumeTrading(VENUE, self.now_us))
                 return HaltTrading(VENUE, self.now_us, "by mistake")
@@ -618,6 +667,7 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._cancel_all, 2),
     (Story._some_quote, 14),
     (Story._quote_cancel, 2),
+    (Story._protection, 2),
     (Story._deposit, 2),
     (Story._withdraw, 3),
     (Story._leverage, 3),
@@ -633,6 +683,7 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._run_up_a_debt, 3),
     (Story._build_a_staircase, 1),
     (Story._fall_through_the_book, 1),
+    (Story._run_over_a_protected_quote, 1),
     (Story._bad, 9),
 )
 KINDS = [teller for teller, _ in TELLERS]

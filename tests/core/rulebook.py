@@ -179,6 +179,14 @@ def sell(
     return _place(Side.SELL, size, at, by, symbol, id, ioc, post_only)
 
 
+Timed = TypeVar("Timed", Place, MassQuote)
+
+
+def until(us: int, order: Timed) -> Timed:
+    """An order or a quote that stands until then."""
+    return replace(order, expires_us=us)
+
+
 def cancel(id: str, by: int = ALICE) -> Cancel:
     """Cancel one order."""
     return Cancel(VENUE, 0, by, id)

@@ -13,15 +13,19 @@ from stream_engine.messages.inputs import (
     OpenAccounts,
     Place,
     SeedFund,
+    SetProtection,
+    SetRules,
     Side,
     TimeInForce,
 )
 from stream_engine.messages.refusals import Reject
+from stream_engine.messages.rules import OrderRules
 from stream_engine.messages.units import WIRE_MAX
 from tests.core.rulebook import (
     ALICE,
     BOB,
     CAROL,
+    MM,
     RICH,
     SECOND,
     VENUE,
@@ -43,6 +47,7 @@ from tests.core.rulebook import (
     sell,
     set_leverage,
     tick,
+    until,
     wallet,
     withdraw,
 )
@@ -52,10 +57,13 @@ ROWS: dict[Reject, Sequence[AnyInput]] = {
     Reject.TIMESTAMP_IN_FUTURE: [tick(0), replace(buy(1, 99), ts_us=SECOND + 1)],
     Reject.TRADING_HALTED: [halt(), buy(1, 99)],
     Reject.TRADING_NOT_HALTED: [resume()],
+    Reject.EXPIRED: [tick(1), until(SECOND - 1, buy(1, 99))],
+    Reject.RATE_LIMITED: [SetRules(VENUE, 0, orders=OrderRules(rate_limit=1)), buy(1, 98), buy(1, 99)],
     Reject.UNKNOWN_ACCOUNT: [buy(1, 99, by=77)],
     Reject.DUPLICATE_CLIENT_ID: [buy(1, 99, id="mine"), buy(2, 99, id="mine")],
     Reject.UNKNOWN_SYMBOL: [buy(1, 99, symbol="DOGE")],
     Reject.ALREADY_EXISTS: [OpenAccounts(VENUE, 0, ((ALICE, "alice"),))],
+    Reject.BAD_RULES: [SetRules(VENUE, 0, orders=OrderRules(rate_limit=1, rate_window_us=0))],
     Reject.BAD_INSTRUMENT: [ListInstrument(VENUE, 0, an_instrument("DOGE", tick_value=7))],
     Reject.TRADING_HAS_BEGUN: [buy(1, 101), seed(leg(BOB, 1, at=100), leg(CAROL, -1, at=100))],
     Reject.POSITIONS_DO_NOT_BALANCE: [seed(leg(BOB, 2, at=100), leg(CAROL, -1, at=100))],
@@ -63,6 +71,12 @@ ROWS: dict[Reject, Sequence[AnyInput]] = {
     Reject.UNKNOWN_POOL: [SeedFund(VENUE, 0, 1, "alts")],
     Reject.UNKNOWN_ORDER: [cancel("never sent")],
     Reject.QUOTE_ID_NOT_NEWER: [quote(1, [(99, 1)], by=ALICE), quote(1, [(98, 1)], by=ALICE)],
+    Reject.PROTECTED: [
+        SetProtection(VENUE, 0, BOB, "BTC", SECOND, SECOND, 2, 0),
+        quote(1, [], [(101, 3)], by=BOB),
+        buy(8, 101, by=CAROL),
+        quote(2, [], [(102, 3)], by=BOB),
+    ],
     Reject.LEVERAGE_OUT_OF_RANGE: [set_leverage(ALICE, 11)],
     Reject.SIZE_NOT_POSITIVE: [buy(0, 99)],
     Reject.SIZE_TOO_LARGE: [buy(50_001, 99)],
@@ -98,9 +112,11 @@ def test_the_last_input_of_the_row_is_refused_for_its_reason_and_nothing_else_is
 
 # An order with every fault that an order can have at once; each next one mends what the one before was refused for.
 FAULTS: list[tuple[Reject | None, Place]] = []
-_faulty = Place(VENUE, 10 * SECOND, 77, "used", "DOGE", Side.BUY, 0, -3, TimeInForce.IOC, True)
+_faulty = Place(VENUE, 10 * SECOND, 77, "used", "DOGE", Side.BUY, 0, -3, TimeInForce.IOC, True, expires_us=0)
 for _reason, _change in (
     (Reject.TIMESTAMP_IN_FUTURE, {"ts_us": 0}),
+    (Reject.EXPIRED, {"expires_us": None, "account": MM}),
+    (Reject.RATE_LIMITED, {"account": 77}),
     (Reject.UNKNOWN_ACCOUNT, {"account": ALICE}),
     (Reject.DUPLICATE_CLIENT_ID, {"client_id": "new 1"}),
     (Reject.UNKNOWN_SYMBOL, {"symbol": "ETH", "client_id": "new 2"}),
@@ -122,8 +138,9 @@ FAULTS.append((None, _faulty))
 
 def test_an_order_with_many_faults_is_refused_for_the_first_of_them() -> None:
     exchange = an_exchange(marks={"BTC": 100}, price_step=5, wallets={ALICE: 9_000})
-    apply(exchange, ListInstrument(VENUE, 0, an_instrument("ETH", price_step=5)), tick(0))
+    apply(exchange, ListInstrument(VENUE, 0, an_instrument("ETH", price_step=5)), tick(1))
     apply(exchange, sell(5, 105, by=BOB), buy(1, 95, id="used"))
+    apply(exchange, SetRules(VENUE, 0, orders=OrderRules(rate_limit=50)), *(buy(1, 95, by=MM) for _ in range(50)))
     for reason, order in FAULTS:
         assert reasons(apply(exchange, order)) == ([] if reason is None else [reason]), order
 

@@ -22,7 +22,7 @@ from stream_engine.core.margin_watch import MarginWatch
 from stream_engine.core.mark_price import Basis
 from stream_engine.core.market import Market
 from stream_engine.core.order_book import BookSide, Level, Order, OrderBook
-from stream_engine.core.position import Position, RestingQuote
+from stream_engine.core.position import Position, Protection, RestingQuote
 from stream_engine.core.state import FORMAT, StateError, dump, load, state_hash
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import AnyEvent
@@ -33,8 +33,8 @@ from tests.scenarios.play import play
 
 LENGTH = 150
 PARTS = (
-    Venue, Emitter, Account, Answer, Position, RestingQuote, Order, Level, BookSide, OrderBook, Market, IndexPrice,
-    Sighting, Basis, MarginWatch, InsuranceFund, Deficit,
+    Venue, Emitter, Account, Answer, Position, Protection, RestingQuote, Order, Level, BookSide, OrderBook, Market,
+    IndexPrice, Sighting, Basis, MarginWatch, InsuranceFund, Deficit,
 )  # fmt: skip
 # What has one value only in one venue, or only while an input is being applied.
 ALWAYS_THE_SAME = {"Venue.name", "Emitter.venue", "Venue.dirty", "Venue.booked", "BookSide.changed"}

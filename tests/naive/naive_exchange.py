@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from stream_engine.messages import events
 from stream_engine.messages.events import AnyEvent, CancelReason, Cause, FundReason
 from stream_engine.messages.inputs import (
+    Amend,
     AnyInput,
     Cancel,
     CancelAll,
@@ -38,6 +39,7 @@ from stream_engine.messages.inputs import (
     SeedFund,
     SeedPositions,
     SetLeverage,
+    SetProtection,
     SetRules,
     Side,
     TimeInForce,
@@ -55,6 +57,7 @@ from stream_engine.messages.rules import (
     OrderRules,
 )
 from stream_engine.messages.units import BALANCE_MAX
+from tests.naive.naive_protection import NaiveProtection
 from tests.naive.naive_rules import (
     LIGHTS,
     adl_score,
@@ -89,6 +92,7 @@ class Resting:
     sign: int
     price: int
     size: int
+    expires_us: int | None = None
 
 
 @dataclass
@@ -99,6 +103,7 @@ class Holding:
     size: int = 0
     cost: int = 0
     quote_id: int | None = None
+    protection: NaiveProtection | None = None
 
 
 @dataclass
@@ -164,6 +169,7 @@ class NaiveExchange:
         self.markets: dict[str, NaiveMarket] = {}
         self.resting: list[Resting] = []
         self.pools = {MAIN_POOL: 0}
+        self.sent: list[tuple[int, int]] = []  # (time, account) of all that counts against the rate limit
         self.deficit = 0
         self.orders_numbered = 0
         self.has_traded = False
@@ -180,8 +186,13 @@ class NaiveExchange:
             self._refuse(received, Reject.TIMESTAMP_IN_FUTURE)
         else:
             self.now_us = max(self.now_us, received.ts_us)
+            self._cancel_what_has_expired()
             if self.is_halted and isinstance(received, Place | MassQuote | Withdraw) and not self._is_known(received):
                 self._refuse(received, Reject.TRADING_HALTED)
+            elif self._is_late(received) and not self._is_known(received):
+                self._refuse(received, Reject.EXPIRED)
+            elif self._is_over_its_rate(received):
+                self._refuse(received, Reject.RATE_LIMITED)
             else:
                 self._take(received)
         if not self._is_waiting():
@@ -206,6 +217,36 @@ class NaiveExchange:
             return False
         known = self.accounts[received.account].answers.get(received.client_id)
         return known is not None and replace(known[0], ts_us=0) == replace(received, ts_us=0)
+
+    def _cancel_what_has_expired(self) -> None:
+        def is_past(order: Resting) -> bool:
+            return order.expires_us is not None and order.expires_us < self.now_us
+
+        while gone := [order for order in self.resting if is_past(order)]:
+            first = min(gone, key=lambda order: (order.expires_us, order.account, order.client_id, order.symbol))
+            if first.client_id:
+                self._remove(first)
+                self._say_cancelled(first, CancelReason.EXPIRED, None)
+            else:
+                self._withdraw_quotes(self.accounts[first.account], first.symbol, CancelReason.EXPIRED, None)
+
+    def _is_late(self, received: AnyInput) -> bool:
+        if not isinstance(received, Place | MassQuote) or received.expires_us is None:
+            return False
+        return self.now_us > received.expires_us
+
+    def _is_over_its_rate(self, received: AnyInput) -> bool:
+        limit, window_us = self.rules["orders"].rate_limit, self.rules["orders"].rate_window_us
+        if not isinstance(received, Place | Amend | MassQuote) or received.account not in self.accounts:
+            return False
+        if not limit or self._is_known(received):
+            return False
+        window = self.now_us // window_us
+        counted = [us for us, account in self.sent if account == received.account and us // window_us == window]
+        if len(counted) >= limit:
+            return True
+        self.sent.append((self.now_us, received.account))
+        return False
 
     def _take(self, received: AnyInput) -> None:
         match received:
@@ -235,6 +276,8 @@ class NaiveExchange:
                 self._withdraw(received)
             case SetLeverage():
                 self._set_leverage(received)
+            case SetProtection():
+                self._set_protection(received)
             case SeedPositions():
                 self._seed_positions(received)
             case SeedFund():
@@ -416,7 +459,23 @@ class NaiveExchange:
         market.last = resting.price
         market.seen[OWN_TRADES] = (resting.price, self.now_us)
         market.unpriced = taker.changed = maker.changed = traded
+        if not resting.client_id:
+            self._protect(maker, resting, lots, traded)
         return traded
+
+    def _protect(self, maker: NaiveAccount, level: Resting, lots: int, traded: Cause) -> None:
+        protection = maker.holdings[level.symbol].protection
+        if protection is None:
+            return
+        protection.fills.append((self.now_us, level.sign * lots))
+        if protection.is_exceeded(self.now_us):
+            counted = protection.in_window(self.now_us)
+            protection.triggered_us, protection.fills = self.now_us, []
+            triggered = self._emit(
+                events.ProtectionTriggered, traded, account=maker.number, symbol=level.symbol,
+                quantity=sum(map(abs, counted)), delta=sum(counted), frozen_until_us=protection.frozen_until_us(),
+            )  # fmt: skip
+            self._withdraw_quotes(maker, level.symbol, CancelReason.PROTECTION, triggered)
 
     def _book_fill(self, account: NaiveAccount, symbol: str, lots: int, price: int) -> int:
         """Close first what is held the other way, then open the rest; returns what that realised."""
@@ -461,7 +520,9 @@ class NaiveExchange:
         account.answers[order.client_id] = (order, self.events[-1])
         limit = self._limit(order)
         left = self._match(account, order.symbol, sign, order.size, limit, order_id, accepted)
-        remainder = Resting(order_id, account.number, order.client_id, order.symbol, sign, limit, left)
+        remainder = Resting(
+            order_id, account.number, order.client_id, order.symbol, sign, limit, left, order.expires_us
+        )
         if left and _may_rest(order):
             self._rest(remainder)
             return
@@ -471,7 +532,7 @@ class NaiveExchange:
 
     def _answer_again(self, order: Place, former: Place, answer: AnyEvent) -> None:
         def same(one: Place) -> tuple[object, ...]:
-            return one.symbol, one.side, one.size, one.price, one.time_in_force, one.post_only
+            return one.symbol, one.side, one.size, one.price, one.time_in_force, one.post_only, one.expires_us
 
         if same(order) != same(former):
             self._refuse(order, Reject.DUPLICATE_CLIENT_ID)
@@ -656,6 +717,9 @@ class NaiveExchange:
                     left = self._match(account, symbol, sign, size, price, order_id, None)
                     if left:
                         self._rest(Resting(order_id, account.number, "", symbol, sign, price, left))
+        for sign in (1, -1):
+            for level in self._quote_levels(account.number, symbol, sign):
+                level.expires_us = received.expires_us
         self._say_quote(account, symbol, None)
 
     def _quote_refusal(self, received: MassQuote) -> Reject | None:
@@ -668,6 +732,8 @@ class NaiveExchange:
         holding = account.holdings.get(received.symbol)
         if holding is not None and holding.quote_id is not None and received.quote_id <= holding.quote_id:
             reasons.add(Reject.QUOTE_ID_NOT_NEWER)
+        if holding is not None and holding.protection is not None and holding.protection.is_frozen(self.now_us):
+            reasons.add(Reject.PROTECTED)
         for price, size in received.bids + received.asks:
             reasons.update(_size_reasons(market.instrument, size))
             reasons.update(_price_reasons(market.instrument, price, on_grid=True))
@@ -827,6 +893,9 @@ class NaiveExchange:
     # the operator ------------------------------------------------------------------------------------------
 
     def _set_rules(self, received: SetRules) -> None:
+        if received.orders is not None and received.orders.rate_limit and not received.orders.rate_window_us:
+            self._refuse(received, Reject.BAD_RULES)
+            return
         checks, draw, bound = received.checks_per_input, received.fund_draw_ppm, received.cover_bound_ppm
         if (checks is not None and checks < 1) or (draw is not None and draw < 0) or (bound is not None and bound < 0):
             self._refuse(received, Reject.AMOUNT_NOT_POSITIVE)
@@ -939,6 +1008,27 @@ class NaiveExchange:
                 return
         self._holding(account, received.symbol).leverage = received.leverage
         self._emit(events.LeverageSet, None, account=account.number, symbol=received.symbol, leverage=received.leverage)
+
+    def _set_protection(self, received: SetProtection) -> None:
+        account, symbol = self.accounts.get(received.account), received.symbol
+        reasons = set()
+        if account is None:
+            reasons.add(Reject.UNKNOWN_ACCOUNT)
+        if symbol not in self.markets:
+            reasons.add(Reject.UNKNOWN_SYMBOL)
+        if min(received.quantity, received.delta) < 0:
+            reasons.add(Reject.SIZE_NOT_POSITIVE)
+        is_on = received.quantity != 0 or received.delta != 0
+        if is_on and received.window_us == 0:
+            reasons.add(Reject.AMOUNT_NOT_POSITIVE)
+        if account is None or reasons:
+            self._refuse(received, first_of(reasons) or Reject.UNKNOWN_ACCOUNT)
+            return
+        self._holding(account, symbol).protection = NaiveProtection(received) if is_on else None
+        self._emit(
+            events.ProtectionSet, None, account=account.number, symbol=symbol, window_us=received.window_us,
+            frozen_us=received.frozen_us, quantity=received.quantity, delta=received.delta,
+        )  # fmt: skip
 
     def _seed_positions(self, received: SeedPositions) -> None:
         reason = first_of(self._seed_reasons(received.legs))
