@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import astuple, replace
 
-from stream_engine.core import rate_limit
+from stream_engine.core import index_price, rate_limit
 from stream_engine.core.accounts import Account, free_margin, initial_of, is_marked
 from stream_engine.core.margin import TierTableError, initial_margin, initial_rate, maintenance_table, worst_size
 from stream_engine.core.market import hold, listed
@@ -282,9 +282,9 @@ def _complaint(instrument: Instrument) -> str | None:
         return "fees below 1,000,000 ppm and market_bound_ppm of 0 or more expected"
     if instrument.mark not in ("median", "index"):
         return f'mark: expected "median" or "index", found "{instrument.mark}"'
-    names = [source.name for source in instrument.sources]
-    if len(set(names)) < len(names) or not any(source.weight for source in instrument.sources):
-        return "sources: expected each once, and a weight above 0"
+    unpriced = index_price.complaint(instrument)
+    if unpriced is not None:
+        return unpriced
     try:
         maintenance_table(instrument.tiers)
     except TierTableError as error:

@@ -201,7 +201,7 @@ class Exchange:
     def _see(self, received: IndexPrices | PriceShock) -> None:
         state = self.state
         for symbol, price in received.prices:
-            state.markets[symbol].index_price.see(received.source, price, state.now_us)
+            state.markets[symbol].index_price.see(received.source, price, received.ts_us)
         for symbol, _ in received.prices:
             market = state.markets[symbol]
             reprice(state, market, None)
@@ -221,6 +221,8 @@ class Exchange:
                 yield Reject.UNKNOWN_SYMBOL, where
             elif received.source == OWN_TRADES or received.source not in market.index_price.sightings:
                 yield Reject.UNKNOWN_SOURCE, where
+            elif market.index_price.is_overtaken(received.source, received.ts_us):
+                yield Reject.STALE_PRICE, where
             else:
                 reason = price_refusal(market, price)
                 if reason is not None and reason is not Reject.PRICE_OFF_TICK:  # the grid is for orders

@@ -46,7 +46,7 @@ def listed(instrument: Instrument) -> Market:
         maintenance_table(instrument.tiers),
         instrument.tick_value,
         OrderBook(),
-        IndexPrice(instrument.sources, instrument.stale_after_us),
+        IndexPrice(instrument),
         Basis(instrument.basis_every_us, instrument.basis_window_us),
     )
 

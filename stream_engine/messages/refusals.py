@@ -23,6 +23,7 @@ class Reject(Enum):
     TRADING_HAS_BEGUN = "trading_has_begun"  # positions are seeded before the first trade only
     POSITIONS_DO_NOT_BALANCE = "positions_do_not_balance"  # the seeded lots of a symbol do not sum to zero
     UNKNOWN_SOURCE = "unknown_source"  # the instrument's index has no such source
+    STALE_PRICE = "stale_price"  # the source has already sent a newer one
     UNKNOWN_POOL = "unknown_pool"  # no instrument and no vault has such a pool
     UNKNOWN_ORDER = "unknown_order"  # nothing rests under that id
     QUOTE_ID_NOT_NEWER = "quote_id_not_newer"

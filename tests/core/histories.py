@@ -9,6 +9,7 @@ Accounts  1 and 2 make markets, 3 and 4 are twins (same money, same seeded posit
 Symbols   A in fine ticks with a steep table, its own trades weigh most in its index; B on a price grid with a maker's
           rebate and two outside sources; C marked at its index, with a pool of the fund for itself. D is listed late or
           never, and has no price at first.
+          Some stories list one of them with other prices behind it (`LISTINGS`).
 """
 
 from collections.abc import Callable, Iterator
@@ -83,6 +84,15 @@ D = Instrument(
     tiers=(Tier(5 * USDT, 30_000), Tier(0, 200_000)), max_leverage=20,
     sources=(IndexSource("spot", 1), IndexSource("idle", 0)), stale_after_us=2 * SECOND_US,
 )  # fmt: skip
+# Where a story does not list the plain one: the same symbol with other prices behind it.
+B_OF_MANY_PRICES = replace(
+    B, index_clamp_ppm=15_000,
+    sources=(
+        *B.sources, IndexSource("third", 1), IndexSource("idle", 0), IndexSource("perp-x", 2), IndexSource("perp-y", 1),
+    ),
+)  # fmt: skip
+LISTINGS = {"A": (A,), "B": (B, B_OF_MANY_PRICES), "C": (C,)}
+SOURCES_OF_B = ("other", "third", "perp-x", "perp-y")
 INSTRUMENTS = {instrument.symbol: instrument for instrument in (A, B, C, D)}
 FIRST_PRICES = {"A": 10_000, "B": 1_000, "C": 400, "D": 100}
 TRADED = ("A", "A", "A", "B", "B", "C")
@@ -106,8 +116,8 @@ class Story:
         """Listings, accounts, money, seeded positions, first prices, first quotes; not always in this order."""
         yield MapVenue(VENUE, self.now_us, 0)
         yield self._rules(random)
-        for instrument in (A, B, C):
-            yield ListInstrument(VENUE, self.now_us, instrument)
+        for listings in LISTINGS.values():
+            yield ListInstrument(VENUE, self.now_us, random.choice(listings))
         is_d_listed = random.random() < 0.5
         if is_d_listed:
             self.traded = (*TRADED, "D")
@@ -342,10 +352,14 @@ class Story:
     # the outside and the clock -----------------------------------------------------------------------------
 
     def _drift(self, random: Random) -> AnyInput:
+        """Some outside prices, now and then late, and overtaken."""
         symbols = [symbol for symbol in ("A", "B", "C") if random.random() < 0.6]
         for symbol in symbols:
             self._move(symbol, random.choice((-20_000, -5_000, -700, 0, 700, 5_000, 20_000)))
-        return self._outside(symbols, random.choice(("spot", "spot", "spot", "other")))
+        source = "spot" if random.random() < 0.6 else random.choice(SOURCES_OF_B)
+        sent = self._outside(symbols if source == "spot" else ["B"], source)
+        late_us = random.choice((0, 0, 0, 0, 0, SECOND_US // 2, 5 * SECOND_US, 5 * SECOND_US + 1))
+        return replace(sent, ts_us=self.now_us - late_us)
 
     def _jump(self, random: Random) -> AnyInput:
         """Several symbols at once, up to 40 % down or up."""
@@ -423,7 +437,7 @@ class Story:
             *(self._place(account, "A", Side.BUY, lots, price, TimeInForce.IOC) for account in crowd),
             *(self._place(RICH, "A", Side.BUY, lots, bid) for bid in bids),
             ClockTick(VENUE, tick_us + 7 * SECOND_US),
-            IndexPrices(VENUE, tick_us, "spot", (("A", price - price * fall // 100_000),)),
+            IndexPrices(VENUE, tick_us + 7 * SECOND_US, "spot", (("A", price - price * fall // 100_000),)),
         ]
         self.ticked_us = self.now_us = tick_us + 7 * SECOND_US
         return self.plot.pop(0)
@@ -450,6 +464,22 @@ class Story:
         ]
         self.ticked_us = self.now_us = tick_us
         return self.plot.pop(0)
+
+    def _stall(self, random: Random) -> AnyInput:
+        """A feed stands still for eight seconds and then delivers what it kept back, not always in order."""
+        symbol = random.choice(("A", "B", "C"))
+        source = random.choice(("spot", "spot", "other")) if symbol == "B" else "spot"
+        kept_back: list[AnyInput] = []
+        for step in range(16):
+            self._move(symbol, random.choice((-40_000, -20_000, -5_000, 5_000, 30_000)))
+            sent_us = self.ticked_us + (step + 1) * SECOND_US // 2
+            kept_back.append(IndexPrices(VENUE, sent_us, source, ((symbol, self.prices[symbol]),)))
+        if random.random() < 0.3:
+            random.shuffle(kept_back)
+        self.ticked_us += 8 * SECOND_US
+        self.now_us = self.ticked_us
+        self.plot = kept_back
+        return ClockTick(VENUE, self.now_us)
 
     def _halt(self, random: Random) -> AnyInput:
         """Trading is halted, everybody goes on as if it were not, and prices may move far; then it is resumed."""
@@ -502,6 +532,7 @@ class Story:
                 self._bad_order,
                 self._bad_order,
                 self._bad_quote,
+                self._bad_quote,
                 self._bad_prices,
                 self._bad_money,
                 self._bad_control,
@@ -517,6 +548,8 @@ class Story:
             symbol = random.choice(("A", "B"))
             low = self._on_grid(symbol, self.prices[symbol] // 2)
             return self._place(RICH, symbol, Side.BUY, INSTRUMENTS[symbol].max_size, low)
+        if random.random() < 0.1:  # between two steps of the grid
+            return self._place(RICH, "B", random.choice(list(Side)), 1, self._near(random, "B") - 1)
         symbol = random.choice(("A", "B", "C", "E"))
         price = random.choice((None, 0, -5, 1_001, 100_000, self.prices.get(symbol, 1)))
         size = random.choice((0, -3, 1, 10, 401, 5_000))
@@ -531,7 +564,7 @@ class Story:
         account, symbol, quote_id = good.account, good.symbol, good.quote_id
         price = self.prices[symbol] // 10 * 10
         for _ in range(random.choice((1, 1, 2))):
-            match random.randrange(9):
+            match random.choice((0, 1, 2, 2, 2, 3, 4, 5, 6, 7, 8)):
                 case 0:
                     account = NOBODY
                 case 1:
@@ -680,6 +713,7 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._jump, 5),
     (Story._d_priced, 2),
     (Story._tick, 12),
+    (Story._stall, 1),
     (Story._run_up_a_debt, 3),
     (Story._build_a_staircase, 1),
     (Story._fall_through_the_book, 1),

@@ -42,6 +42,7 @@ from stream_engine.messages.inputs import (
     MassQuote,
     OpenAccounts,
     Place,
+    PriceShock,
     QuoteCancel,
     ResumeTrading,
     SeedFund,
@@ -214,9 +215,9 @@ def spot(**prices: int) -> IndexPrices:
     return prices_of("spot", **prices)
 
 
-def prices_of(source: str, **prices: int) -> IndexPrices:
-    """Prices of one source of the index."""
-    return IndexPrices(VENUE, 0, source, tuple(prices.items()))
+def prices_of(source: str, sent: float = 0, **prices: int) -> IndexPrices:
+    """Prices of one source of the index, sent so many seconds after the beginning (0: when they are taken)."""
+    return IndexPrices(VENUE, round(sent * SECOND), source, tuple(prices.items()))
 
 
 def tick(seconds: float) -> ClockTick:
@@ -262,7 +263,7 @@ def apply(exchange: Exchange, *inputs: AnyInput) -> list[AnyEvent]:
     events: list[AnyEvent] = []
     for received in inputs:
         seq = exchange.seq
-        new = exchange.apply(received)
+        new = exchange.apply(_sent_now(exchange, received))
         check(exchange)
         for n, event in enumerate(new):
             assert (event.venue, event.seq, event.n) == (exchange.venue, seq, n), event
@@ -343,6 +344,12 @@ def fund(exchange: Exchange) -> float:
 def mark(exchange: Exchange, symbol: str = "BTC") -> int:
     """The mark price, in ticks."""
     return exchange.state.markets[symbol].mark
+
+
+def _sent_now(exchange: Exchange, received: AnyInput) -> AnyInput:
+    """Prices count from when they were sent: where a test does not say when, now."""
+    is_undated = isinstance(received, IndexPrices | PriceShock) and not received.ts_us
+    return replace(received, ts_us=exchange.state.now_us) if is_undated else received
 
 
 def _place(side: Side, size: int, at: int | None, by: int, symbol: str, id: str, ioc: bool, post_only: bool) -> Place:

@@ -244,6 +244,14 @@ def a_source_is_stale_a_microsecond_early(patch: Patch) -> None:
     patch.setattr(index_price.IndexPrice, "value", lambda sources, now_us: value(sources, now_us + 1))
 
 
+def a_price_that_was_overtaken_is_taken(patch: Patch) -> None:
+    patch.setattr(index_price.IndexPrice, "is_overtaken", lambda sources, source, sent_us: False)
+
+
+def an_outlier_counts_for_what_it_says(patch: Patch) -> None:
+    patch.setattr(index_price, "LEAST_FOR_A_CLAMP", 4)
+
+
 def every_mark_is_its_index(patch: Patch) -> None:
     patch.setattr(pricing, "mark_price", lambda index, basis, last, method: index)
 
@@ -280,6 +288,8 @@ MUTATIONS: tuple[Callable[[Patch], None], ...] = (
     a_quote_level_that_stays_goes_to_the_back_of_the_queue,
     an_index_rounds_down,
     a_source_is_stale_a_microsecond_early,
+    a_price_that_was_overtaken_is_taken,
+    an_outlier_counts_for_what_it_says,
     every_mark_is_its_index,
     a_stamp_may_lie_a_microsecond_further_ahead,
     an_answer_is_forgotten_a_microsecond_late,

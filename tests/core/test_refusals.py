@@ -68,6 +68,7 @@ ROWS: dict[Reject, Sequence[AnyInput]] = {
     Reject.TRADING_HAS_BEGUN: [buy(1, 101), seed(leg(BOB, 1, at=100), leg(CAROL, -1, at=100))],
     Reject.POSITIONS_DO_NOT_BALANCE: [seed(leg(BOB, 2, at=100), leg(CAROL, -1, at=100))],
     Reject.UNKNOWN_SOURCE: [prices_of("rumours", BTC=99)],
+    Reject.STALE_PRICE: [tick(2), prices_of("spot", 2, BTC=100), prices_of("spot", 1, BTC=99)],
     Reject.UNKNOWN_POOL: [SeedFund(VENUE, 0, 1, "alts")],
     Reject.UNKNOWN_ORDER: [cancel("never sent")],
     Reject.QUOTE_ID_NOT_NEWER: [quote(1, [(99, 1)], by=ALICE), quote(1, [(98, 1)], by=ALICE)],

@@ -57,6 +57,7 @@ from stream_engine.messages.rules import (
     OrderRules,
 )
 from stream_engine.messages.units import BALANCE_MAX
+from tests.naive.naive_index import naive_index
 from tests.naive.naive_protection import NaiveProtection
 from tests.naive.naive_rules import (
     LIGHTS,
@@ -775,6 +776,8 @@ class NaiveExchange:
             outside = [source.name for source in market.instrument.sources if source.name != OWN_TRADES]
             if received.source not in outside:
                 reasons.add(Reject.UNKNOWN_SOURCE)
+            elif received.ts_us < market.seen.get(received.source, (0, 0))[1]:
+                reasons.add(Reject.STALE_PRICE)
             reasons.update(_price_reasons(market.instrument, price, on_grid=False))
         reason = first_of(reasons)
         if reason is not None:
@@ -783,7 +786,7 @@ class NaiveExchange:
         if isinstance(received, PriceShock):
             self._emit(events.NewsPublished, None, label=received.label, headline=received.headline)
         for symbol, price in received.prices:
-            self.markets[symbol].seen[received.source] = (price, self.now_us)
+            self.markets[symbol].seen[received.source] = (price, received.ts_us)
         for symbol, _ in received.prices:
             self._make_mark(symbol, None)
 
@@ -805,16 +808,9 @@ class NaiveExchange:
             )
 
     def _index(self, market: NaiveMarket) -> int:
-        """The weighted mean of the fresh sources; without one, what it was."""
-        fresh = []
-        for source in market.instrument.sources:
-            price, seen_us = market.seen.get(source.name, (0, -1))
-            if price and self.now_us - seen_us <= market.instrument.stale_after_us:
-                fresh.append((source.weight, price))
-        weights = sum(weight for weight, _ in fresh)
-        if not weights:
-            return market.index
-        return nearest(Fraction(sum(weight * price for weight, price in fresh), weights))
+        """Without a fresh source it is what it was."""
+        index = naive_index(market.instrument, market.seen, self.now_us)
+        return market.index if index is None else index
 
     def _clock_tick(self, received: ClockTick) -> None:
         former_us = self.ticked_us

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from math import ceil, floor
 
-from stream_engine.messages.instrument import Instrument, Tier, tick_value_of
+from stream_engine.messages.instrument import PERPETUALS, Instrument, Tier, tick_value_of
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.units import MILLION, WIRE_MAX
 
@@ -114,7 +114,8 @@ def is_bad(instrument: Instrument) -> bool:
         or instrument.market_bound_ppm < 0
         or instrument.mark not in ("median", "index")
         or len(set(names)) < len(names)
-        or sum(source.weight for source in instrument.sources) == 0
+        or sum(source.weight for source in instrument.sources if not source.name.startswith(PERPETUALS)) == 0
+        or not 0 <= instrument.index_clamp_ppm < MILLION
         or _is_bad_table(instrument.tiers)
         or instrument.tiers[0].rate_ppm > initial_rate_ppm(instrument.max_leverage)
     )
