@@ -1,9 +1,7 @@
 """Scenario: a TOML file from which a whole run follows, checked to the last key before anything starts.
 
-Read      1 the file  2 the overrides (`makers.stay=true`, `makers.MM1.capital_scale=2`)  3 every key by the schema:
-          an unknown one stops with its path and the nearest name  4 every value  5 what they say together.
-Paths     a.b.c; an element of a list by its number or its name, and where a table has one list of named things, the
-          list's own name may be left out (`makers.MM1` is `makers.desks.MM1`).
+Read      1 the file, over the preset that it names, under the overrides (`makers.stay=true`; see layers)  2 every key
+          by the schema: an unknown one stops with its path and the nearest name  3 every value  4 all together.
 Dates     Only the bounds of the run, the knots of the outside path, the news and the feed faults have any. All of them
           are shifted together by `outside.shift_s`. What a participant does has no date anywhere.
 Makes     `setup`: the first inputs (listings, accounts, money, positions, fund).    `agents`: the participants.
@@ -15,15 +13,14 @@ Venues    `venue.copies` of one: each on a partition of its own, with its own bo
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from producers.agent import Agent
 from producers.hedgers import HedgedPortfolios, Hedgers
@@ -48,6 +45,7 @@ from producers.traders import (
     Sized,
 )
 from stream_engine.drive import Clock
+from stream_engine.layers import Layered, ScenarioError, layered, nearest, unknown
 from stream_engine.messages.inputs import (
     Deposit,
     Input,
@@ -57,12 +55,24 @@ from stream_engine.messages.inputs import (
     OpenAccounts,
     SeedFund,
     SeedPositions,
+    SetDuty,
     SetRules,
 )
-from stream_engine.messages.instrument import OWN_TRADES, IndexSource, Instrument, Tier, tick_value_of
+from stream_engine.messages.instrument import MAIN_POOL, MARKS, OWN_TRADES, IndexSource, Instrument, Tier, tick_value_of
+from stream_engine.messages.rules import (
+    AdlRules,
+    BackstopRules,
+    BreakerRules,
+    FundRules,
+    LiquidationRules,
+    ObligationRules,
+    OrderRules,
+)
 from stream_engine.messages.units import MILLION, WIRE_MAX
+from stream_engine.own_positions import OwnAccounts, balanced_records, own_positions, tiers_from
 
 Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
 
 TICK_US = SECOND_US
@@ -87,10 +97,6 @@ ACCOUNTS_A_RECORD = 4_000
 LEGS_A_RECORD = 6_000
 
 
-class ScenarioError(Exception):
-    """A scenario that cannot be run; the text says where and why."""
-
-
 class Run(Struct, frozen=True, forbid_unknown_fields=True):
     """The bounds of the run: first and last tick."""
 
@@ -101,11 +107,24 @@ class Run(Struct, frozen=True, forbid_unknown_fields=True):
 class VenueSetting(Struct, frozen=True, forbid_unknown_fields=True):
     """The venue, the partition it lives on, its rules (see SetRules) and the money in its insurance fund.
 
+    preset   whose published rules lie under these.
+    fund_usdt, pools   what is in the fund's main pool, and in other pools and backstop vaults by name.
+    orders, ...   the sections of messages/rules.py.      duty_of   the tier of duty of a maker, on every market.
     copies   so many venues, on this partition and those after it: this one, then beta, gamma, ... (see `venues`).
     """
 
-    fund_usdt: Positive
+    fund_usdt: NotNegative
     name: str = "alpha"
+    preset: str | None = None
+    pools: dict[str, NotNegative] = {}
+    orders: OrderRules = OrderRules()
+    liquidation: LiquidationRules = LiquidationRules()
+    fund: FundRules = FundRules()
+    backstop: BackstopRules = BackstopRules()
+    adl: AdlRules = AdlRules()
+    breakers: BreakerRules = BreakerRules()
+    obligations: ObligationRules = ObligationRules()
+    duty_of: dict[str, str] = {}
     partition: Annotated[int, Meta(ge=0, le=1_023)] = 0
     copies: Annotated[int, Meta(ge=1, le=24)] = 1
     checks_per_input: AtLeastOne = 500
@@ -114,10 +133,12 @@ class VenueSetting(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MaintenanceTier(Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
-    """Up to this notional (USDT; the last: 0, no end) the maintenance rate applies."""
+    """Up to this notional (USDT; the last: 0, no end) the maintenance rate applies, and this leverage is the largest
+    (0: the market's)."""
 
     bound_usdt: Annotated[int, Meta(ge=0)]
     rate_ppm: Annotated[int, Meta(gt=0, lt=MILLION)]
+    max_leverage: Annotated[int, Meta(ge=0)] = 0
 
 
 class MarketSetting(Struct, frozen=True, forbid_unknown_fields=True):
@@ -128,6 +149,10 @@ class MarketSetting(Struct, frozen=True, forbid_unknown_fields=True):
     depth_usdt          both sides together within 1 % in normal times, all makers.
     half_spread_bp      between the mid price and a side's best.      volatility_bp   per root second.
     stale_after_s       silence after which a source is left out of the index.
+    brackets            a file of margin brackets instead of `tiers`; see own_positions.
+    other_sources       further outside sources of the index, with their weights.
+    max_open_interest_usdt   at the first price; 0: no limit.
+    mark, basis_*, index_clamp_ppm, funding_*, interest_ppm, liquidation_fee_ppm, fund_pool   as in Instrument.
     """
 
     symbol: str
@@ -148,10 +173,23 @@ class MarketSetting(Struct, frozen=True, forbid_unknown_fields=True):
     market_bound_ppm: Annotated[int, Meta(gt=0, le=MILLION)] = 100_000
     stale_after_s: AtLeastOne = 5
     mark: str = "median"
+    brackets: str | None = None
+    other_sources: dict[str, AtLeastOne] = {}
+    basis_every_us: AtLeastOne = 5 * SECOND_US
+    basis_window_us: AtLeastOne = 150 * SECOND_US
+    mark_bound_ppm: Annotated[int, Meta(ge=0, le=MILLION)] = 0
+    index_clamp_ppm: Annotated[int, Meta(ge=0, le=MILLION)] = 0
+    funding_interval_us: Annotated[int, Meta(ge=0)] = 0
+    interest_ppm: Annotated[int, Meta(ge=-MILLION, le=MILLION)] = 100
+    funding_damp_ppm: Annotated[int, Meta(ge=0, le=MILLION)] = 500
+    funding_cap_ppm: Annotated[int, Meta(ge=0, le=MILLION)] = 7_500
+    liquidation_fee_ppm: Annotated[int, Meta(ge=0, le=MILLION)] = MILLION
+    fund_pool: str = MAIN_POOL
+    max_open_interest_usdt: NotNegative = 0
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole run. A population that is not named is not there."""
+    """A whole run. A population that is not named is not there; `accounts`: positions of one's own, from a file."""
 
     name: str
     title: str
@@ -160,8 +198,9 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     markets: list[MarketSetting]
     outside: Outside
     makers: Makers
-    population: Population
-    crowd: Crowd
+    population: Population | None = None
+    crowd: Crowd | None = None
+    accounts: OwnAccounts | None = None
     hedgers: Hedgers | None = None
     dips: Dips | None = None
     momentum: Momentum | None = None
@@ -188,30 +227,49 @@ def text(name_or_path: str) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError(
-            f"{name_or_path}: no scenario of this name{_nearest(name_or_path, names())}, and no file that can be read "
+            f"{name_or_path}: no scenario of this name{nearest(name_or_path, names())}, and no file that can be read "
             f"({getattr(error, 'strerror', None) or error})"
         ) from error
 
 
 def load(name_or_path: str, overrides: Sequence[str] = ()) -> Scenario:
     """A scenario with its overrides, checked; ScenarioError otherwise."""
+    return resolve(name_or_path, overrides)[0]
+
+
+def resolve(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[Scenario, Layered]:
+    """A scenario, checked, and the layers that tell where each of its settings came from."""
     try:
         table = tomllib.loads(text(name_or_path))
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(f"{name_or_path}: {error}") from error
-    for override in overrides:
-        _override(table, override)
-    for path, key, known in _unknown(table, Scenario, ""):
-        raise ScenarioError(f"{path}{key}: there is no such setting{_nearest(key, known)}")
-    for path, number in _out_of_bounds(table, ""):
+    layers = layered(table, Scenario, MarketSetting, overrides)
+    beside = None if name_or_path in names() else Path(name_or_path).parent
+    for at, market in enumerate(layers.table.get("markets", [])):
+        if isinstance(market, dict) and "brackets" in market:
+            if "tiers" in layers.file["markets"][at]:
+                raise ScenarioError(f"markets[{at}].brackets: tiers are given, too; one of them says it")
+            market["tiers"] = tiers_from(_beside(beside, market["brackets"]), f"markets[{at}].brackets")
+    accounts = layers.table.get("accounts")
+    if isinstance(accounts, dict) and isinstance(accounts.get("from"), str):
+        accounts["from"] = str(_beside(beside, accounts["from"]))
+    for path, key, known in unknown(layers.table, Scenario):
+        raise ScenarioError(f"{path}{key}: there is no such setting{nearest(key, known)}")
+    for path, number in _out_of_bounds(layers.table, ""):
         raise ScenarioError(f"{path}: expected a number from {-MOST:g} to {MOST:g}, found {number:g}")
     try:
-        scenario = msgspec.convert(table, Scenario)
+        scenario = msgspec.convert(layers.table, Scenario)
     except msgspec.ValidationError as error:
         raise ScenarioError(_readable(str(error))) from error
     for complaint in _complaints(scenario):
         raise ScenarioError(complaint)
-    return scenario
+    return scenario, layers
+
+
+def _beside(folder: Path | None, written: Any) -> Path:
+    """A file that a scenario names: beside the scenario's own, or from where one stands."""
+    path = Path(str(written))
+    return path if folder is None or path.is_absolute() else folder / path
 
 
 def clock(scenario: Scenario) -> Clock:
@@ -232,84 +290,6 @@ def partitions(scenario: Scenario) -> int:
     return max(venues(scenario).values()) + 1
 
 
-def _override(table: dict[str, Any], override: str) -> None:
-    path, equals, value = override.partition("=")
-    keys = [key.strip() for key in path.split(".")]
-    if not equals or not all(keys):
-        raise ScenarioError(f"{override}: expected a.b=value")
-    here: Any = table
-    for number, key in enumerate(keys[:-1]):
-        found = _member(here, key)
-        if found is None and isinstance(here, dict):
-            # Not in the file: it may be a table of defaults; the check of the keys will say if it is not.
-            found = here.setdefault(key, {})
-        if not isinstance(found, dict | list):
-            raise ScenarioError(f"{'.'.join(keys[: number + 1])}: there is no such table to set {keys[-1]} in")
-        here = found
-    if isinstance(here, list):
-        place = _place(here, keys[-1])
-        if place is None:
-            raise ScenarioError(f"{path}: the list has no element {keys[-1]}{_nearest(keys[-1], _names_of(here))}")
-        here[place] = _value(value)
-    else:
-        here[keys[-1]] = _value(value)
-
-
-def _member(here: Any, key: str) -> Any:
-    """What a key of a path stands for in a table or list of the file; None: nothing there."""
-    if isinstance(here, list):
-        place = _place(here, key)
-        return None if place is None else here[place]
-    if not isinstance(here, dict):
-        return None
-    if key in here:
-        return here[key]
-    named = [_member(each, key) for each in here.values() if isinstance(each, list) and key in _names_of(each)]
-    return named[0] if len(named) == 1 else None
-
-
-def _place(elements: list[Any], key: str) -> int | None:
-    if key.isdecimal():
-        return int(key) if int(key) < len(elements) else None
-    return _names_of(elements).index(key) if key in _names_of(elements) else None
-
-
-def _names_of(elements: list[Any]) -> list[str]:
-    return [
-        next((str(each[field]) for field in ("name", "symbol", "label") if field in each), "")
-        for each in elements
-        if isinstance(each, dict)
-    ]
-
-
-def _value(written: str) -> Any:
-    """As TOML would read it; what is no TOML value is a string."""
-    try:
-        return tomllib.loads(f"value = {written}")["value"]
-    except tomllib.TOMLDecodeError:
-        return written.strip()
-
-
-def _unknown(value: Any, kind: Any, path: str) -> Iterator[tuple[str, str, list[str]]]:
-    """Every key that the schema does not have: (path before it, key, the names there are)."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        yield from _unknown(value, arguments[0], path)
-    elif origin in (Union, UnionType):
-        for each in arguments:
-            yield from _unknown(value, each, path)
-    elif origin is list and isinstance(value, list):
-        for number, element in enumerate(value):
-            yield from _unknown(element, arguments[0], f"{path.removesuffix('.')}[{number}].")
-    elif isinstance(kind, type) and issubclass(kind, Struct) and isinstance(value, dict):
-        fields = get_type_hints(kind, include_extras=True)
-        for key, below in value.items():
-            if key in kind.__struct_fields__:
-                yield from _unknown(below, fields[key], f"{path}{key}.")
-            else:
-                yield path, key, list(kind.__struct_fields__)
-
-
 def _out_of_bounds(value: Any, path: str) -> Iterator[tuple[str, float]]:
     """Every number that is infinite, none at all, or too large to count with."""
     if isinstance(value, dict):
@@ -320,11 +300,6 @@ def _out_of_bounds(value: Any, path: str) -> Iterator[tuple[str, float]]:
             yield from _out_of_bounds(element, f"{path}[{number}]")
     elif isinstance(value, int | float) and not -MOST <= value <= MOST:
         yield path, value if isinstance(value, float) else float(min(max(value, -(10**300)), 10**300))
-
-
-def _nearest(key: str, known: Sequence[str]) -> str:
-    nearest = get_close_matches(key, known, n=1, cutoff=0.0)
-    return f"; the nearest is {nearest[0]}" if nearest else ""
 
 
 def _readable(complaint: str) -> str:
@@ -411,8 +386,8 @@ def _market_complaints(market: MarketSetting, path: str) -> Iterator[str]:
         return
     if instrument.tick_value != tick_value_of(instrument) or instrument.tick_value < 1:
         yield f"{path}: tick_size * lot_size is no whole number of millionths of a USDT, 1 or more"
-    if market.mark not in ("median", "index"):
-        yield f"{path}.mark: expected median or index, found {market.mark}"
+    if market.mark not in MARKS:
+        yield f"{path}.mark: expected {', '.join(MARKS)}; found {market.mark}"
     if market.default_leverage > market.max_leverage:
         yield f"{path}.default_leverage: expected at most max_leverage ({market.max_leverage})"
     bounds = [tier.bound_usdt for tier in market.tiers]
@@ -423,11 +398,17 @@ def _market_complaints(market: MarketSetting, path: str) -> Iterator[str]:
 
 
 def _participant_complaints(scenario: Scenario, symbols: Sequence[str]) -> Iterator[str]:
-    per_symbol: list[tuple[str, Mapping[str, Any]]] = [
-        ("population.split", scenario.population.split),
-        ("crowd.panic_pct", scenario.crowd.panic_pct),
-        ("crowd.profit_pct", scenario.crowd.profit_pct),
-    ]
+    population, crowd = scenario.population, scenario.crowd
+    if (population is None) != (crowd is None):
+        yield f"{'population' if population is None else 'crowd'}: expected, too: who holds what, and how they act"
+    if population is None and scenario.hedgers is not None:
+        yield "hedgers: expected a population, which holds the other side of theirs"
+    per_symbol: list[tuple[str, Mapping[str, Any]]] = []
+    if population is not None:
+        per_symbol.append(("population.split", population.split))
+    if crowd is not None:
+        per_symbol.append(("crowd.panic_pct", crowd.panic_pct))
+        per_symbol.append(("crowd.profit_pct", crowd.profit_pct))
     if scenario.dips is not None:
         per_symbol.append(("dips.density_of_depth", scenario.dips.density_of_depth))
         per_symbol.append(("dips.farthest_pct", scenario.dips.farthest_pct))
@@ -435,17 +416,12 @@ def _participant_complaints(scenario: Scenario, symbols: Sequence[str]) -> Itera
         odd = sorted(set(values) ^ set(symbols))
         if odd:
             yield f"{path}: expected a value of each market and no other; look at {', '.join(odd)}"
-    for symbol in sorted(set(scenario.population.leverage_factor) - set(symbols)):
-        yield f"population.leverage_factor: there is no market {symbol}"
     desks = [desk.name for desk in scenario.makers.desks]
     if len(set(desks)) < len(desks):
         yield "makers.desks: a name is given twice"
     for name in desks:
         if name in TAKEN_NAMES:
             yield f"makers.desks: {name} is the name of another participant"
-    for side in ("long_leverage", "short_leverage"):
-        if not getattr(scenario.population, side):
-            yield f"population.{side}: expected one range of leverage or more"
     nearest_pct = scenario.dips.nearest_pct if scenario.dips is not None else 0.0
     for symbol, pct in scenario.dips.farthest_pct.items() if scenario.dips is not None else ():
         if not nearest_pct <= pct <= 100:
@@ -453,11 +429,35 @@ def _participant_complaints(scenario: Scenario, symbols: Sequence[str]) -> Itera
     for number, leg in enumerate(scenario.hedgers.legs if scenario.hedgers else []):
         if leg.symbol not in symbols:
             yield f"hedgers.legs[{number}].symbol: there is no market {leg.symbol}"
-    total = sum(scenario.population.split.values()) or 1.0
-    for symbol, share in scenario.population.split.items():
-        if scenario.population.accounts * share / total > LEGS_A_RECORD - ACCOUNTS_A_RECORD / 4:
-            # Seeded positions balance within one record, and a record is 256 KiB.
-            yield f"population.accounts: on {symbol} more than fit one record of seeded positions"
+    if population is not None:
+        yield from _population_complaints(population, symbols)
+    yield from _rules_complaints(scenario, desks)
+
+
+def _population_complaints(population: Population, symbols: Sequence[str]) -> Iterator[str]:
+    for symbol in sorted(set(population.leverage_factor) - set(symbols)):
+        yield f"population.leverage_factor: there is no market {symbol}"
+    for side in ("long_leverage", "short_leverage"):
+        if not getattr(population, side):
+            yield f"population.{side}: expected one range of leverage or more"
+
+
+def _rules_complaints(scenario: Scenario, desks: Sequence[str]) -> Iterator[str]:
+    venue = scenario.venue
+    tiers = [duty.name for duty in venue.obligations.duties]
+    for desk, tier in venue.duty_of.items():
+        if desk not in desks:
+            yield f"venue.duty_of: there is no maker {desk}{nearest(desk, desks)}"
+        if tier not in tiers:
+            yield f"venue.duty_of.{desk}: venue.obligations has no duty {tier}{nearest(tier, tiers)}"
+    known = {MAIN_POOL, *venue.backstop.vaults, *(market.fund_pool for market in scenario.markets)}
+    for pool in venue.pools:
+        if pool not in known:
+            yield f"venue.pools: no market and no backstop vault has a pool {pool}{nearest(pool, sorted(known))}"
+    for number, market in enumerate(scenario.markets):
+        for source in market.other_sources:
+            if source in (OWN_TRADES, scenario.outside.source):
+                yield f"markets[{number}].other_sources: {source} is a source already"
 
 
 # making ---------------------------------------------------------------------------------------------------
@@ -471,7 +471,7 @@ class _Cast(Struct):
     perpetuals: dict[str, Perpetual]
     path: OutsidePath
     accounts: list[tuple[int, str]]
-    money: list[tuple[int, float]]
+    money: list[tuple[int, int]]
     legs: dict[str, list[Leg]]
     makers: dict[str, int]
     portfolios: dict[int, dict[str, int]]
@@ -494,17 +494,29 @@ def setup(scenario: Scenario, seed: int) -> list[Input]:
 
 def _setup_of(scenario: Scenario, cast: _Cast, now_us: int) -> Iterator[Input]:
     venue, rules = cast.venue, scenario.venue
-    yield SetRules(venue, now_us, rules.checks_per_input, rules.fund_draw_ppm, rules.cover_bound_ppm)
+    yield SetRules(
+        venue, now_us, rules.checks_per_input, rules.fund_draw_ppm, rules.cover_bound_ppm, rules.orders,
+        rules.liquidation, rules.fund, rules.backstop, rules.adl, rules.breakers, rules.obligations,
+    )  # fmt: skip
     for instrument in cast.instruments.values():
         yield ListInstrument(venue, now_us, instrument)
     for at in range(0, len(cast.accounts), ACCOUNTS_A_RECORD):
         yield OpenAccounts(venue, now_us, tuple(cast.accounts[at : at + ACCOUNTS_A_RECORD]))
     for at in range(0, len(cast.money), ACCOUNTS_A_RECORD):
         page = cast.money[at : at + ACCOUNTS_A_RECORD]
-        yield Deposit(venue, now_us, tuple((account, round(usdt * MILLION)) for account, usdt in page))
+        yield Deposit(venue, now_us, tuple(page))
+    begun: set[int] = set()
     for legs in cast.legs.values():
-        yield SeedPositions(venue, now_us, tuple(legs))
-    yield SeedFund(venue, now_us, round(rules.fund_usdt * MILLION))
+        begun.clear()
+        for record in balanced_records(legs, LEGS_A_RECORD):
+            yield SeedPositions(venue, now_us, tuple(record), any(leg.account in begun for leg in record))
+            begun.update(leg.account for leg in record)
+    for pool, usdt in {MAIN_POOL: rules.fund_usdt, **rules.pools}.items():
+        if usdt:
+            yield SeedFund(venue, now_us, round(usdt * MILLION), pool)
+    for desk, tier in rules.duty_of.items():
+        for symbol in cast.instruments:
+            yield SetDuty(venue, now_us, cast.makers[desk], symbol, tier)
 
 
 def agents(scenario: Scenario, seed: int) -> list[Agent]:
@@ -535,7 +547,8 @@ def _agents_of(scenario: Scenario, cast: _Cast, seed: int) -> list[Agent]:
         account, noise = cast.makers[desk.name], chance(desk.name)
         made.append(MarketMaker(venue, account, desk, scenario.makers, scales, view(), cast.path, noise))
     holders = [position.holder for position in cast.positions]
-    made.append(LeveragedTraders(venue, holders, scenario.crowd, sizes, view(books=False), chance("traders")))
+    if scenario.crowd is not None:
+        made.append(LeveragedTraders(venue, holders, scenario.crowd, sizes, view(books=False), chance("traders")))
     if scenario.hedgers is not None:
         noise = chance("hedgers")
         made.append(HedgedPortfolios(venue, cast.portfolios, scenario.hedgers, view(books=False), noise))
@@ -581,25 +594,47 @@ def _casts_of(encoded: bytes, seed: int) -> list[_Cast]:
 
 def _cast_of(scenario: Scenario, venue: str, path: OutsidePath, seed: int) -> _Cast:
     instruments = {market.symbol: _instrument(market, scenario.outside.source) for market in scenario.markets}
+    for market in scenario.markets:
+        lot_usdt = path.prices(path.start_us)[market.symbol] * float(market.lot_size)
+        most = int(market.max_open_interest_usdt / lot_usdt)
+        if most:
+            instruments[market.symbol] = replace(instruments[market.symbol], max_open_interest=most)
     perpetuals = {market.symbol: _perpetual(market, instruments[market.symbol], path) for market in scenario.markets}
     legs: dict[str, list[Leg]] = {symbol: [] for symbol in instruments}
     cast = _Cast(venue, instruments, perpetuals, path, [], [], legs, {}, {}, [], {}, {}, {}, {}, {})
     makers = _add_makers(scenario, cast)
     hedged = _add_hedgers(scenario, cast, _chance(scenario, venue, seed, "hedgers"))
+    if scenario.population is not None:
+        _add_crowd(scenario.population, cast, hedged, makers, _chance(scenario, venue, seed, "population"))
+    if scenario.accounts is not None:
+        prices = {symbol: perpetual.price for symbol, perpetual in perpetuals.items()}
+        own = own_positions(scenario.accounts, instruments, prices)
+        cast.accounts += own.accounts
+        cast.money += own.money
+        for symbol, each in own.legs.items():
+            legs[symbol] += each
+    _add_populations(scenario, cast, _chance(scenario, venue, seed, "momentum"))
+    return cast
+
+
+def _add_crowd(
+    population: Population, cast: _Cast, hedged: dict[str, int], makers: dict[str, int], noise: Noise
+) -> None:
     try:
-        chance = _chance(scenario, venue, seed, "population")
-        cast.positions = crowd_positions(scenario.population, perpetuals, hedged, makers, chance, CROWD_FROM)
+        cast.positions = crowd_positions(population, cast.perpetuals, hedged, makers, noise, CROWD_FROM)
     except ValueError as error:
         raise ScenarioError(str(error)) from error
     for position in cast.positions:
         holder = position.holder
         cast.accounts.append((holder.account, f"trader-{holder.account - CROWD_FROM + 1}"))
-        cast.money.append((holder.account, position.money_usdt))
+        _pay_in(cast, holder.account, position.money_usdt)
         cast.legs[holder.symbol].append(
             Leg(holder.account, holder.symbol, holder.lots, holder.entry, position.set_leverage)
         )
-    _add_populations(scenario, cast, _chance(scenario, venue, seed, "momentum"))
-    return cast
+
+
+def _pay_in(cast: _Cast, account: int, usdt: float) -> None:
+    cast.money.append((account, round(usdt * MILLION)))
 
 
 def _add_makers(scenario: Scenario, cast: _Cast) -> dict[str, int]:
@@ -610,8 +645,9 @@ def _add_makers(scenario: Scenario, cast: _Cast) -> dict[str, int]:
         account = MAKERS_FROM + number
         cast.makers[desk.name] = account
         cast.accounts.append((account, desk.name))
-        cast.money.append((account, desk.capital_usdt * desk.capital_scale))
-        for symbol, perpetual in cast.perpetuals.items():
+        _pay_in(cast, account, desk.capital_usdt * desk.capital_scale)
+        for symbol, perpetual in cast.perpetuals.items() if scenario.population is not None else ():
+            assert scenario.population is not None
             lots = maker_lots(scenario.population, perpetual, desk.share / shares)
             if lots:
                 held[symbol] += lots
@@ -631,7 +667,7 @@ def _add_hedgers(scenario: Scenario, cast: _Cast, noise: Noise) -> dict[str, int
         cast.portfolios[account] = lots
         cast.accounts.append((account, f"hedger-{number + 1}"))
         money = sum(abs(size) * cast.perpetuals[symbol].lot_usdt / leverage[symbol] for symbol, size in lots.items())
-        cast.money.append((account, money))
+        _pay_in(cast, account, money)
         for symbol, size in lots.items():
             held[symbol] += size
             cast.legs[symbol].append(Leg(account, symbol, size, cast.perpetuals[symbol].price, leverage[symbol]))
@@ -651,7 +687,7 @@ def _add_populations(scenario: Scenario, cast: _Cast, noise: Noise) -> None:
             for account in accounts:
                 span = momentum.leverage_to - momentum.leverage_from
                 leverage = momentum.leverage_from + span * noise.uniform(account, 2)
-                cast.money.append((account, max(1.0, momentum.size_of_depth * depth[symbol] / leverage)))
+                _pay_in(cast, account, max(1.0, momentum.size_of_depth * depth[symbol] / leverage))
     if scenario.noise is not None:
         cast.noise = _accounts(cast, symbols, scenario.noise.traders, NOISE_FROM, "noise", scenario.noise.capital_usdt)
     near = scenario.near_book
@@ -663,7 +699,7 @@ def _add_populations(scenario: Scenario, cast: _Cast, noise: Noise) -> None:
         for market in scenario.markets:
             # It gives back outside and here together: what it holds here grows beyond its capacity, and so its money.
             money = market.open_interest_usdt * arbitrage.capacity * 10 / arbitrage.leverage
-            cast.money.append((cast.arbitrage[market.symbol][0], max(1.0, money)))
+            _pay_in(cast, cast.arbitrage[market.symbol][0], max(1.0, money))
 
 
 def _accounts(
@@ -676,7 +712,8 @@ def _accounts(
         first += many
         cast.accounts.extend((account, f"{kind}-{symbol}-{account - made[symbol][0] + 1}") for account in made[symbol])
         if money is not None:
-            cast.money.extend((account, money) for account in made[symbol])
+            for account in made[symbol]:
+                _pay_in(cast, account, money)
     return made
 
 
@@ -684,6 +721,7 @@ def _instrument(market: MarketSetting, source: str) -> Instrument:
     tick_value = round(float(market.tick_size) * float(market.lot_size) * MILLION)
     max_price = round(market.max_price / float(market.tick_size))
     sources = [IndexSource(source, market.outside_weight)]
+    sources += [IndexSource(name, weight) for name, weight in market.other_sources.items()]
     if market.own_weight:
         sources.append(IndexSource(OWN_TRADES, market.own_weight))
     return Instrument(
@@ -693,7 +731,7 @@ def _instrument(market: MarketSetting, source: str) -> Instrument:
         tick_value=tick_value,
         max_price=max_price,
         max_size=WIRE_MAX // (max_price * max(tick_value, 1)),
-        tiers=tuple(Tier(tier.bound_usdt * MILLION, tier.rate_ppm) for tier in market.tiers),
+        tiers=tuple(Tier(tier.bound_usdt * MILLION, tier.rate_ppm, tier.max_leverage) for tier in market.tiers),
         max_leverage=market.max_leverage,
         default_leverage=market.default_leverage,
         maker_fee_ppm=market.maker_fee_ppm,
@@ -702,6 +740,16 @@ def _instrument(market: MarketSetting, source: str) -> Instrument:
         sources=tuple(sources),
         stale_after_us=market.stale_after_s * SECOND_US,
         mark=market.mark,
+        basis_every_us=market.basis_every_us,
+        basis_window_us=market.basis_window_us,
+        mark_bound_ppm=market.mark_bound_ppm,
+        index_clamp_ppm=market.index_clamp_ppm,
+        funding_interval_us=market.funding_interval_us,
+        interest_ppm=market.interest_ppm,
+        funding_damp_ppm=market.funding_damp_ppm,
+        funding_cap_ppm=market.funding_cap_ppm,
+        liquidation_fee_ppm=market.liquidation_fee_ppm,
+        fund_pool=market.fund_pool,
     )
 
 

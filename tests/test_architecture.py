@@ -36,7 +36,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "stream_engine.standby",
         "stream_engine.engine",
     ),
-    "stream_engine.scenario": (MESSAGES, "producers", "stream_engine.drive"),
+    "stream_engine.layers": (),
+    "stream_engine.own_positions": (MESSAGES, "stream_engine.layers"),
+    "stream_engine.scenario": (
+        MESSAGES,
+        "producers",
+        "stream_engine.drive",
+        "stream_engine.layers",
+        "stream_engine.own_positions",
+    ),
     "stream_engine.drive": (
         MESSAGES,
         TRANSPORT + ".protocol",

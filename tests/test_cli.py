@@ -614,10 +614,21 @@ def test_the_shipped_scenarios_are_listed_and_every_one_can_be_run() -> None:
 
 
 def test_a_scenario_that_is_shown_can_be_changed_checked_and_run(tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text(liqstorm("scenario", "show", "oct10").stdout)
+    (tmp_path / "mine.toml").write_text(liqstorm("scenario", "show", "oct10", "--file").stdout)
     assert "can be run" in liqstorm("scenario", "check", "mine.toml", cwd=tmp_path).stdout
     (tmp_path / "mine.toml").write_text("[venu]\n")
     assert "venu: there is no such setting" in complaint(liqstorm("scenario", "check", "mine.toml", cwd=tmp_path), 1)
+
+
+def test_the_rules_of_a_scenario_are_shown_with_where_each_came_from() -> None:
+    shown = liqstorm(
+        "scenario", "show", "quiet-day", "--set", "venue.preset=bybit", "--set", "venue.adl.policy=okx"
+    ).stdout
+    rules = [" ".join(line.split()) for line in shown.splitlines()]
+    assert 'policy = "okx" # --set' in rules and "drawdown_on_pct = 30 # preset bybit" in rules
+    assert 'symbol = "BTC" # file' in rules and "rate_limit = 0 # default" in rules
+    told = json.loads(liqstorm("scenario", "show", "quiet-day", "--json").stdout)
+    assert told["markets.TOKEN.mark"] == {"value": "median", "from": "default"}
 
 
 def test_a_scenario_that_is_not_there_is_answered_with_the_nearest() -> None:

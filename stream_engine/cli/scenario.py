@@ -5,6 +5,7 @@ import click
 from stream_engine.cli.errors import not_a_scenario
 from stream_engine.cli.main import examples
 from stream_engine.cli.options import SEED, with_settings
+from stream_engine.layers import ScenarioError
 
 
 @click.group()
@@ -29,16 +30,42 @@ def list_them(as_json: bool) -> None:
             click.echo(f"{name:<{width}}  {title}")
 
 
-@command.command("show", epilog=examples("liqstorm scenario show oct10", "liqstorm scenario show oct10 > mine.toml"))
+@command.command(
+    "show",
+    epilog=examples(
+        "liqstorm scenario show oct10",
+        "liqstorm scenario show oct10 --set venue.preset=bybit",
+        "liqstorm scenario show oct10 --file > mine.toml",
+    ),
+)
 @click.argument("scenario")
-def show(scenario: str) -> None:
-    """The TOML of SCENARIO, with its sources: a start for one's own."""
-    from stream_engine import scenario as scenarios
+@with_settings
+@click.option("--file", "as_file", is_flag=True, help="The TOML as it stands, with its sources: a start for one's own.")
+@click.option("--json", "as_json", is_flag=True, help="The rules for machines: value and origin by path.")
+def show(scenario: str, settings: tuple[str, ...], as_file: bool, as_json: bool) -> None:
+    """The rules that SCENARIO comes to, of its venue and its markets, and where each came from.
 
+    That is a preset, the file, --set or the defaults.
+    """
+    import json
+
+    from stream_engine import scenario as scenarios
+    from stream_engine.cli import rules
+
+    if as_file and (settings or as_json):
+        raise click.UsageError("--file prints what stands in the file: it goes with neither --set nor --json")
     try:
-        click.echo(scenarios.text(scenario), nl=False)
-    except scenarios.ScenarioError as error:
+        if as_file:
+            click.echo(scenarios.text(scenario), nl=False)
+            return
+        resolved, layers = scenarios.resolve(scenario, settings)
+    except ScenarioError as error:
         raise not_a_scenario(error) from error
+    if as_json:
+        told = {rule.path: {"value": rule.value, "from": rule.origin} for rule in rules.of(resolved, layers)}
+        click.echo(json.dumps(told, indent=2))
+    else:
+        click.echo(rules.as_toml(resolved, layers))
 
 
 @command.command(
@@ -55,7 +82,7 @@ def check(scenario: str, settings: tuple[str, ...]) -> None:
 
     try:
         checked = scenarios.load(scenario, settings)
-    except scenarios.ScenarioError as error:
+    except ScenarioError as error:
         raise not_a_scenario(error) from error
     opened = [each.accounts for each in session.check(checked, SEED) if isinstance(each, OpenAccounts)]
     markets, makers = len(checked.markets), len(checked.makers.desks)

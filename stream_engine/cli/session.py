@@ -34,6 +34,7 @@ from stream_engine.cli.stopping import Stop, interruption, loop_factory
 from stream_engine.cli.version import keep_versions
 from stream_engine.engine import Engine
 from stream_engine.host import PartitionFailed
+from stream_engine.layers import ScenarioError
 from stream_engine.messages.codec import NotAMessage, decode_input
 from stream_engine.messages.inputs import Input
 from stream_engine.messages.topics import Topic
@@ -143,7 +144,7 @@ def cast_of(name: str, seed: int, settings: Sequence[str]) -> Cast:
     """A scenario that can be run; UserError where it cannot."""
     try:
         scenario = scenarios.load(name, list(settings))
-    except scenarios.ScenarioError as error:
+    except ScenarioError as error:
         raise not_a_scenario(error) from error
     check(scenario, seed)
     return Cast(scenario, seed, settings)
@@ -167,7 +168,7 @@ def check(scenario: scenarios.Scenario, seed: int) -> list[Input]:
         asyncio.run(
             drive.lockstep(log, [Engine(log, partition) for partition in partitions], [], [], no_time, setup=setup)
         )
-    except (scenarios.ScenarioError, drive.SetupRefused) as error:
+    except (ScenarioError, drive.SetupRefused) as error:
         raise not_a_scenario(error) from error
     return setup
 

@@ -28,7 +28,6 @@ from stream_engine.messages.events import (
 from stream_engine.messages.inputs import (
     Deposit,
     Input,
-    Leg,
     ListInstrument,
     OpenAccounts,
     SeedFund,
@@ -37,7 +36,7 @@ from stream_engine.messages.inputs import (
     SetRules,
     Withdraw,
 )
-from stream_engine.messages.instrument import Instrument, tick_value_of
+from stream_engine.messages.instrument import MARKS, Instrument, tick_value_of
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.units import BALANCE_MAX, MILLION, WIRE_MAX
 
@@ -179,7 +178,7 @@ def set_leverage(venue: Venue, received: SetLeverage) -> None:
 
 def seed_positions(venue: Venue, received: SeedPositions) -> None:
     """Put the positions in that exist when the run begins."""
-    refusal = first_refusal(_seed_refusals(venue, received.legs))
+    refusal = first_refusal(_seed_refusals(venue, received))
     if refusal is not None:
         refuse(venue, received, *refusal)
         return
@@ -188,9 +187,11 @@ def seed_positions(venue: Venue, received: SeedPositions) -> None:
         position = position_of(account, market)
         if leg.leverage:
             position.initial_ppm, position.leverage = initial_rate(leg.leverage), leg.leverage
+        before, cost = position.size, position.cost
+        venue.carried += cost
         fill(position, leg.size, leg.entry, market.tick_value)
         venue.carried -= position.cost
-        hold(market, position, 0)
+        hold(market, position, before)
         venue.touch(account, leg.symbol)
     venue.out.emit(PositionsSeeded, None, received.legs)
 
@@ -224,24 +225,25 @@ def _deposit_refusals(venue: Venue, received: Deposit) -> Iterator[Refusal]:
             yield Reject.AMOUNT_TOO_LARGE, f"account {number}: {quote}"
 
 
-def _seed_refusals(venue: Venue, legs: tuple[Leg, ...]) -> Iterator[Refusal]:
+def _seed_refusals(venue: Venue, received: SeedPositions) -> Iterator[Refusal]:
     sums: dict[str, int] = {}
     seen: set[tuple[int, str]] = set()
-    for leg in legs:
+    for leg in received.legs:
         where = f"account {leg.account}, {leg.symbol}"
         account, market = venue.accounts.get(leg.account), venue.markets.get(leg.symbol)
         if account is None or market is None:
             yield Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_SYMBOL, where
             continue
         held = account.positions.get(leg.symbol)
-        if (leg.account, leg.symbol) in seen or (held is not None and held.size):
+        begun = held.size if held is not None else 0
+        if (leg.account, leg.symbol) in seen or (begun and not (received.adds and (begun > 0) == (leg.size > 0))):
             yield Reject.ALREADY_EXISTS, where
         if leg.leverage and not 1 <= leg.leverage <= market.instrument.max_leverage:
             yield Reject.LEVERAGE_OUT_OF_RANGE, f"{where}: leverage {leg.leverage}"
         if leg.size == 0:
             yield Reject.SIZE_NOT_POSITIVE, where
-        if abs(leg.size) > market.instrument.max_size:
-            yield Reject.SIZE_TOO_LARGE, f"{where}: size {leg.size}"
+        if abs(begun + leg.size) > market.instrument.max_size:
+            yield Reject.SIZE_TOO_LARGE, f"{where}: size {begun + leg.size}"
         if not 0 < leg.entry <= market.instrument.max_price:
             yield Reject.PRICE_NOT_POSITIVE if leg.entry <= 0 else Reject.PRICE_TOO_HIGH, f"{where}: entry {leg.entry}"
         seen.add((leg.account, leg.symbol))
@@ -280,8 +282,8 @@ def _complaint(instrument: Instrument) -> str | None:
         return "fees: expected a taker fee of 0 or more that covers the maker's rebate"
     if max(instrument.maker_fee_ppm, instrument.taker_fee_ppm) >= MILLION or instrument.market_bound_ppm < 0:
         return "fees below 1,000,000 ppm and market_bound_ppm of 0 or more expected"
-    if instrument.mark not in ("median", "index"):
-        return f'mark: expected "median" or "index", found "{instrument.mark}"'
+    if instrument.mark not in MARKS:
+        return f'mark: expected {", ".join(MARKS)}; found "{instrument.mark}"'
     unpriced = index_price.complaint(instrument)
     if unpriced is not None:
         return unpriced

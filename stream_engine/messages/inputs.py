@@ -282,9 +282,11 @@ class Leg(Struct, frozen=True, gc=False, array_like=True):
 
 class SeedPositions(Input, frozen=True):
     """Positions that exist when the run begins. They sum to zero per symbol over the record, or are refused as a whole;
-    so they are once anything has traded."""
+    so they are once anything has traded. `adds`: an account may hold something on the same side of the symbol already
+    (a bulk is cut into records that balance); without it that is refused: a record sent twice would count twice."""
 
     legs: tuple[Leg, ...]
+    adds: bool = False
 
 
 class SeedFund(Input, frozen=True):

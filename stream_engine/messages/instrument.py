@@ -31,6 +31,7 @@ class IndexSource(Struct, frozen=True, gc=False, array_like=True):
 OWN_TRADES = "own"
 PERPETUALS = "perp"  # how the name of a source begins that is another venue's perpetual
 MAIN_POOL = "main"
+MARKS = ("median", "index", "fair", "moving-average", "hyperliquid")
 
 
 class Instrument(Struct, frozen=True, gc=False, kw_only=True):

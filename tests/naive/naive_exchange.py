@@ -1027,18 +1027,18 @@ class NaiveExchange:
         )  # fmt: skip
 
     def _seed_positions(self, received: SeedPositions) -> None:
-        reason = first_of(self._seed_reasons(received.legs))
+        reason = first_of(self._seed_reasons(received.legs, received.adds))
         if reason is not None:
             self._refuse(received, reason)
             return
         for leg in received.legs:
             holding = self._holding(self.accounts[leg.account], leg.symbol)
             holding.leverage = leg.leverage or holding.leverage
-            holding.size = leg.size
-            holding.cost = leg.size * leg.entry * self.markets[leg.symbol].instrument.tick_value
+            holding.size += leg.size
+            holding.cost += leg.size * leg.entry * self.markets[leg.symbol].instrument.tick_value
         self._emit(events.PositionsSeeded, None, legs=received.legs)
 
-    def _seed_reasons(self, legs: tuple[Leg, ...]) -> Iterator[Reject]:
+    def _seed_reasons(self, legs: tuple[Leg, ...], adds: bool) -> Iterator[Reject]:
         places = [(leg.account, leg.symbol) for leg in legs]
         for leg in legs:
             account, market = self.accounts.get(leg.account), self.markets.get(leg.symbol)
@@ -1046,7 +1046,8 @@ class NaiveExchange:
                 yield Reject.UNKNOWN_ACCOUNT
             if market is None:
                 yield Reject.UNKNOWN_SYMBOL
-            if places.count((leg.account, leg.symbol)) > 1 or (account and self._size(account, leg.symbol)):
+            held = self._size(account, leg.symbol) if account else 0
+            if places.count((leg.account, leg.symbol)) > 1 or (held and not (adds and held * leg.size > 0)):
                 yield Reject.ALREADY_EXISTS
             if sum(other.size for other in legs if other.symbol == leg.symbol):
                 yield Reject.POSITIONS_DO_NOT_BALANCE
@@ -1056,7 +1057,7 @@ class NaiveExchange:
                 continue
             if leg.leverage > market.instrument.max_leverage:
                 yield Reject.LEVERAGE_OUT_OF_RANGE
-            if abs(leg.size) > market.instrument.max_size:
+            if abs(held + leg.size) > market.instrument.max_size:
                 yield Reject.SIZE_TOO_LARGE
             yield from _price_reasons(market.instrument, leg.entry, on_grid=False)
         if self.has_traded:
