@@ -64,6 +64,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 MESSAGES_FROM_OUTSIDE = {"__future__", "collections", "decimal", "enum", "typing", "msgspec"}
 CORE_FROM_OUTSIDE = {
     "__future__",
+    "bisect",
     "collections",
     "enum",
     "functools",

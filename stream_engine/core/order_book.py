@@ -1,20 +1,26 @@
 """Order book: price-time priority on sorted containers.
 
-Each side keeps its levels in a dict by price and its prices in a sorted list, the best one last; the orders of a
-level are linked, so that a cancel is O(1). A price is looked at through its *key* (asks: the price, bids: minus the
-price), so that on either side a smaller key is a better price.
+Each side keeps its levels in a dict by price and their prices in order; the orders of a level are linked, so that a
+cancel is O(1). A price is looked at through its *key* (asks: the price, bids: minus the price), so that on either
+side a smaller key is a better price.
 
-Holds     a level's size is the sum of its orders; no level is empty; the best key is minus the last of the sorted
-          list; no order rests at a price that crosses the other side (`check`).
+Order     levels come and go near the touch: the best ones, up to 2 * NEAR of them, lie in a plain list, best one last,
+          where that costs a bisection; those behind lie in a sorted container, however many they are.
+Holds     a level's size is the sum of its orders; no level is empty; near and far name the levels, each once, in
+          order, and far is empty where near is; the best key is minus the last of near; no order rests at a price
+          that crosses the other side (`check`).
 Cost      rest, remove and take O(1) at a level that stays, O(log n) where one comes or goes; best price O(1).
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator
+from itertools import chain
 
 from msgspec import Struct
 from sortedcontainers import SortedList
 
 NOTHING = 1 << 62  # the best key of an empty side: no limit reaches it
+NEAR = 64
 
 
 class Order(Struct, gc=False):
@@ -45,14 +51,15 @@ class Level(Struct, gc=False):
 
 
 class BookSide:
-    """The bids (sign +1) or the asks (sign -1). `ranks`: minus the keys of all levels, ascending."""
+    """The bids (sign +1) or the asks (sign -1). `near` and `far`: minus the keys of the levels, ascending."""
 
-    __slots__ = ("best_key", "changed", "levels", "ranks", "sign")
+    __slots__ = ("best_key", "changed", "far", "levels", "near", "sign")
 
     def __init__(self, sign: int) -> None:
         self.sign = sign
         self.levels: dict[int, Level] = {}
-        self.ranks: SortedList[int] = SortedList()
+        self.near: list[int] = []
+        self.far: SortedList[int] = SortedList()
         self.best_key = NOTHING
         self.changed: dict[int, int] = {}  # price: the level's size before the input
 
@@ -68,10 +75,19 @@ class BookSide:
             if price not in self.changed:
                 self.changed[price] = 0
             order.level = self.levels[price] = Level(price, size, order, order)
-            key = -price if self.sign > 0 else price
-            if key < self.best_key:
-                self.best_key = key
-            self.ranks.add(-key)
+            rank = price if self.sign > 0 else -price
+            near = self.near
+            if -rank < self.best_key:
+                self.best_key = -rank
+                near.append(rank)
+            elif rank < near[0] and self.far:
+                self.far.add(rank)
+                return
+            else:
+                insort(near, rank)
+            if len(near) > 2 * NEAR:
+                self.far.update(near[:NEAR])
+                del near[:NEAR]
             return
         if price not in self.changed:
             self.changed[price] = level.size
@@ -137,7 +153,7 @@ class BookSide:
 
     def best_first(self) -> Iterator[Level]:
         """The levels, best first."""
-        for rank in reversed(self.ranks):
+        for rank in chain(reversed(self.near), reversed(self.far)):
             yield self.levels[self.sign * rank]
 
     def sweep(self, limit_key: int, size: int, account: int) -> tuple[int, int]:
@@ -178,8 +194,9 @@ class BookSide:
 
     def check(self) -> None:
         """Asserts what the head of this file says of one side."""
-        assert list(self.ranks) == sorted(-self.key(price) for price in self.levels)
-        assert self.best_key == (-self.ranks[-1] if self.ranks else NOTHING)
+        assert [*self.far, *self.near] == sorted(-self.key(price) for price in self.levels)
+        assert self.near or not self.far
+        assert self.best_key == (-self.near[-1] if self.near else NOTHING)
         for price, level in self.levels.items():
             orders = list(orders_of(level))
             assert orders, price
@@ -189,13 +206,18 @@ class BookSide:
 
     def _drop(self, price: int) -> None:
         del self.levels[price]
-        ranks = self.ranks
+        near, far = self.near, self.far
         rank = price if self.sign > 0 else -price
-        if rank == ranks[-1]:
-            ranks.pop()
-            self.best_key = -ranks[-1] if ranks else NOTHING
+        if rank < near[0]:
+            far.remove(rank)
+        elif rank != near[-1]:
+            del near[bisect_left(near, rank)]
         else:
-            ranks.remove(rank)
+            near.pop()
+            if not near and far:
+                near += far[-NEAR:]
+                del far[-NEAR:]
+            self.best_key = -near[-1] if near else NOTHING
 
 
 def orders_of(level: Level) -> Iterator[Order]:

@@ -321,7 +321,7 @@ def _market_of(venue: Venue, market: Market, wanted: Wanted) -> MarketLine:
 
 
 def _levels(side: BookSide, wanted: Wanted) -> list[tuple[int, list[int]]]:
-    levels = [side.levels[side.sign * rank] for rank in wanted.of(tuple(reversed(side.ranks)), WINDOW)]
+    levels = wanted.of(tuple(side.best_first()), WINDOW)
     return [
         (level.size, [order.order_id for order in wanted.first(orders_of(level), SMALL_WINDOW)]) for level in levels
     ]

@@ -37,7 +37,7 @@ PARTS = (
     IndexPrice, Sighting, Basis, MarginWatch, InsuranceFund, Deficit,
 )  # fmt: skip
 # What has one value only in one venue, or only while an input is being applied.
-ALWAYS_THE_SAME = {"Venue.name", "Emitter.venue", "Venue.dirty", "Venue.booked", "BookSide.changed"}
+ALWAYS_THE_SAME = {"Venue.name", "Emitter.venue", "Venue.dirty", "Venue.booked", "BookSide.changed", "BookSide.far"}
 
 
 def within(told: Iterable[AnyInput], checks: int) -> list[AnyInput]:
