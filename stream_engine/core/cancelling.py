@@ -7,7 +7,8 @@ Holds     what left the book stands in no list of open orders, and its lots coun
 from stream_engine.core.accounts import Account
 from stream_engine.core.market import Market
 from stream_engine.core.order_book import Order
-from stream_engine.core.position import add_open, resting_levels
+from stream_engine.core.position import Position, add_open, resting_levels
+from stream_engine.core.reduce_only import count_out, reducible
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import CancelReason, Cause, OrderCancelled, QuoteCancelled
 
@@ -30,6 +31,13 @@ def cancel_orders(venue: Venue, account: Account, symbol: str | None, reason: Ca
     for order in orders:
         cancel_order(venue, account, order, reason, cause)
     return len(orders)
+
+
+def cancel_spent(venue: Venue, account: Account, position: Position, cause: Cause | None) -> None:
+    """Cancel the reduce-only orders on a symbol that have nothing left to reduce."""
+    for order in [order for order in account.orders.values() if order.symbol == position.symbol and order.reduce_only]:
+        if not reducible(position, order.sign):
+            cancel_order(venue, account, order, CancelReason.REDUCE_ONLY, cause)
 
 
 def cancel_quotes(venue: Venue, account: Account, symbol: str | None, reason: CancelReason, cause: Cause | None) -> int:
@@ -55,7 +63,10 @@ def take_off_book(venue: Venue, market: Market, account: Account, order: Order) 
     book, symbol, sign = market.book, order.symbol, order.sign
     (book.bids if sign > 0 else book.asks).remove(order)
     venue.booked[symbol] = None
-    add_open(account.positions[symbol], sign, -order.size)
+    if order.reduce_only:
+        count_out(market, account.positions[symbol])
+    else:
+        add_open(account.positions[symbol], sign, -order.size)
 
 
 def finish(venue: Venue, account: Account, client_id: str) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from stream_engine.core import control, expiry, halt, order_entry, protection, quotes, rate_limit
+from stream_engine.core import amend, control, expiry, halt, order_entry, protection, quotes, rate_limit
 from stream_engine.core.accounts import is_liquidatable
 from stream_engine.core.liquidation import liquidate
 from stream_engine.core.order_entry import price_refusal
@@ -28,6 +28,7 @@ from stream_engine.core.pricing import reprice
 from stream_engine.core.reports import report_adl_queue, report_open_interest, report_resting_orders
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import (
+    AmendRejected,
     AnyEvent,
     BookChanged,
     CancelRejected,
@@ -37,6 +38,7 @@ from stream_engine.messages.events import (
     QuoteRejected,
 )
 from stream_engine.messages.inputs import (
+    Amend,
     AnyInput,
     Cancel,
     CancelAll,
@@ -77,6 +79,7 @@ class Exchange:
         self.state = Venue(venue)
         self._mechanisms: dict[type, Callable[[Any], None]] = {
             Place: self._with_state(order_entry.place),
+            Amend: self._with_state(amend.amend),
             Cancel: self._with_state(order_entry.cancel),
             CancelAll: self._with_state(order_entry.cancel_all),
             MassQuote: self._with_state(quotes.mass_quote),
@@ -233,6 +236,8 @@ class Exchange:
         match received:
             case Place():
                 emit(OrderRejected, None, received.account, received.client_id, received.symbol, reason)
+            case Amend():
+                emit(AmendRejected, None, received.account, received.client_id, reason)
             case Cancel():
                 emit(CancelRejected, None, received.account, received.client_id, reason)
             case CancelAll() | QuoteCancel():

@@ -1,8 +1,9 @@
 """Halt: the operator stops trading, and lets it go on.
 
-Refused   while trading is halted, before anything else about them is looked at: orders, quotes and withdrawals (what
-          liquidations will need must not be paid out). An order that was answered before is answered once more. What
-          is refused so is not remembered: it may be sent again under its id when trading goes on.
+Refused   while trading is halted, before anything else about them is looked at: orders, amends, quotes and
+          withdrawals (what liquidations will need must not be paid out). An order that was answered before is
+          answered once more. What is refused so is not remembered: it may be sent again under its id when trading
+          goes on.
 Taken     cancels, as ever; prices, and marks move; the clock; money in, leverage, listings, rules.
 Waits     every liquidation, and with it the fund and deleveraging. The margin watch goes on: who is crossed is
           looked at when trading is resumed, in that very input, within its bound.
@@ -13,7 +14,7 @@ from stream_engine.core.control import refuse
 from stream_engine.core.order_entry import is_repeat
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import TradingHalted, TradingResumed
-from stream_engine.messages.inputs import AnyInput, HaltTrading, MassQuote, Place, ResumeTrading, Withdraw
+from stream_engine.messages.inputs import Amend, AnyInput, HaltTrading, MassQuote, Place, ResumeTrading, Withdraw
 from stream_engine.messages.refusals import Reject
 
 
@@ -39,4 +40,4 @@ def waits(venue: Venue, received: AnyInput) -> bool:
     """Whether an input is one that a halted venue refuses."""
     if isinstance(received, Place):
         return not is_repeat(venue, received)
-    return isinstance(received, MassQuote | Withdraw)
+    return isinstance(received, MassQuote | Withdraw | Amend)

@@ -7,6 +7,7 @@ from stream_engine.core.exchange import Exchange
 from stream_engine.core.order_book import Order, orders_of
 from stream_engine.core.position import resting_levels
 from stream_engine.core.protection import is_frozen
+from stream_engine.core.reduce_only import reducible
 from stream_engine.core.venue import Venue
 
 
@@ -63,15 +64,25 @@ def _books_equal_their_orders(state: Venue) -> None:
     owned: dict[int, Order] = {}
     for account in state.accounts.values():
         open_lots: dict[tuple[str, int], int] = {}
+        reducing: dict[str, int] = {}
         for order in _orders_of_account(account):
             assert order.account == account.number, order.order_id
             owned[order.order_id] = order
+            if order.reduce_only:
+                assert reducible(account.positions[order.symbol], order.sign), order.order_id
+                reducing[order.symbol] = reducing.get(order.symbol, 0) + 1
+                continue
             where = (order.symbol, order.sign)
             open_lots[where] = open_lots.get(where, 0) + order.size
         for symbol, position in account.positions.items():
             known = (position.buying, position.selling)
             assert known == (open_lots.pop((symbol, 1), 0), open_lots.pop((symbol, -1), 0)), (account.number, symbol)
+            assert position.reducing == reducing.get(symbol, 0), (account.number, symbol)
         assert not open_lots, account.number
+    for symbol, market in state.markets.items():
+        positions = [account.positions[symbol] for account in state.accounts.values() if symbol in account.positions]
+        assert market.protected == sum(position.protection is not None for position in positions), symbol
+        assert market.reducing == sum(order.reduce_only for order in resting.values() if order.symbol == symbol), symbol
     assert set(resting) == set(owned), set(resting) ^ set(owned)
 
 

@@ -19,6 +19,7 @@ class Market(Struct, gc=False):
     """One symbol: its book, its prices in ticks (0: none yet), and who holds it.
 
     moved          the event that set the mark.       printed   the event of the last trade.
+    reducing       how many reduce-only orders rest in its book.       protected   how many accounts' quotes are.
     reported       what the last OpenInterestChanged said.
     """
 
@@ -36,6 +37,8 @@ class Market(Struct, gc=False):
     longs: dict[int, Position] = {}
     shorts: dict[int, Position] = {}
     open_interest: int = 0
+    reducing: int = 0
+    protected: int = 0
     reported: tuple[int, int, int] = (0, 0, 0)
 
 

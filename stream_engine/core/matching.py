@@ -1,27 +1,34 @@
 """Matching: a taker meets the best resting orders, and both sides are settled.
 
 Price     the maker's, always. First the better price, then who came first.
-Own       an order never trades with its own account: the resting one is cancelled, the taker goes on.
+Own       an order never trades with its own account. Where the two would meet, by the taker's rule: the resting one is
+          cancelled and the taker goes on, or what is left of the taker is, or both are, the resting one first. A
+          quote's level that is in the way is taken away as an order is; a quote takes by the venue's rule.
+Reducing  a reduce-only order gives and takes no more than its owner's position has; see reduce_only.
 Settled   each fill moves cost and realised PnL of both accounts and their fees; see `position.fill`.
 Rounding  fees paid go up, rebates go down.
 Protected a fill may be the one after which the maker's whole quote goes (protection): the taker finds the next order.
+Foreseen  `would_take` and `match` go the same way: what it says is what an order then gets.
 Bound     every step fills the taker or takes a resting order away.
 """
 
 from stream_engine.core.accounts import Account
 from stream_engine.core.arithmetic import div_ceil
-from stream_engine.core.cancelling import finish, take_off_book
+from stream_engine.core.cancelling import cancel_spent, finish, take_off_book
 from stream_engine.core.margin_watch import forget
 from stream_engine.core.market import Market, hold
-from stream_engine.core.order_book import Order
+from stream_engine.core.order_book import Order, orders_of
 from stream_engine.core.position import add_open, fill
-from stream_engine.core.protection import count_fill
+from stream_engine.core.protection import count_fill, would_trigger
+from stream_engine.core.reduce_only import count_in, count_out, reducible
 from stream_engine.core.venue import Venue, position_of
 from stream_engine.messages.events import CancelReason, Cause, OrderCancelled, QuoteAccepted, Traded, TradePrinted
 from stream_engine.messages.inputs import Level, Side
+from stream_engine.messages.rules import SelfTrade
 from stream_engine.messages.units import MILLION
 
 BUY, SELL = Side.BUY, Side.SELL  # looked up once: they are asked for with every fill
+CANCEL_MAKER = SelfTrade.CANCEL_MAKER
 
 
 def side_of(sign: int) -> Side:
@@ -38,14 +45,63 @@ def match(
     size: int,
     limit_key: int,
     cause: Cause | None,
-) -> int:
-    """Fill up to `size` lots of a taker, no worse than the limit; returns the lots left."""
+    self_trade: SelfTrade,
+    reduce_only: bool = False,
+) -> tuple[int, CancelReason | None]:
+    """Fill up to `size` lots of a taker, no worse than the limit; returns the lots left, and why they may not rest."""
     resting = market.book.opposite(sign)
-    left = size
+    left = most = size
     while left and resting.best_key <= limit_key:
-        if not cancel_own(venue, market, taker, resting.first(), cause):
-            left -= trade_with_best(venue, market, taker, order_id, sign, left, left, cause)[0]
-    return left
+        if self_trade is not CANCEL_MAKER and resting.first().account == taker.number:
+            if self_trade is SelfTrade.CANCEL_BOTH:
+                cancel_own(venue, market, taker, resting.first(), cause)
+            return left, CancelReason.SELF_TRADE
+        if cancel_own(venue, market, taker, resting.first(), cause):
+            continue
+        if reduce_only:
+            most = reducible(taker.positions[market.instrument.symbol], sign)
+            if not most:
+                break
+        left -= trade_with_best(venue, market, taker, order_id, sign, min(left, most), left, cause)[0]
+    if reduce_only and not reducible(taker.positions[market.instrument.symbol], sign):
+        return left, CancelReason.REDUCE_ONLY
+    return left, None
+
+
+def would_take(
+    venue: Venue, market: Market, taker: Account, sign: int, size: int, limit: int, self_trade: SelfTrade
+) -> tuple[int, int, bool]:
+    """What a taker of up to `size` lots would get up to the limit: lots, the sum of price * lots, and whether its own
+    order would stop it."""
+    side = market.book.opposite(sign)
+    if self_trade is CANCEL_MAKER and not market.reducing and not market.protected:
+        return *side.sweep(sign * limit, size, taker.number), False
+    taken = value = 0
+    given: dict[int, int] = {}  # by the makers, so far
+    quoted: dict[int, int] = {}  # the same of their quotes
+    for level in side.best_first():
+        if sign * level.price > sign * limit:
+            break
+        for order in orders_of(level):
+            if taken == size:
+                return taken, value, False
+            if order.account == taker.number:
+                if self_trade is not CANCEL_MAKER:
+                    return taken, value, True
+                continue
+            maker, lots = order.account, min(order.size, size - taken)
+            position = venue.accounts[maker].positions[order.symbol]
+            if order.reduce_only:
+                lots = min(lots, max(0, reducible(position, -sign) - given.get(maker, 0)))
+            elif not order.client_id and position.protection is not None:
+                before = quoted.get(maker, 0)
+                if before and would_trigger(position.protection, -sign * before, venue.now_us):
+                    continue
+                quoted[maker] = before + lots
+            taken += lots
+            value += lots * order.price
+            given[maker] = given.get(maker, 0) + lots
+    return taken, value, False
 
 
 def cancel_own(venue: Venue, market: Market, taker: Account, resting: Order, cause: Cause | None) -> bool:
@@ -81,11 +137,15 @@ def trade_with_best(
     Returns lots, price in ticks and the trade's event. A liquidation pays no fee, its surplus is the fund's; no
     rebate is paid out of nothing.
     """
-    order, lots = market.book.opposite(sign).take(most)
-    price = order.price
-    maker = venue.accounts[order.account]
     instrument = market.instrument
     symbol = instrument.symbol
+    resting = market.book.opposite(sign)
+    first = resting.first()
+    if first.reduce_only:
+        most = min(most, reducible(venue.accounts[first.account].positions[symbol], -sign))
+    order, lots = resting.take(most)
+    price = order.price
+    maker = venue.accounts[order.account]
     value = lots * price * market.tick_value
     maker_fee = div_ceil(value * instrument.maker_fee_ppm, MILLION)
     if liquidation:
@@ -95,8 +155,11 @@ def trade_with_best(
     venue.booked[symbol] = None
     settle(venue, market, maker, -sign * lots, price, maker_fee)
     settle(venue, market, taker, sign * lots, price, taker_fee)
-    stake = maker.positions[symbol]
-    add_open(stake, -sign, -lots)
+    maker_position, taker_position = maker.positions[symbol], taker.positions[symbol]
+    if not order.reduce_only:
+        add_open(maker_position, -sign, -lots)
+    elif not order.size:
+        count_out(market, maker_position)
     if order.client_id and not order.size:
         finish(venue, maker, order.client_id)
     market.last = price
@@ -108,8 +171,12 @@ def trade_with_best(
     )  # fmt: skip
     venue.out.emit(TradePrinted, traded, symbol, price, lots, side, liquidation)
     market.printed = maker.changed = taker.changed = traded
-    if stake.protection is not None and not order.client_id:
-        count_fill(venue, stake, -sign * lots, traded)
+    if maker_position.protection is not None and not order.client_id:
+        count_fill(venue, maker_position, -sign * lots, traded)
+    if maker_position.reducing:
+        cancel_spent(venue, maker, maker_position, traded)
+    if taker_position.reducing:
+        cancel_spent(venue, taker, taker_position, traded)
     return lots, price, traded
 
 
@@ -132,7 +199,21 @@ def rest(venue: Venue, market: Market, account: Account, order: Order) -> None:
     book, sign = market.book, order.sign
     (book.bids if sign > 0 else book.asks).rest(order)
     venue.booked[order.symbol] = None
-    add_open(position_of(account, market), sign, order.size)
+    position = position_of(account, market)
+    if order.reduce_only:
+        count_in(market, position)
+    else:
+        add_open(position, sign, order.size)
+
+
+def shrink(venue: Venue, market: Market, account: Account, order: Order, size: int) -> None:
+    """Lower a resting order to `size` lots, one at least; it keeps its place."""
+    if size == order.size:
+        return
+    if not order.reduce_only:
+        add_open(account.positions[order.symbol], order.sign, size - order.size)
+    market.book.side(order.sign).shrink(order, size)
+    venue.booked[order.symbol] = None
 
 
 def emit_quote(venue: Venue, market: Market, account: Account, cause: Cause | None) -> None:

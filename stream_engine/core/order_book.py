@@ -25,6 +25,7 @@ NEAR = 64
 
 class Order(Struct, gc=False):
     """A resting order. `sign` is +1 to buy and -1 to sell, `size` the open lots; a quote's level has no client id.
+    One that is `reduce_only` gives no more than its owner's position has; see reduce_only.
 
     The links are cleared when it leaves the book, so that no cycle stays behind for a collector that does not look.
     """
@@ -36,6 +37,7 @@ class Order(Struct, gc=False):
     sign: int
     price: int
     size: int
+    reduce_only: bool = False
     level: "Level | None" = None
     before: "Order | None" = None
     after: "Order | None" = None

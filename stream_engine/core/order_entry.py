@@ -1,12 +1,16 @@
 """Order entry: what an order is refused for, what it takes, what rests of it, and how it is cancelled.
 
+Immediate IOC, FOK and market orders: nothing of them rests. FOK is taken only where all of it would be filled at once,
+          over all prices up to its limit, and its own account's orders as the self-trade rule has it; of a reduce-only
+          one, all that its position has. Otherwise it is refused.
+
 Refused   in the order of the `Reject` enum; refusing changes nothing. Nothing may be opened without margin:
           after the order equity must cover the initial margin of all positions and open orders, with what the
           order would lose at once (against the mark, at its fills; at its limit for what rests) and its fee. An
           order that loses at once counts with what the account's other resting orders would lose so: else two
           accounts could trade themselves the fund's money.
           An order that only reduces (neither the long nor the short that the open orders can lead to grows) needs no
-          more than not to leave a debt.
+          more than not to leave a debt; neither does a reduce-only one.
 Market    an order without a price is an IOC limited at the mark, give or take the instrument's bound.
 Cancelled quotes before orders.
 Repeats   a client id seen before, with the same content, is answered as it was; with other content it is refused.
@@ -14,15 +18,18 @@ Repeats   a client id seen before, with the same content, is answered as it was;
           repeat.
 """
 
+from msgspec.structs import replace
+
 from stream_engine.core.accounts import Account, Answer, equity_of, free_margin, is_marked
 from stream_engine.core.arithmetic import div_ceil, div_floor
 from stream_engine.core.cancelling import cancel_order, cancel_orders, cancel_quotes, finish
 from stream_engine.core.expiry import is_past, note_order
 from stream_engine.core.margin import initial_margin, initial_rate
 from stream_engine.core.market import Market
-from stream_engine.core.matching import match, rest
+from stream_engine.core.matching import match, rest, would_take
 from stream_engine.core.order_book import Order
 from stream_engine.core.position import Position, RestingQuote, resting_levels
+from stream_engine.core.reduce_only import reducible
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import (
     CancelReason,
@@ -36,7 +43,7 @@ from stream_engine.messages.inputs import Cancel, CancelAll, Place, QuoteCancel,
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.units import MILLION
 
-BUY, IOC = Side.BUY, TimeInForce.IOC  # looked up once: they are asked for with every order
+BUY, GTC = Side.BUY, TimeInForce.GTC  # looked up once: they are asked for with every order
 _NOTHING_HELD = Position(0, "", 0, 0)
 
 
@@ -59,7 +66,7 @@ def place(venue: Venue, order: Place) -> None:
         return
     sign = 1 if order.side is BUY else -1
     limit = order.price if order.price is not None else _market_limit(market, sign)
-    reason = _refusal(venue, account, market, order, sign, limit)
+    reason = order_refusal(venue, account, market, order, sign, limit)
     if reason is not None:
         _refuse(venue, account, order, reason)
         return
@@ -67,7 +74,7 @@ def place(venue: Venue, order: Place) -> None:
     out = venue.out
     accepted = OrderAccepted(
         out.venue, out.seq, len(out.events), out.now_us, None, account.number, order.client_id, order_id, order.symbol,
-        order.side, order.size, order.price, order.time_in_force, order.post_only,
+        order.side, order.size, order.price, order.time_in_force, order.post_only, False, order.reduce_only,
     )  # fmt: skip
     out.events.append(accepted)
     account.answers[order.client_id] = Answer(order, accepted)
@@ -80,19 +87,22 @@ def enter(
     venue: Venue, account: Account, market: Market, order: Place, order_id: int, sign: int, limit: int, cause: Cause
 ) -> None:
     """Let an order that is allowed into the book: it takes what it can, and rests where it may."""
-    left = order.size
+    left, stopped = order.size, None
     if market.book.opposite(sign).best_key <= sign * limit:
-        left = match(venue, market, account, order_id, sign, left, sign * limit, cause)
+        rule = order.self_trade or venue.rules.orders.self_trade
+        left, stopped = match(
+            venue, market, account, order_id, sign, left, sign * limit, cause, rule, order.reduce_only
+        )
     if not left:
         finish(venue, account, order.client_id)
-    elif order.price is None or order.time_in_force is IOC:
+    elif stopped is not None or order.price is None or order.time_in_force is not GTC:
         venue.out.emit(
             OrderCancelled, cause, account.number, order.client_id, order_id, order.symbol, left,
-            CancelReason.IMMEDIATE,
+            stopped or CancelReason.IMMEDIATE,
         )  # fmt: skip
         finish(venue, account, order.client_id)
     else:
-        resting = Order(order_id, account.number, order.client_id, order.symbol, sign, limit, left)
+        resting = Order(order_id, account.number, order.client_id, order.symbol, sign, limit, left, order.reduce_only)
         account.orders[order.client_id] = resting
         rest(venue, market, account, resting)
 
@@ -101,7 +111,7 @@ def is_repeat(venue: Venue, order: Place) -> bool:
     """Whether this order was answered before, with the same content."""
     account = venue.accounts.get(order.account)
     earlier = None if account is None else account.answers.get(order.client_id)
-    return earlier is not None and _content(order) == _content(earlier.place)
+    return earlier is not None and _is_same(order, earlier.place)
 
 
 def cancel(venue: Venue, received: Cancel) -> None:
@@ -146,19 +156,23 @@ def price_refusal(market: Market, price: int) -> Reject | None:
     return None
 
 
-def resting_loss(venue: Venue, account: Account, replaced: RestingQuote | None = None) -> int:
-    """What the account's resting orders would lose against the mark, at their limits, but for a quote being replaced.
+def resting_loss(venue: Venue, account: Account, replaced: RestingQuote | Order | None = None) -> int:
+    """What the account's resting orders would lose against the mark, at their limits, but for a quote or an order being
+    replaced; a reduce-only one as far as its position goes.
 
     A scan: asked for where it matters, by a withdrawal and by an order that loses at once.
     """
-    orders = list(account.orders.values())
+    orders = [order for order in account.orders.values() if order is not replaced]
     for position in account.positions.values():
         if position.quote is not replaced:
             orders += resting_levels(position)
     loss = 0
     for order in orders:
         market = venue.markets[order.symbol]
-        loss += max(0, order.sign * (order.price - market.mark)) * order.size * market.tick_value
+        size = order.size
+        if order.reduce_only:
+            size = min(size, reducible(account.positions[order.symbol], order.sign))
+        loss += max(0, order.sign * (order.price - market.mark)) * size * market.tick_value
     return loss
 
 
@@ -171,11 +185,11 @@ def exposure_refusal(
     buying: int,
     selling: int,
     loss: int,
-    replaced: RestingQuote | None = None,
+    replaced: RestingQuote | Order | None = None,
 ) -> Reject | None:
     """Whether the account may come to this position and these open lots on the symbol, losing `loss` at once.
 
-    `position` is what it holds there so far; `replaced` the quote that the new open lots stand instead of.
+    `position` is what it holds there so far; `replaced` the quote or order that the new open lots stand instead of.
     """
     instrument = market.instrument
     if loss:
@@ -185,7 +199,7 @@ def exposure_refusal(
     longer = long > 0 and long > held.size + held.buying
     shorter = short > 0 and short > held.selling - held.size
     if not longer and not shorter:
-        return Reject.INSUFFICIENT_MARGIN if loss > 0 and equity_of(account, venue.markets) < loss else None
+        return _debt_refusal(venue, account, loss)
     worst = long if long > short else short
     if worst > instrument.max_size:
         return Reject.POSITION_TOO_LARGE
@@ -202,12 +216,21 @@ def _market_limit(market: Market, sign: int) -> int:
     return max(1, market.mark + sign * reach)
 
 
-def _refusal(venue: Venue, account: Account, market: Market, order: Place, sign: int, limit: int) -> Reject | None:
+def order_refusal(
+    venue: Venue,
+    account: Account,
+    market: Market,
+    order: Place,
+    sign: int,
+    limit: int,
+    replaced: Order | None = None,
+) -> Reject | None:
+    """Why an order of a known account is not allowed, up to its limit in ticks; `replaced`: the one that it amends."""
     if order.size <= 0:
         return Reject.SIZE_NOT_POSITIVE
     if order.size > market.instrument.max_size:
         return Reject.SIZE_TOO_LARGE
-    immediate = order.price is None or order.time_in_force is IOC
+    immediate = order.price is None or order.time_in_force is not GTC
     if order.price is not None:
         reason = price_refusal(market, limit)
         if reason is not None:
@@ -216,30 +239,50 @@ def _refusal(venue: Venue, account: Account, market: Market, order: Place, sign:
         return Reject.POST_ONLY_MARKET_ORDER
     if not market.mark or not is_marked(account, venue.markets):
         return Reject.NO_MARK_PRICE
+    position = account.positions.get(order.symbol)
+    size = min(order.size, reducible(position, sign)) if order.reduce_only else order.size
     taken = loss = 0
     if market.book.crosses(sign, limit):
         if order.post_only:
             return Reject.POST_ONLY_WOULD_TAKE
-        taken, loss = _at_once(account, market, sign, limit, order.size)
-    resting = 0 if immediate else order.size - taken
+        taken, loss, stopped = _at_once(venue, account, market, order, sign, limit, size)
+        immediate = immediate or stopped
+    if order.time_in_force is TimeInForce.FOK and taken < size:
+        return Reject.FOK_NOT_FILLABLE
+    resting = 0 if immediate else size - taken
     worse_than_mark = sign * (limit - market.mark)
     if worse_than_mark > 0:
         loss += worse_than_mark * resting * market.tick_value
-    position = account.positions.get(order.symbol)
+    if order.reduce_only:
+        if not size:
+            return Reject.REDUCE_ONLY_WITHOUT_POSITION
+        return _debt_refusal(venue, account, loss + resting_loss(venue, account, replaced) if loss else 0)
     held = position if position is not None else _NOTHING_HELD
     buying, selling = held.buying, held.selling
+    if replaced is not None:
+        buying -= replaced.size if sign > 0 else 0
+        selling -= replaced.size if sign < 0 else 0
     if sign > 0:
         buying += resting
     else:
         selling += resting
-    return exposure_refusal(venue, account, market, position, held.size + sign * taken, buying, selling, loss)
+    return exposure_refusal(venue, account, market, position, held.size + sign * taken, buying, selling, loss, replaced)
 
 
-def _at_once(account: Account, market: Market, sign: int, limit: int, size: int) -> tuple[int, int]:
-    """Lots that an order would take, and what it would lose by that: against the mark, and its fee."""
-    taken, value = market.book.opposite(sign).sweep(sign * limit, size, account.number)
+def _debt_refusal(venue: Venue, account: Account, loss: int) -> Reject | None:
+    """Whether losing so much would leave a debt."""
+    return Reject.INSUFFICIENT_MARGIN if loss > 0 and equity_of(account, venue.markets) < loss else None
+
+
+def _at_once(
+    venue: Venue, account: Account, market: Market, order: Place, sign: int, limit: int, size: int
+) -> tuple[int, int, bool]:
+    """Lots that an order would take, what it would lose by that (against the mark, and its fee), and whether an order
+    of its own account would stop it."""
+    rule = order.self_trade or venue.rules.orders.self_trade
+    taken, value, stopped = would_take(venue, market, account, sign, size, limit, rule)
     fee = div_ceil(value * market.tick_value * max(0, market.instrument.taker_fee_ppm), MILLION)
-    return taken, max(0, sign * (value - taken * market.mark)) * market.tick_value + fee
+    return taken, max(0, sign * (value - taken * market.mark)) * market.tick_value + fee, stopped
 
 
 def _refuse(venue: Venue, account: Account, order: Place, reason: Reject) -> None:
@@ -256,7 +299,7 @@ def _reject(venue: Venue, order: Place, reason: Reject) -> None:
 
 
 def _answer_again(venue: Venue, order: Place, earlier: Answer) -> None:
-    if _content(order) != _content(earlier.place):
+    if not _is_same(order, earlier.place):
         _reject(venue, order, Reject.DUPLICATE_CLIENT_ID)
         return
     event = earlier.event
@@ -265,14 +308,13 @@ def _answer_again(venue: Venue, order: Place, earlier: Answer) -> None:
     else:
         venue.out.emit(
             OrderAccepted, None, event.account, event.client_id, event.order_id, event.symbol, event.side, event.size,
-            event.price, event.time_in_force, event.post_only, True,
+            event.price, event.time_in_force, event.post_only, True, event.reduce_only,
         )  # fmt: skip
 
 
-def _content(order: Place) -> tuple[object, ...]:
-    return (
-        order.symbol, order.side, order.size, order.price, order.time_in_force, order.post_only, order.expires_us,
-    )  # fmt: skip
+def _is_same(order: Place, earlier: Place) -> bool:
+    """The same in everything but the time at which it was sent."""
+    return replace(order, ts_us=earlier.ts_us) == earlier
 
 
 def _account_and_symbol(venue: Venue, received: CancelAll | QuoteCancel) -> Account | None:

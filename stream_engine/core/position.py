@@ -48,6 +48,7 @@ class Position(Struct, gc=False):
     size, cost            signed lots, signed micro-quote.
     initial_ppm           initial margin rate: 10^6 / leverage, rounded up.
     buying, selling       open lots of its resting orders and quote levels; `quote`: its levels.
+    reducing              how many reduce-only orders rest, which count in neither; see reduce_only.
     floor, watch, standing   see margin_watch.
     """
 
@@ -64,6 +65,7 @@ class Position(Struct, gc=False):
     watch: int | None = None
     standing: int | None = None
     protection: Protection | None = None
+    reducing: int = 0
 
 
 def add_open(position: Position, sign: int, lots: int) -> None:

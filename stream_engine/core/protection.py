@@ -38,7 +38,9 @@ def set_protection(venue: Venue, received: SetProtection) -> None:
     assert account is not None and market is not None, received.account
     limits = (received.window_us, received.frozen_us, received.quantity, received.delta)
     is_on = received.quantity or received.delta
-    position_of(account, market).protection = Protection(*limits) if is_on else None
+    position = position_of(account, market)
+    market.protected += bool(is_on) - (position.protection is not None)
+    position.protection = Protection(*limits) if is_on else None
     venue.out.emit(ProtectionSet, None, account.number, received.symbol, *limits)
 
 
@@ -48,6 +50,12 @@ def is_frozen(position: Position, now_us: int) -> bool:
     if protection is None:
         return False
     return protection.frozen_until_us is None or now_us < protection.frozen_until_us
+
+
+def would_trigger(protection: Protection, lots: int, now_us: int) -> bool:
+    """Whether that many signed lots more, filled now, would be too many."""
+    window = [fill for made_us, fill in protection.fills if made_us > now_us - protection.window_us]
+    return _is_exceeded(protection, sum(map(abs, window)) + abs(lots), sum(window) + lots)
 
 
 def count_fill(venue: Venue, position: Position, lots: int, traded: Cause) -> None:
@@ -63,7 +71,7 @@ def count_fill(venue: Venue, position: Position, lots: int, traded: Cause) -> No
     protection.filled += abs(lots)
     protection.balance += lots
     filled, balance = protection.filled, protection.balance
-    if not (0 < protection.quantity < filled or 0 < protection.delta < abs(balance)):
+    if not _is_exceeded(protection, filled, balance):
         return
     fills.clear()
     protection.filled = protection.balance = 0
@@ -72,6 +80,10 @@ def count_fill(venue: Venue, position: Position, lots: int, traded: Cause) -> No
         ProtectionTriggered, traded, position.account, position.symbol, filled, balance, protection.frozen_until_us
     )
     cancel_quotes(venue, venue.accounts[position.account], position.symbol, CancelReason.PROTECTION, triggered)
+
+
+def _is_exceeded(protection: Protection, filled: int, balance: int) -> bool:
+    return 0 < protection.quantity < filled or 0 < protection.delta < abs(balance)
 
 
 def _refusal(venue: Venue, received: SetProtection) -> tuple[Reject, str] | None:

@@ -1,7 +1,8 @@
 """Quotes: a maker's two-sided ladder, replaced as one input.
 
 Replaced  levels that are gone leave the book first; a level that stands as before, or smaller, keeps its place in
-          the queue; what is new comes behind. A level that crosses takes, the rest of it rests.
+          the queue; what is new comes behind. A level that crosses takes, the rest of it rests; where the venue's
+          self-trade rule stops it, what is left of the level is gone, as `QuoteAccepted` shows.
 Refused   as a whole, in the order of the `Reject` enum; the former quote then stands.
 """
 
@@ -12,10 +13,10 @@ from stream_engine.core.arithmetic import div_ceil
 from stream_engine.core.cancelling import take_off_book
 from stream_engine.core.expiry import is_past, note_quote
 from stream_engine.core.market import Market
-from stream_engine.core.matching import emit_quote, match, rest
+from stream_engine.core.matching import emit_quote, match, rest, shrink
 from stream_engine.core.order_book import Order
 from stream_engine.core.order_entry import exposure_refusal, price_refusal
-from stream_engine.core.position import Position, RestingQuote, add_open
+from stream_engine.core.position import Position, RestingQuote
 from stream_engine.core.protection import is_frozen
 from stream_engine.core.venue import Venue, position_of
 from stream_engine.messages.events import QuoteRejected
@@ -66,18 +67,12 @@ def _keep(
             if not size:
                 take_off_book(venue, market, account, order)
                 continue
-            _shrink(venue, market, account, order, size)
+            shrink(venue, market, account, order, size)
         elif size > order.size:
             take_off_book(venue, market, account, order)
             continue
         kept[order.price] = order
     return kept
-
-
-def _shrink(venue: Venue, market: Market, account: Account, order: Order, size: int) -> None:
-    add_open(account.positions[order.symbol], order.sign, size - order.size)
-    market.book.side(order.sign).shrink(order, size)
-    venue.booked[order.symbol] = None
 
 
 def _lay(
@@ -91,7 +86,10 @@ def _lay(
             order = Order(venue.next_order_id(), account.number, "", market.instrument.symbol, sign, price, size)
             limit_key = sign * price
             if opposite.best_key <= limit_key:
-                order.size = match(venue, market, account, order.order_id, sign, size, limit_key, None)
+                rule = venue.rules.orders.self_trade
+                order.size, stopped = match(venue, market, account, order.order_id, sign, size, limit_key, None, rule)
+                if stopped is not None:
+                    continue
             if not order.size:
                 continue
             rest(venue, market, account, order)

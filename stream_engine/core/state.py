@@ -9,7 +9,8 @@ once (counters, money, prices) and a part of the rest, another part each time: i
 Kept      also what only says in which order things are looked at: accounts, holders and client ids in the order in
           which they came, the heaps of the margin watch as they lie (stale entries too: `checks_per_input` counts
           what is looked at), the answers to orders that are done, with the time at which each is forgotten.
-Not kept  what follows from the rest: a maintenance table, the levels of a quote that are filled.
+Not kept  what follows from the rest: a maintenance table, the levels of a quote that are filled, how many
+          reduce-only orders rest and how many quotes are protected.
 Holds     dump(load(b)) == b; the same inputs give the same dump, whatever was dumped and loaded on the way.
 """
 
@@ -28,11 +29,13 @@ from stream_engine.core.margin_watch import ACCOUNT_BITS, ACCOUNT_MASK
 from stream_engine.core.market import Market, listed
 from stream_engine.core.order_book import BookSide, Order, orders_of
 from stream_engine.core.position import Position, Protection, RestingQuote
+from stream_engine.core.reduce_only import count_in
 from stream_engine.core.venue import Expiring, Rules, Venue
 from stream_engine.messages.events import Cause, OrderAccepted, OrderRejected
-from stream_engine.messages.inputs import Place, Side, TimeInForce
+from stream_engine.messages.inputs import Place, Side, TimeInForce, Trigger
 from stream_engine.messages.instrument import Instrument
 from stream_engine.messages.refusals import Reject
+from stream_engine.messages.rules import SelfTrade
 
 # Raised with every change of what a dump holds, or of what it means.
 FORMAT = 2
@@ -118,6 +121,7 @@ class OrderEntry(Struct, array_like=True, gc=False):
     sign: int
     price: int
     size: int
+    reduce_only: bool
 
 
 class QuoteEntry(Struct, array_like=True, gc=False):
@@ -167,6 +171,9 @@ class AnswerEntry(Struct, array_like=True, gc=False):
     price: int | None
     time_in_force: TimeInForce
     post_only: bool
+    reduce_only: bool
+    self_trade: SelfTrade | None
+    trigger: Trigger | None
     expires_us: int | None
     sent_us: int
     seq: int
@@ -381,7 +388,9 @@ def _protection_of(protection: Protection) -> ProtectionEntry:
 
 
 def _order_of(order: Order) -> OrderEntry:
-    return OrderEntry(order.order_id, order.client_id, order.symbol, order.sign, order.price, order.size)
+    return OrderEntry(
+        order.order_id, order.client_id, order.symbol, order.sign, order.price, order.size, order.reduce_only
+    )
 
 
 def _answer_of(answer: Answer) -> AnswerEntry:
@@ -394,6 +403,9 @@ def _answer_of(answer: Answer) -> AnswerEntry:
         place.price,
         place.time_in_force,
         place.post_only,
+        place.reduce_only,
+        place.self_trade,
+        place.trigger,
         place.expires_us,
         place.ts_us,
         event.seq,
@@ -429,6 +441,7 @@ def _loaded(line: VenueLine, lines: Iterator[bytes]) -> Exchange:
     for _ in range(line.accounts):
         account = _account_from(_account_line.decode(next(lines)), line.venue, orders)
         venue.accounts[account.number] = account
+        _count_again(venue, account)
     for pool in venue.pools.values():
         pool.house = venue.accounts.get(pool.house.number, pool.house)
     if list(lines) != [b""]:
@@ -448,6 +461,15 @@ def _market_from(line: MarketLine) -> Market:
     market.basis.samples.extend(line.samples)
     market.basis.total = sum(doubled for _, doubled in line.samples)
     return market
+
+
+def _count_again(venue: Venue, account: Account) -> None:
+    """How many reduce-only orders rest, and how many quotes are protected."""
+    for order in account.orders.values():
+        if order.reduce_only:
+            count_in(venue.markets[order.symbol], account.positions[order.symbol])
+    for symbol, position in account.positions.items():
+        venue.markets[symbol].protected += position.protection is not None
 
 
 def _hold_again(venue: Venue, line: MarketLine, orders: dict[int, Order]) -> None:
@@ -522,7 +544,9 @@ def _protection_from(entry: ProtectionEntry) -> Protection:
 
 
 def _order_from(entry: OrderEntry, number: int, orders: dict[int, Order]) -> Order:
-    order = Order(entry.order_id, number, entry.client_id, entry.symbol, entry.sign, entry.price, entry.size)
+    order = Order(
+        entry.order_id, number, entry.client_id, entry.symbol, entry.sign, entry.price, entry.size, entry.reduce_only
+    )  # fmt: skip
     orders[order.order_id] = order
     return order
 
@@ -530,7 +554,7 @@ def _order_from(entry: OrderEntry, number: int, orders: dict[int, Order]) -> Ord
 def _answer_from(entry: AnswerEntry, venue: str, number: int) -> Answer:
     place = Place(
         venue, entry.sent_us, number, entry.client_id, entry.symbol, entry.side, entry.size, entry.price,
-        entry.time_in_force, entry.post_only, expires_us=entry.expires_us,
+        entry.time_in_force, entry.post_only, entry.reduce_only, entry.self_trade, entry.trigger, entry.expires_us,
     )  # fmt: skip
     made = (venue, entry.seq, entry.n, entry.answered_us, None, number, entry.client_id)
     if isinstance(entry.answer, Reject):
@@ -538,6 +562,15 @@ def _answer_from(entry: AnswerEntry, venue: str, number: int) -> Answer:
     return Answer(
         place,
         OrderAccepted(
-            *made, entry.answer, entry.symbol, entry.side, entry.size, entry.price, entry.time_in_force, entry.post_only
+            *made,
+            entry.answer,
+            entry.symbol,
+            entry.side,
+            entry.size,
+            entry.price,
+            entry.time_in_force,
+            entry.post_only,
+            False,
+            entry.reduce_only,
         ),
     )

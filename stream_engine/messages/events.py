@@ -32,6 +32,7 @@ class CancelReason(Enum):
     OWNER = "owner"  # its owner asked
     IMMEDIATE = "immediate"  # what an immediate order or a market order could not fill
     SELF_TRADE = "self_trade"  # it would have traded with its own account
+    REDUCE_ONLY = "reduce_only"  # its owner has no position that it could make smaller
     LIQUIDATION = "liquidation"  # its owner is being liquidated
     DELEVERAGED = "deleveraged"  # its owner's position on the symbol was deleveraged
     EXPIRED = "expired"  # its own time was past
@@ -117,6 +118,7 @@ class OrderAccepted(Event, frozen=True):
     time_in_force: TimeInForce
     post_only: bool
     repeated: bool = False
+    reduce_only: bool = False
 
 
 class OrderRejected(Event, frozen=True):
@@ -127,6 +129,26 @@ class OrderRejected(Event, frozen=True):
     symbol: Name
     reason: Reject
     repeated: bool = False
+
+
+class OrderAmended(Event, frozen=True):
+    """A resting order was changed: its open size and price from here on. Fills follow as `Traded`."""
+
+    account: AccountId
+    client_id: ClientId
+    order_id: Count
+    symbol: Name
+    side: Side
+    size: Lots
+    price: Ticks
+
+
+class AmendRejected(Event, frozen=True):
+    """An amend was refused; the order stands as it stood."""
+
+    account: AccountId
+    client_id: ClientId
+    reason: Reject
 
 
 class OrderCancelled(Event, frozen=True):
@@ -434,6 +456,8 @@ AnyEvent = (
     | ControlRejected
     | OrderAccepted
     | OrderRejected
+    | OrderAmended
+    | AmendRejected
     | OrderCancelled
     | CancelRejected
     | QuoteAccepted

@@ -33,10 +33,12 @@ class Side(Enum):
 
 
 class TimeInForce(Enum):
-    """How long an order may rest: GTC until cancelled, IOC not at all."""
+    """How long an order may rest: GTC until cancelled, IOC not at all, FOK not at all, and it is filled as a whole or
+    refused."""
 
     GTC = "gtc"
     IOC = "ioc"
+    FOK = "fok"
 
 
 class TriggerKind(Enum):

@@ -36,9 +36,11 @@ class Reject(Enum):
     PRICE_OFF_TICK = "price_off_tick"  # between two steps of the instrument's price grid
     LEVELS_NOT_SORTED = "levels_not_sorted"  # a quote names a price twice, or a worse level first
     QUOTE_CROSSES_ITSELF = "quote_crosses_itself"
-    POST_ONLY_MARKET_ORDER = "post_only_market_order"  # or post-only with immediate-or-cancel: it could never rest
+    POST_ONLY_MARKET_ORDER = "post_only_market_order"  # or post-only with IOC or FOK: it could never rest
     NO_MARK_PRICE = "no_mark_price"  # nothing can be margined before the first price of the symbol
     POST_ONLY_WOULD_TAKE = "post_only_would_take"
+    FOK_NOT_FILLABLE = "fok_not_fillable"  # not as a whole, at once
+    REDUCE_ONLY_WITHOUT_POSITION = "reduce_only_without_position"  # it would open or enlarge a position
     POSITION_TOO_LARGE = "position_too_large"  # position and open orders together would pass max_size
     INSUFFICIENT_MARGIN = "insufficient_margin"
     AMOUNT_NOT_POSITIVE = "amount_not_positive"

@@ -67,6 +67,8 @@ EVENT_TOPIC: dict[type[events.Event], Topic] = {
     events.ControlRejected: Topic.EXECUTIONS,
     events.OrderAccepted: Topic.EXECUTIONS,
     events.OrderRejected: Topic.EXECUTIONS,
+    events.OrderAmended: Topic.EXECUTIONS,
+    events.AmendRejected: Topic.EXECUTIONS,
     events.OrderCancelled: Topic.EXECUTIONS,
     events.CancelRejected: Topic.EXECUTIONS,
     events.QuoteAccepted: Topic.EXECUTIONS,

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from stream_engine.messages.inputs import (
+    Amend,
     AnyInput,
     Cancel,
     CancelAll,
@@ -46,7 +47,7 @@ from stream_engine.messages.inputs import (
     Withdraw,
 )
 from stream_engine.messages.instrument import MAIN_POOL, OWN_TRADES, IndexSource, Instrument, Tier
-from stream_engine.messages.rules import OrderRules
+from stream_engine.messages.rules import OrderRules, SelfTrade
 from stream_engine.messages.units import MILLION, WIRE_MAX
 
 VENUE = "v"
@@ -158,11 +159,31 @@ class Story:
         symbol = random.choice(self.traded)
         account = random.choice((*MAKERS, *TWINS, *POOR, *POOR, RICH, EMPTY))
         price = None if random.random() < 0.3 else self._near(random, symbol)
-        force = TimeInForce.IOC if random.random() < 0.2 else TimeInForce.GTC
+        force = random.choice((TimeInForce.GTC,) * 7 + (TimeInForce.IOC, TimeInForce.IOC, TimeInForce.FOK))
         post_only = random.random() < 0.1
         side, lots = random.choice(list(Side)), self._lots(random, symbol)
         expires_us = self._expiry(random) if random.random() < 0.15 else None
         return self._place(account, symbol, side, lots, price, force, post_only, expires_us)
+
+    def _reducing_order(self, random: Random) -> AnyInput:
+        """One that may only reduce, near the market or away from it, and often larger than what is held."""
+        symbol = random.choice(self.traded)
+        account = random.choice((*MAKERS, *TWINS, *POOR, *POOR, RICH))
+        price = None if random.random() < 0.2 else self._near(random, symbol)
+        order = self._place(
+            account, symbol, random.choice(list(Side)), self._lots(random, symbol), price,
+            random.choice((TimeInForce.GTC, TimeInForce.GTC, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)),
+        )  # fmt: skip
+        return self._sent_as(replace(order, reduce_only=True, self_trade=self._self_trade(random)))
+
+    def _sent_as(self, order: Place) -> Place:
+        """What was just placed, on other terms."""
+        self.orders[-1] = order
+        return order
+
+    def _self_trade(self, random: Random) -> SelfTrade | None:
+        rules: tuple[SelfTrade | None, ...] = (None, None, None, *SelfTrade)
+        return random.choice(rules)
 
     def _deep_order(self, random: Random) -> AnyInput:
         """A large order far into the other side, by somebody who can pay for it."""
@@ -178,7 +199,9 @@ class Story:
             return self._order(random)
         earlier = random.choice(self.orders[-12:])
         side = Side.SELL if earlier.side is Side.BUY else Side.BUY
-        return self._place(earlier.account, earlier.symbol, side, max(1, abs(earlier.size)), earlier.price)
+        order = self._place(earlier.account, earlier.symbol, side, max(1, abs(earlier.size)), earlier.price)
+        force = random.choice((TimeInForce.GTC, TimeInForce.GTC, TimeInForce.FOK))
+        return self._sent_as(replace(order, time_in_force=force, self_trade=self._self_trade(random)))
 
     def _stray_order(self, random: Random) -> AnyInput:
         """A resting order far from the market, for a liquidation to find, or for a crash to run over."""
@@ -204,6 +227,20 @@ class Story:
             return Cancel(VENUE, self.now_us, random.choice(ACCOUNTS), "never sent")
         order = random.choice(self.orders[-15:])
         return Cancel(VENUE, self.now_us, order.account, order.client_id)
+
+    def _amend(self, random: Random) -> AnyInput:
+        """Another size, another price, or both; maybe of an order that is done."""
+        resting = [order for order in self.orders[-40:] if order.price and order.time_in_force is TimeInForce.GTC]
+        if not resting:
+            return Amend(VENUE, self.now_us, random.choice(ACCOUNTS), "never sent", 1)
+        order = random.choice(resting)
+        size = random.choice((None, 0, order.size, max(1, order.size // 2), order.size + 1, 2 * order.size))
+        price = order.price
+        if random.random() < 0.7 and order.symbol in self.prices:
+            better = random.choice((0, 2_000, 30_000, 60_000)) * (1 if order.side is Side.BUY else -1)
+            price = self._on_grid(order.symbol, self.prices[order.symbol] * (MILLION + better) // MILLION)
+        account = order.account if random.random() < 0.95 else random.choice((*ACCOUNTS, NOBODY))
+        return Amend(VENUE, self.now_us, account, order.client_id, size, price)
 
     def _cancel_all(self, random: Random) -> AnyInput:
         symbol = random.choice((None, None, "A", "B", "C", "E"))
@@ -333,7 +370,10 @@ class Story:
     def _order_rules(self, random: Random) -> OrderRules:
         """Mostly those of a plain venue."""
         limit, window_us = random.choice((1, 2, 3, 4)), random.choice((SECOND_US, 300_000))
-        return OrderRules(rate_limit=limit if random.random() < 0.1 else 0, rate_window_us=window_us)
+        self_trade = random.choice((SelfTrade.CANCEL_MAKER, SelfTrade.CANCEL_MAKER, *SelfTrade))
+        return OrderRules(
+            self_trade=self_trade, rate_limit=limit if random.random() < 0.1 else 0, rate_window_us=window_us
+        )  # fmt: skip
 
     def _some_rules(self, random: Random) -> SetRules:
         """Some settings; the others stay."""
@@ -481,11 +521,36 @@ class Story:
         self.plot = kept_back
         return ClockTick(VENUE, self.now_us)
 
+    def _reduce_more_than_there_is(self, random: Random) -> AnyInput:
+        """A newcomer buys, offers more than that in reduce-only orders, at several prices, and is taken up on it by one
+        who may himself only reduce, or wants all of it or nothing; on C, as above."""
+        price, lots, newcomer = self.prices["C"], random.choice((6, 20)), self.newcomers
+        self.newcomers += 1
+        offers = [(lots - 1, price), (lots, price + 1), (2, price + 1)]
+        random.shuffle(offers)
+        force = random.choice((TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK))
+        bid = self._place(RICH, "C", Side.BUY, random.choice((lots, lots + 1, 3 * lots)), price + 1, force)
+        if random.random() < 0.3:
+            bid = self._sent_as(replace(bid, reduce_only=True))
+        self.plot = [
+            *self._cleared("C"),
+            OpenAccounts(VENUE, self.now_us, ((newcomer, "newcomer"),)),
+            Deposit(VENUE, self.now_us, ((newcomer, 2_000 * USDT),)),
+            self._place(RICH, "C", Side.SELL, lots, price),
+            self._place(newcomer, "C", Side.BUY, lots, price, TimeInForce.IOC),
+        ]
+        for size, offered in offers:
+            order = self._place(newcomer, "C", Side.SELL, size, offered)
+            self.plot.append(self._sent_as(replace(order, reduce_only=random.random() < 0.8)))
+        self.plot.append(bid)
+        return self.plot.pop(0)
+
     def _halt(self, random: Random) -> AnyInput:
         """Trading is halted, everybody goes on as if it were not, and prices may move far; then it is resumed."""
         tellers = (
             self._order,
             self._own_crossing,
+            self._amend,
             self._again,
             self._cancel,
             self._cancel_all,
@@ -531,6 +596,7 @@ class Story:
             (
                 self._bad_order,
                 self._bad_order,
+                self._bad_amend,
                 self._bad_quote,
                 self._bad_quote,
                 self._bad_prices,
@@ -557,6 +623,13 @@ class Story:
         account = random.choice((*MAKERS, RICH, RICH, NOBODY))
         return self._place(account, symbol, random.choice(list(Side)), size, price, force, random.random() < 0.4)
 
+    def _bad_amend(self, random: Random) -> AnyInput:
+        if not self.orders:
+            return self._bad_order(random)
+        order = random.choice(self.orders[-10:])
+        size, price = random.choice((None, -1, 5_000, 400)), random.choice((None, 0, 1_001, 100_000))
+        return Amend(VENUE, self.now_us, order.account, order.client_id, size, price)
+
     def _bad_quote(self, random: Random) -> AnyInput:
         """A good quote, spoilt in one way or two."""
         good = self._quote(random, random.choice(MAKERS), random.choice(("A", "B")))
@@ -570,7 +643,7 @@ class Story:
                 case 1:
                     symbol = "E"
                 case 2:
-                    quote_id = random.choice((0, quote_id // 2))
+                    quote_id = random.choice((0, 0, quote_id // 2))
                 case 3:
                     bids = ((price, random.choice((0, -1, 5_000))), *bids[1:])
                 case 4:
@@ -673,6 +746,7 @@ class Story:
         told = random.choice(
             (
                 self._order,
+                self._amend,
                 self._cancel,
                 self._cancel_all,
                 self._some_quote,
@@ -694,6 +768,8 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._order, 26),
     (Story._deep_order, 4),
     (Story._own_crossing, 4),
+    (Story._reducing_order, 6),
+    (Story._amend, 8),
     (Story._stray_order, 5),
     (Story._again, 3),
     (Story._cancel, 6),
@@ -718,6 +794,7 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._build_a_staircase, 1),
     (Story._fall_through_the_book, 1),
     (Story._run_over_a_protected_quote, 1),
+    (Story._reduce_more_than_there_is, 2),
     (Story._bad, 9),
 )
 KINDS = [teller for teller, _ in TELLERS]

@@ -10,7 +10,7 @@ numbered, and name causes that came before.
 
 from collections.abc import Iterable, Sequence
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -20,6 +20,7 @@ from stream_engine.core.order_book import orders_of
 from stream_engine.core.position import Position
 from stream_engine.messages.codec import decode_event, encode
 from stream_engine.messages.events import (
+    AmendRejected,
     AnyEvent,
     CancelRejected,
     ControlRejected,
@@ -29,6 +30,7 @@ from stream_engine.messages.events import (
     Traded,
 )
 from stream_engine.messages.inputs import (
+    Amend,
     AnyInput,
     Cancel,
     CancelAll,
@@ -55,6 +57,7 @@ from stream_engine.messages.inputs import (
 )
 from stream_engine.messages.instrument import IndexSource, Instrument, Tier
 from stream_engine.messages.refusals import Reject
+from stream_engine.messages.rules import SelfTrade
 from stream_engine.messages.units import MILLION
 
 VENUE = "test"
@@ -160,10 +163,14 @@ def buy(
     symbol: str = "BTC",
     id: str = "",
     ioc: bool = False,
+    fok: bool = False,
     post_only: bool = False,
+    reduce_only: bool = False,
+    self_trade: SelfTrade | None = None,
 ) -> Place:
     """An order to buy; without a price a market order, without an id one of its own."""
-    return _place(Side.BUY, size, at, by, symbol, id, ioc, post_only)
+    force = _force(ioc, fok)
+    return _place(Side.BUY, size, at, by, symbol, id, force, post_only, reduce_only, self_trade)
 
 
 def sell(
@@ -174,10 +181,19 @@ def sell(
     symbol: str = "BTC",
     id: str = "",
     ioc: bool = False,
+    fok: bool = False,
     post_only: bool = False,
+    reduce_only: bool = False,
+    self_trade: SelfTrade | None = None,
 ) -> Place:
     """An order to sell; see `buy`."""
-    return _place(Side.SELL, size, at, by, symbol, id, ioc, post_only)
+    force = _force(ioc, fok)
+    return _place(Side.SELL, size, at, by, symbol, id, force, post_only, reduce_only, self_trade)
+
+
+def amend(id: str, size: int | None = None, at: int | None = None, by: int = ALICE) -> Amend:
+    """Change the open size of an order, its price, or both."""
+    return Amend(VENUE, 0, by, id, size, at)
 
 
 Timed = TypeVar("Timed", Place, MassQuote)
@@ -290,9 +306,11 @@ def kinds(events: Sequence[AnyEvent]) -> list[str]:
     return [type(event).__name__ for event in events]
 
 
-def refusals(events: Sequence[AnyEvent]) -> list[OrderRejected | QuoteRejected | CancelRejected | ControlRejected]:
+def refusals(
+    events: Sequence[AnyEvent],
+) -> list[OrderRejected | AmendRejected | QuoteRejected | CancelRejected | ControlRejected]:
     """Everything that was refused."""
-    kinds_of_refusal = (OrderRejected, QuoteRejected, CancelRejected, ControlRejected)
+    kinds_of_refusal = (OrderRejected, AmendRejected, QuoteRejected, CancelRejected, ControlRejected)
     return [event for event in events if isinstance(event, kinds_of_refusal)]
 
 
@@ -352,6 +370,9 @@ def _sent_now(exchange: Exchange, received: AnyInput) -> AnyInput:
     return replace(received, ts_us=exchange.state.now_us) if is_undated else received
 
 
-def _place(side: Side, size: int, at: int | None, by: int, symbol: str, id: str, ioc: bool, post_only: bool) -> Place:
-    time_in_force = TimeInForce.IOC if ioc else TimeInForce.GTC
-    return Place(VENUE, 0, by, id or f"order {next(_ids)}", symbol, side, size, at, time_in_force, post_only)
+def _force(ioc: bool, fok: bool) -> TimeInForce:
+    return TimeInForce.IOC if ioc else TimeInForce.FOK if fok else TimeInForce.GTC
+
+
+def _place(side: Side, size: int, at: int | None, by: int, symbol: str, id: str, *terms: Any) -> Place:
+    return Place(VENUE, 0, by, id or f"order {next(_ids)}", symbol, side, size, at, *terms)

@@ -22,6 +22,7 @@ from stream_engine.core import (
     index_price,
     liquidation,
     matching,
+    order_entry,
     position,
     pricing,
     quotes,
@@ -45,10 +46,14 @@ from stream_engine.messages.events import (
     LiquidationStarted,
     MarkPriceChanged,
     OrderAccepted,
+    OrderAmended,
+    OrderCancelled,
     QuoteAccepted,
+    Traded,
 )
 from stream_engine.messages.inputs import AnyInput, ClockTick, ResumeTrading, SetRules, Withdraw
 from stream_engine.messages.refusals import Reject
+from stream_engine.messages.rules import SelfTrade
 from tests.core.histories import NO_BOUND, VENUE, histories, history
 from tests.naive.naive_exchange import NaiveAccount, NaiveExchange
 from tests.test_architecture import PACKAGES, imports_of, lies_in
@@ -70,6 +75,10 @@ SELDOM = (
     "a third round",
     "a quote level cancelled against its own account",
     "an answer given again",
+    "a reduce-only order cut while it took",
+    "a resting reduce-only order cut",
+    "an order stopped by one of its own account",
+    "an amended order that traded",
     "a client id used again after its answer was forgotten",
     "a mark made anew by the clock",
 )
@@ -104,6 +113,9 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
     if max(closed.values(), default=0) > 1:
         yield "several positions of one account in one input"
     rounds, has_moved = 0, True
+    entered: set[int] = set()
+    amended: set[int] = set()
+    filled: set[int] = set()
     for event in events:
         yield type(event).__name__
         reason = getattr(event, "reason", None)
@@ -128,9 +140,22 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
                 yield "a debt that the fund could not pay"
             case QuoteAccepted() if event.cause is not None:
                 yield "a quote level cancelled against its own account"
+            case OrderCancelled() if reason is CancelReason.REDUCE_ONLY and event.order_id in entered:
+                yield "a reduce-only order cut while it took"
+            case OrderCancelled() if reason is CancelReason.REDUCE_ONLY and event.order_id in filled:
+                yield "a resting reduce-only order cut"
+            case OrderCancelled() if reason is CancelReason.SELF_TRADE and event.order_id in entered:
+                yield "an order stopped by one of its own account"
+            case Traded():
+                filled.add(event.maker_order_id)
+                if event.taker_order_id in amended:
+                    yield "an amended order that traded"
+            case OrderAmended():
+                amended.add(event.order_id)
             case OrderAccepted() if event.repeated:
                 yield "an answer given again"
             case OrderAccepted():
+                entered.add(event.order_id)
                 key = (event.account, event.client_id)
                 if client_ids.setdefault(key, event.order_id) != event.order_id:
                     yield "a client id used again after its answer was forgotten"
@@ -277,6 +302,23 @@ def a_halted_venue_answers_no_order_again(patch: Patch) -> None:
     patch.setattr(halt, "is_repeat", lambda state, order: False)
 
 
+def a_fill_or_kill_order_takes_what_there_is(patch: Patch) -> None:
+    patch.setattr(order_entry, "would_take", lambda *asked: (asked[4], 0, False))
+
+
+def a_reduce_only_order_gives_all_that_it_has(patch: Patch) -> None:
+    patch.setattr(matching, "reducible", lambda position, sign: 1 << 40)
+
+
+def what_reduces_nothing_stays(patch: Patch) -> None:
+    patch.setattr(matching, "cancel_spent", lambda *asked: None)
+
+
+def an_order_goes_on_where_its_own_rule_stops_it(patch: Patch) -> None:
+    match: Callable[..., object] = matching.match
+    patch.setattr(order_entry, "match", lambda *asked: match(*asked[:8], SelfTrade.CANCEL_MAKER))
+
+
 MUTATIONS: tuple[Callable[[Patch], None], ...] = (
     fees_round_down,
     a_partial_close_releases_cost_rounded_up,
@@ -296,6 +338,10 @@ MUTATIONS: tuple[Callable[[Patch], None], ...] = (
     the_fund_is_asked_for_one_micro_quote_less,
     a_halted_venue_pays_out,
     a_halted_venue_answers_no_order_again,
+    a_fill_or_kill_order_takes_what_there_is,
+    a_reduce_only_order_gives_all_that_it_has,
+    what_reduces_nothing_stays,
+    an_order_goes_on_where_its_own_rule_stops_it,
 )
 
 

@@ -89,6 +89,8 @@ ROWS: dict[Reject, Sequence[AnyInput]] = {
     Reject.POST_ONLY_MARKET_ORDER: [buy(1, post_only=True)],
     Reject.NO_MARK_PRICE: [ListInstrument(VENUE, 0, an_instrument("DOGE")), buy(1, 99, symbol="DOGE")],
     Reject.POST_ONLY_WOULD_TAKE: [buy(1, 101, post_only=True)],
+    Reject.FOK_NOT_FILLABLE: [buy(6, 101, fok=True)],
+    Reject.REDUCE_ONLY_WITHOUT_POSITION: [buy(1, 99, reduce_only=True)],
     Reject.POSITION_TOO_LARGE: [buy(30_000, 99), buy(30_000, 98)],
     Reject.INSUFFICIENT_MARGIN: [withdraw(ALICE, RICH - 9), buy(1, 99)],
     Reject.AMOUNT_NOT_POSITIVE: [deposit(ALICE, 0)],
@@ -128,9 +130,11 @@ for _reason, _change in (
     (Reject.PRICE_OFF_TICK, {"price": 105, "client_id": "new 7"}),
     (Reject.POST_ONLY_MARKET_ORDER, {"time_in_force": TimeInForce.GTC, "client_id": "new 8"}),
     (Reject.NO_MARK_PRICE, {"symbol": "BTC", "client_id": "new 9"}),
-    (Reject.POST_ONLY_WOULD_TAKE, {"post_only": False, "client_id": "new 10"}),
-    (Reject.POSITION_TOO_LARGE, {"size": 40_000, "client_id": "new 11"}),
-    (Reject.INSUFFICIENT_MARGIN, {"size": 1, "client_id": "new 12"}),
+    (Reject.POST_ONLY_WOULD_TAKE, {"post_only": False, "time_in_force": TimeInForce.FOK, "client_id": "new 10"}),
+    (Reject.FOK_NOT_FILLABLE, {"time_in_force": TimeInForce.GTC, "reduce_only": True, "client_id": "new 11"}),
+    (Reject.REDUCE_ONLY_WITHOUT_POSITION, {"reduce_only": False, "client_id": "new 12"}),
+    (Reject.POSITION_TOO_LARGE, {"size": 40_000, "client_id": "new 13"}),
+    (Reject.INSUFFICIENT_MARGIN, {"size": 1, "client_id": "new 14"}),
 ):
     FAULTS.append((_reason, _faulty))
     _faulty = replace(_faulty, **_change)

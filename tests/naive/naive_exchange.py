@@ -8,6 +8,7 @@ It leaves `ControlRejected.detail` empty: a text for people is no rule.
 """
 
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil, floor
@@ -55,8 +56,10 @@ from stream_engine.messages.rules import (
     LiquidationRules,
     ObligationRules,
     OrderRules,
+    SelfTrade,
 )
 from stream_engine.messages.units import BALANCE_MAX
+from tests.naive import naive_amend
 from tests.naive.naive_index import naive_index
 from tests.naive.naive_protection import NaiveProtection
 from tests.naive.naive_rules import (
@@ -94,6 +97,7 @@ class Resting:
     price: int
     size: int
     expires_us: int | None = None
+    reduce_only: bool = False
 
 
 @dataclass
@@ -188,7 +192,8 @@ class NaiveExchange:
         else:
             self.now_us = max(self.now_us, received.ts_us)
             self._cancel_what_has_expired()
-            if self.is_halted and isinstance(received, Place | MassQuote | Withdraw) and not self._is_known(received):
+            waits = isinstance(received, Place | Amend | MassQuote | Withdraw)
+            if self.is_halted and waits and not self._is_known(received):
                 self._refuse(received, Reject.TRADING_HALTED)
             elif self._is_late(received) and not self._is_known(received):
                 self._refuse(received, Reject.EXPIRED)
@@ -253,6 +258,8 @@ class NaiveExchange:
         match received:
             case Place():
                 self._place(received)
+            case Amend():
+                naive_amend.amend(self, received)
             case Cancel():
                 self._cancel(received)
             case CancelAll():
@@ -300,6 +307,9 @@ class NaiveExchange:
             case Place():
                 kind: type[Any] = events.OrderRejected
                 who = {"account": received.account, "client_id": received.client_id, "symbol": received.symbol}
+            case Amend():
+                kind = events.AmendRejected
+                who = {"account": received.account, "client_id": received.client_id}
             case Cancel():
                 kind = events.CancelRejected
                 who = {"account": received.account, "client_id": received.client_id}
@@ -349,8 +359,14 @@ class NaiveExchange:
         return self._can_be_judged(account) and self._equity(account) < self._maintenance(account)
 
     def _open_lots(self, account: NaiveAccount, symbol: str, sign: int) -> int:
+        """What a reduce-only order has open counts nowhere: it can open nothing."""
         mine = [order for order in self._side(symbol, sign) if order.account == account.number]
-        return sum(order.size for order in mine)
+        return sum(order.size for order in mine if not order.reduce_only)
+
+    def _reducible(self, account: NaiveAccount, symbol: str, sign: int) -> int:
+        """Lots that an order of this sign can take off what the account holds."""
+        size = self._size(account, symbol)
+        return abs(size) if size * sign < 0 else 0
 
     def _largest(self, account: NaiveAccount, symbol: str) -> int:
         buying, selling = self._open_lots(account, symbol, 1), self._open_lots(account, symbol, -1)
@@ -404,18 +420,68 @@ class NaiveExchange:
         return [order for order in other_side if taker_sign * order.price <= taker_sign * limit]
 
     def _match(
-        self, taker: NaiveAccount, symbol: str, sign: int, size: int, limit: int, order_id: int, cause: Cause | None
-    ) -> int:
-        left = size
-        while left and (reachable := self._within(symbol, sign, limit)):
+        self, taker: NaiveAccount, order: Resting, cause: Cause | None, self_trade: SelfTrade
+    ) -> CancelReason | None:
+        """Fills an incoming order as far as it goes; says why what is left of it may not rest, if it may not."""
+        while order.size and (reachable := self._within(order.symbol, order.sign, order.price)):
             maker = reachable[0]
             if maker.account == taker.number:
-                self._cancel_own(maker, cause)
-            else:
-                lots = min(left, maker.size)
-                left -= lots
-                self._trade(taker, maker, lots, left, order_id, cause, liquidation=False)
-        return left
+                if self_trade is not SelfTrade.CANCEL_TAKER:
+                    self._cancel_own(maker, cause)
+                if self_trade is not SelfTrade.CANCEL_MAKER:
+                    return CancelReason.SELF_TRADE
+                continue
+            lots = min(order.size, self._gives(maker))
+            if order.reduce_only:
+                lots = min(lots, self._reducible(taker, order.symbol, order.sign))
+            if not lots:
+                break
+            order.size -= lots
+            self._trade(taker, maker, lots, order.size, order.order_id, cause, liquidation=False)
+        is_spent = order.reduce_only and not self._reducible(taker, order.symbol, order.sign)
+        return CancelReason.REDUCE_ONLY if is_spent else None
+
+    def _gives(self, order: Resting) -> int:
+        """Lots that a resting order can be filled with."""
+        if not order.reduce_only:
+            return order.size
+        return min(order.size, self._reducible(self.accounts[order.account], order.symbol, order.sign))
+
+    def _would_take(self, taker: NaiveAccount, order: Resting, self_trade: SelfTrade) -> tuple[list[Level], bool]:
+        """What an incoming order would get, (price, lots) each, and whether one of its own account would stop it."""
+        holds = {number: self._size(account, order.symbol) for number, account in self.accounts.items()}
+        protections = {
+            number: deepcopy(account.holdings[order.symbol].protection)
+            for number, account in self.accounts.items()
+            if order.symbol in account.holdings
+        }
+        got: list[Level] = []
+        for resting in self._within(order.symbol, order.sign, order.price):
+            left = order.size - sum(lots for _, lots in got)
+            if left and resting.account == taker.number and self_trade is not SelfTrade.CANCEL_MAKER:
+                return got, True
+            if resting.account != taker.number:
+                lots = min(left, resting.size)
+                if resting.reduce_only:
+                    lots = min(lots, max(0, -resting.sign * holds[resting.account]))
+                protection = protections[resting.account]
+                if protection is not None and not resting.client_id and lots:
+                    if protection.is_exceeded(self.now_us):
+                        continue
+                    protection.fills.append((self.now_us, resting.sign * lots))
+                holds[resting.account] += resting.sign * lots
+                got.append((resting.price, lots))
+        return got, False
+
+    def _cancel_what_reduces_nothing(self, cause: Cause) -> None:
+        """The maker's and the taker's of a trade; nobody else's position has changed."""
+        traded = self.events[cause[1]]
+        assert isinstance(traded, events.Traded)
+        for number in (traded.maker, traded.taker):
+            for order in self._orders(number, traded.symbol):
+                if order.reduce_only and not self._reducible(self.accounts[number], order.symbol, order.sign):
+                    self._remove(order)
+                    self._say_cancelled(order, CancelReason.REDUCE_ONLY, cause)
 
     def _cancel_own(self, order: Resting, cause: Cause | None) -> None:
         self._remove(order)
@@ -462,6 +528,7 @@ class NaiveExchange:
         market.unpriced = taker.changed = maker.changed = traded
         if not resting.client_id:
             self._protect(maker, resting, lots, traded)
+        self._cancel_what_reduces_nothing(traded)
         return traded
 
     def _protect(self, maker: NaiveAccount, level: Resting, lots: int, traded: Cause) -> None:
@@ -511,31 +578,38 @@ class NaiveExchange:
             account.answers[order.client_id] = (order, self.events[-1])
             account.done_us[order.client_id] = self.now_us
             return
-        sign = _sign(order.side)
         order_id = self._new_order_id()
         accepted = self._emit(
             events.OrderAccepted, None, account=account.number, client_id=order.client_id, order_id=order_id,
             symbol=order.symbol, side=order.side, size=order.size, price=order.price,
-            time_in_force=order.time_in_force, post_only=order.post_only,
+            time_in_force=order.time_in_force, post_only=order.post_only, reduce_only=order.reduce_only,
         )  # fmt: skip
         account.answers[order.client_id] = (order, self.events[-1])
-        limit = self._limit(order)
-        left = self._match(account, order.symbol, sign, order.size, limit, order_id, accepted)
-        remainder = Resting(
-            order_id, account.number, order.client_id, order.symbol, sign, limit, left, order.expires_us
-        )
-        if left and _may_rest(order):
-            self._rest(remainder)
+        self._enter(account, order, order_id, accepted)
+
+    def _incoming(self, order: Place, order_id: int) -> Resting:
+        sign, limit = _sign(order.side), self._limit(order)
+        return Resting(
+            order_id, order.account, order.client_id, order.symbol, sign, limit, order.size, order.expires_us,
+            order.reduce_only,
+        )  # fmt: skip
+
+    def _enter(self, account: NaiveAccount, order: Place, order_id: int, cause: Cause) -> None:
+        incoming = self._incoming(order, order_id)
+        reason = self._match(account, incoming, cause, self._self_trade_of(order))
+        if incoming.size and reason is None and _may_rest(order):
+            self._rest(incoming)
             return
-        if left:
-            self._say_cancelled(remainder, CancelReason.IMMEDIATE, accepted)
+        if incoming.size:
+            self._say_cancelled(incoming, reason or CancelReason.IMMEDIATE, cause)
         account.done_us[order.client_id] = self.now_us
 
-    def _answer_again(self, order: Place, former: Place, answer: AnyEvent) -> None:
-        def same(one: Place) -> tuple[object, ...]:
-            return one.symbol, one.side, one.size, one.price, one.time_in_force, one.post_only, one.expires_us
+    def _self_trade_of(self, order: Place) -> SelfTrade:
+        venues: SelfTrade = self.rules["orders"].self_trade
+        return order.self_trade if order.self_trade is not None else venues
 
-        if same(order) != same(former):
+    def _answer_again(self, order: Place, former: Place, answer: AnyEvent) -> None:
+        if replace(order, ts_us=0) != replace(former, ts_us=0):
             self._refuse(order, Reject.DUPLICATE_CLIENT_ID)
             return
         meta = ("venue", "seq", "n", "ts_us", "cause", "repeated")
@@ -549,7 +623,8 @@ class NaiveExchange:
         reach = floor(part_of(market.mark, market.instrument.market_bound_ppm))
         return max(1, market.mark + _sign(order.side) * reach)
 
-    def _order_refusal(self, account: NaiveAccount, order: Place) -> Reject | None:
+    def _order_refusal(self, account: NaiveAccount, order: Place, replaced: Resting | None = None) -> Reject | None:
+        """Of a new order, or of one that comes instead of a resting one."""
         market = self.markets.get(order.symbol)
         if market is None:
             return Reject.UNKNOWN_SYMBOL
@@ -565,20 +640,28 @@ class NaiveExchange:
         sign, limit, tick_value = _sign(order.side), self._limit(order), market.instrument.tick_value
         if order.post_only and self._within(order.symbol, sign, limit):
             return Reject.POST_ONLY_WOULD_TAKE
-        taken = paid = 0
-        for resting in self._within(order.symbol, sign, limit):
-            if resting.account != account.number:
-                lots = min(resting.size, order.size - taken)
-                taken += lots
-                paid += lots * resting.price
-        rests = order.size - taken if _may_rest(order) else 0
+        incoming = self._incoming(order, 0)
+        if order.reduce_only:
+            incoming.size = min(order.size, self._reducible(account, order.symbol, sign))
+        got, is_stopped = self._would_take(account, incoming, self._self_trade_of(order))
+        taken, paid = sum(lots for _, lots in got), sum(price * lots for price, lots in got)
+        if order.time_in_force is TimeInForce.FOK and taken < incoming.size:
+            return Reject.FOK_NOT_FILLABLE
+        if not incoming.size:
+            return Reject.REDUCE_ONLY_WITHOUT_POSITION
+        rests = incoming.size - taken if _may_rest(order) and not is_stopped else 0
         loss = max(0, sign * (paid - taken * market.mark)) * tick_value
         loss += ceil(part_of(paid * tick_value, market.instrument.taker_fee_ppm))
         loss += max(0, sign * (limit - market.mark)) * rests * tick_value
+        gone = [replaced] if replaced is not None else []
+        if order.reduce_only:
+            needed = loss + self._resting_loss(account, gone) if loss else 0
+            return Reject.INSUFFICIENT_MARGIN if needed > 0 and self._equity(account) < needed else None
+        rests -= sum(former.size for former in gone)
         size = self._size(account, order.symbol) + sign * taken
         longest = size + self._open_lots(account, order.symbol, 1) + (rests if sign > 0 else 0)
         shortest = size - self._open_lots(account, order.symbol, -1) - (rests if sign < 0 else 0)
-        return self._exposure_refusal(account, order.symbol, longest, shortest, loss)
+        return self._exposure_refusal(account, order.symbol, longest, shortest, loss, gone)
 
     def _exposure_refusal(
         self,
@@ -618,7 +701,7 @@ class NaiveExchange:
                 market = self.markets[order.symbol]
                 worse = order.sign * (order.price - market.mark)
                 if worse > 0:
-                    loss += worse * order.size * market.instrument.tick_value
+                    loss += worse * self._gives(order) * market.instrument.tick_value
         return loss
 
     def _cancel(self, received: Cancel) -> None:
@@ -714,10 +797,10 @@ class NaiveExchange:
         for sign, ladder in sides:
             for price, size in ladder:
                 if (sign, price) not in kept:
-                    order_id = self._new_order_id()
-                    left = self._match(account, symbol, sign, size, price, order_id, None)
-                    if left:
-                        self._rest(Resting(order_id, account.number, "", symbol, sign, price, left))
+                    level = Resting(self._new_order_id(), account.number, "", symbol, sign, price, size)
+                    is_stopped = self._match(account, level, None, self.rules["orders"].self_trade) is not None
+                    if level.size and not is_stopped:
+                        self._rest(level)
         for sign in (1, -1):
             for level in self._quote_levels(account.number, symbol, sign):
                 level.expires_us = received.expires_us
@@ -1150,7 +1233,7 @@ class NaiveExchange:
         while holding.size and (reachable := self._within(symbol, -direction, limit)):
             best = reachable[0]
             gain_per_lot = direction * (best.price - bankruptcy) * tick_value
-            lots = min(abs(holding.size), best.size)
+            lots = min(abs(holding.size), self._gives(best))
             if allowance is not None:
                 lots = min(lots, floor(Fraction(allowance, -gain_per_lot)))
                 if not lots:

@@ -1,0 +1,69 @@
+"""Amend: a resting order gets another open size, another price, or both.
+
+Kept      its place in the queue at the same price and at no larger size; its ids, and whatever else it was placed with.
+Entered   otherwise it is taken out and comes anew under its order id: behind the others, or it trades at once.
+Cancelled at size 0, as by its owner.
+Refused   in the order of the `Reject` enum, as an order is that comes instead of it; it then stands as it stood. What
+          only lowers the size is never refused for margin.
+Sent again it says the same of what is open by then: after a fill in between, another size.
+"""
+
+from msgspec.structs import replace
+
+from stream_engine.core.accounts import Account
+from stream_engine.core.cancelling import cancel_order, take_off_book
+from stream_engine.core.market import Market
+from stream_engine.core.matching import shrink, side_of
+from stream_engine.core.order_book import Order
+from stream_engine.core.order_entry import enter, order_refusal
+from stream_engine.core.venue import Venue
+from stream_engine.messages.events import AmendRejected, CancelReason, Cause, OrderAmended
+from stream_engine.messages.inputs import Amend
+from stream_engine.messages.refusals import Reject
+
+
+def amend(venue: Venue, received: Amend) -> None:
+    """Change a resting order at its owner's wish, or say why not."""
+    account = venue.accounts.get(received.account)
+    if account is None:
+        _reject(venue, received, Reject.UNKNOWN_ACCOUNT)
+        return
+    resting = account.orders.get(received.client_id)
+    if resting is None:
+        _reject(venue, received, Reject.UNKNOWN_ORDER)
+        return
+    size = resting.size if received.size is None else received.size
+    price = resting.price if received.price is None else received.price
+    market = venue.markets[resting.symbol]
+    if size == 0:
+        cancel_order(venue, account, resting, CancelReason.OWNER, None)
+    elif price == resting.price and 0 < size <= resting.size:
+        shrink(venue, market, account, resting, size)
+        _say(venue, account, resting, size, price)
+    else:
+        _enter_anew(venue, account, market, received, resting, size, price)
+
+
+def _enter_anew(
+    venue: Venue, account: Account, market: Market, received: Amend, resting: Order, size: int, price: int
+) -> None:
+    order = replace(account.answers[resting.client_id].place, size=size, price=price, trigger=None)
+    reason = order_refusal(venue, account, market, order, resting.sign, price, resting)
+    if reason is not None:
+        _reject(venue, received, reason)
+        return
+    take_off_book(venue, market, account, resting)
+    del account.orders[resting.client_id]
+    amended = _say(venue, account, resting, size, price)
+    enter(venue, account, market, order, resting.order_id, resting.sign, price, amended)
+
+
+def _say(venue: Venue, account: Account, resting: Order, size: int, price: int) -> Cause:
+    return venue.out.emit(
+        OrderAmended, None, account.number, resting.client_id, resting.order_id, resting.symbol,
+        side_of(resting.sign), size, price,
+    )  # fmt: skip
+
+
+def _reject(venue: Venue, received: Amend, reason: Reject) -> None:
+    venue.out.emit(AmendRejected, None, received.account, received.client_id, reason)
