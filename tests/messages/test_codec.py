@@ -111,7 +111,7 @@ def test_what_is_no_json_or_no_object_of_a_type_is_no_message(value: bytes) -> N
         (changed(account=0), "Expected `int` >= 1 - at `$.account`"),
         (changed(account=2**32 - 2**16), f"Expected `int` <= {2**32 - 2**16 - 1} - at `$.account`"),
         (changed(side="long"), "Invalid enum value 'long' - at `$.side`"),
-        (changed(time_in_force="fok"), "Invalid enum value 'fok' - at `$.time_in_force`"),
+        (changed(time_in_force="gtd"), "Invalid enum value 'gtd' - at `$.time_in_force`"),
         (changed(client_id=""), "Expected `str` of length >= 1 - at `$.client_id`"),
         (changed(client_id="x" * 37), "Expected `str` of length <= 36 - at `$.client_id`"),
         (changed(venue="x" * 65), "Expected `str` of length <= 64 - at `$.venue`"),
