@@ -103,7 +103,8 @@ class Adl:
         quoting = "most makers quote" if self.market_makers.of(symbol) else "no makers"
         meanwhile = "most makers out" if absent else quoting
         side = "short" if event.size > 0 else "long"
-        text = f"{symbol}: ADL begins: a {side} of {money(notional)}, {event.lights} lights, {meanwhile}"
+        shown = f"{event.lights} lights, " if event.lights else ""  # some venues show none
+        text = f"{symbol}: ADL begins: a {side} of {money(notional)}, {shown}{meanwhile}"
         return (wave.opened(event, text),)
 
     def _ticked(self, event: e.ClockTicked) -> Iterable[Finding]:

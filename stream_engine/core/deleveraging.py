@@ -1,104 +1,170 @@
 """Deleveraging: the last of a liquidation, when neither the book nor the fund takes what is left of a position.
 
-Steps     1 the opposite side is closed at the bankruptcy price, by rank, nobody below zero
-          2 the rest is closed at the mark against the opposite side by rank; the fund pays the difference to the
-            bankruptcy price as far as it has anything, then the venue's deficit account.
+Steps     1 the opposite side is closed at the policy's price, whom and how far as the policy shares it, nobody below
+            zero
+          2 the rest is closed at the mark against the opposite side by rank
+          3 what 1 or 2 closed at another price than the bankruptcy price leaves a difference. Better for the bankrupt:
+            the fund's. Worse: the fund pays as far as it has anything, then (after both steps) the payers of the
+            policy, each no further than the equity reaches, then the venue's deficit account.
 Order     the queue and its equities are made once, for both steps; who is closed loses its quotes, then its orders on
-          the symbol.
-Holds     every lot leaving one account enters another; nothing of the position is left.
-Causes    DeleveragingStarted <- the liquidation's Started; PositionDeleveraged, SHORTFALL and deficit <-
-          DeleveragingStarted.
+          the symbol. Payers pay in the order of their ids.
+Holds     every lot leaving one account enters another; nothing of the position is left, and its owner has been
+          charged the bankruptcy price for it, no more and no less.
+Causes    DeleveragingStarted <- the liquidation's Started; PositionDeleveraged, LossSocialised, SURPLUS, SHORTFALL and
+          deficit <- DeleveragingStarted.
 Bound     a step takes an opposite position.
 """
 
-from stream_engine.core.accounts import Account, credit
-from stream_engine.core.adl import Candidate, closable, lights, queue, score_ppm
+from msgspec import Struct
+
+from stream_engine.core.accounts import Account, credit, equity_behind
+from stream_engine.core.adl.candidate import Candidate, score_ppm
+from stream_engine.core.adl.dydx import start_of
+from stream_engine.core.adl.policies import POLICIES
+from stream_engine.core.adl.policy import Asked, Left, Policy
+from stream_engine.core.adl.queue import Queue, Ranking, Rotation, holders
 from stream_engine.core.cancelling import cancel_orders, cancel_quotes
 from stream_engine.core.insurance_fund import fund_flow
 from stream_engine.core.market import Market
 from stream_engine.core.matching import settle
 from stream_engine.core.position import Position
 from stream_engine.core.venue import Venue
-from stream_engine.messages.events import CancelReason, Cause, DeleveragingStarted, FundReason, PositionDeleveraged
+from stream_engine.core.water_filling import water_fill
+from stream_engine.messages.events import (
+    CancelReason,
+    Cause,
+    DeleveragingStarted,
+    FundReason,
+    LossSocialised,
+    PositionDeleveraged,
+)
+
+
+class Deleveraging(Struct):
+    """One position that is deleveraged. `payers`: who may be asked to pay, with their weights, by account."""
+
+    venue: Venue
+    market: Market
+    account: Account
+    position: Position
+    sign: int
+    bankruptcy: int
+    policy: Policy
+    queue: Queue
+    cause: Cause
+    payers: dict[int, int]
+    unpaid: int = 0
 
 
 def deleverage(
     venue: Venue, market: Market, account: Account, position: Position, bankruptcy: int, started: Cause
 ) -> tuple[int, int]:
-    """Close all that is left of a position; returns the lots that others carried, and those that the deficit did."""
-    ranked = queue(market, -1 if position.size > 0 else 1, venue.accounts, venue.markets)
-    deleveraging = venue.out.emit(
-        DeleveragingStarted, started, account.number, position.symbol, position.size, bankruptcy, len(ranked)
+    """Close all that is left of a position; returns the lots closed at the policy's price, and those at the mark."""
+    rules = venue.rules.adl
+    policy = POLICIES[rules.policy]
+    sign = 1 if position.size > 0 else -1
+    price = policy.price(market, Left(position.size, bankruptcy, venue.pool_behind(market).balance), rules)
+    positions = len(holders(market, -sign))
+    cause = venue.out.emit(
+        DeleveragingStarted, started, account.number, position.symbol, position.size, price, positions
     )
-    adl = _at_the_bankruptcy_price(venue, market, account, position, bankruptcy, ranked, deleveraging)
-    deficit = _at_the_deficits_cost(venue, market, account, position, bankruptcy, ranked, deleveraging)
+    queue = _queue(venue, market, -sign, policy, cause)
+    payers = _payers(market, account, policy)
+    deleveraging = Deleveraging(venue, market, account, position, sign, bankruptcy, policy, queue, cause, payers)
+    loss_per_lot = fund_flow(sign, 1, price, market.mark, market.tick_value)
+    asked = Asked(abs(position.size), loss_per_lot, venue.markets, rules)
+    adl = deficit = 0
+    for candidate, lots in policy.share(queue, asked):
+        adl += lots
+        _close_against(deleveraging, candidate, lots, price)
+    for candidate in queue if position.size else ():
+        lots = min(abs(position.size), abs(candidate.position.size))
+        if lots:
+            deficit += lots
+            _close_against(deleveraging, candidate, lots, market.mark)
+        if not position.size:
+            break
+    if deleveraging.unpaid:
+        _ask_the_payers(deleveraging)
     return adl, deficit
 
 
-def _at_the_bankruptcy_price(
-    venue: Venue,
-    market: Market,
-    account: Account,
-    position: Position,
-    bankruptcy: int,
-    ranked: list[Candidate],
-    cause: Cause,
-) -> int:
-    done = 0
-    loss_per_lot = fund_flow(position.size, 1, bankruptcy, market.mark, market.tick_value)
-    for rank, candidate in enumerate(ranked, 1):
-        if not position.size:
-            break
-        lots = min(abs(position.size), closable(candidate, loss_per_lot))
-        if lots:
-            done += lots
-            _close_against(venue, market, account, position, candidate, (rank, len(ranked)), lots, bankruptcy, cause)
-    return done
+def ranking(venue: Venue, market: Market, sign: int, policy: Policy) -> Ranking:
+    """The side by the policy's score, as it is now: that of the round, where there is one, with whom it touched."""
+    key = (market.instrument.symbol, sign)
+    known = venue.rankings.get(key)
+    if known is not None and known.stands(policy.score):
+        known.refresh(venue.dirty)
+        return known
+    made = venue.rankings[key] = Ranking(market, sign, venue.accounts, venue.markets, policy.score)
+    return made
 
 
-def _at_the_deficits_cost(
-    venue: Venue,
-    market: Market,
-    account: Account,
-    position: Position,
-    bankruptcy: int,
-    ranked: list[Candidate],
-    cause: Cause,
-) -> int:
-    done = 0
-    for rank, candidate in enumerate(ranked, 1):
-        if not position.size:
-            break
-        lots = min(abs(position.size), abs(candidate.position.size))
-        if lots:
-            done += lots
-            loss = -fund_flow(position.size, lots, market.mark, bankruptcy, market.tick_value)
-            _close_against(venue, market, account, position, candidate, (rank, len(ranked)), lots, market.mark, cause)
-            credit(account, position, loss)
-            pool = venue.pool_behind(market)
-            pool.make_good(venue.out, cause, loss, FundReason.SHORTFALL, account.number, position.symbol)
-    return done
+def lights_of(policy: Policy, candidate: Candidate, queue: Queue) -> int:
+    """What the holder is shown; 0 where the policy shows nothing."""
+    return 0 if policy.lights is None else policy.lights(candidate, queue)
 
 
-def _close_against(
-    venue: Venue,
-    market: Market,
-    account: Account,
-    position: Position,
-    candidate: Candidate,
-    rank_of: tuple[int, int],
-    lots: int,
-    price: int,
-    cause: Cause,
-) -> None:
-    change = lots if candidate.position.size < 0 else -lots
-    other = venue.accounts[candidate.account]
+def _queue(venue: Venue, market: Market, sign: int, policy: Policy, cause: Cause) -> Queue:
+    if policy.score is not None:
+        return ranking(venue, market, sign, policy)
+    return Rotation(market, sign, venue.accounts, venue.markets, start_of(cause, len(holders(market, sign))))
+
+
+def _payers(market: Market, account: Account, policy: Policy) -> dict[int, int]:
+    if policy.payers is None:
+        return {}
+    weights = {
+        number: policy.payers(position, market)
+        for number, position in (*market.longs.items(), *market.shorts.items())
+        if number != account.number
+    }
+    return dict(sorted(weights.items()))
+
+
+def _close_against(deleveraging: Deleveraging, candidate: Candidate, lots: int, price: int) -> None:
+    venue, market, account = deleveraging.venue, deleveraging.market, deleveraging.account
+    symbol, other = market.instrument.symbol, candidate.account
+    change = lots * deleveraging.sign
     settle(venue, market, account, -change, price, 0)
     realised = settle(venue, market, other, change, price, 0)
     deleveraged = venue.out.emit(
-        PositionDeleveraged, cause, other.number, account.number, position.symbol, change, price,
-        candidate.position.size, rank_of[0], score_ppm(candidate), lights(*rank_of), realised,
+        PositionDeleveraged, deleveraging.cause, other.number, account.number, symbol, change, price,
+        candidate.position.size, candidate.rank, score_ppm(candidate),
+        lights_of(deleveraging.policy, candidate, deleveraging.queue), realised,
     )  # fmt: skip
     other.changed = account.changed = deleveraged
-    cancel_quotes(venue, other, position.symbol, CancelReason.DELEVERAGED, deleveraged)
-    cancel_orders(venue, other, position.symbol, CancelReason.DELEVERAGED, deleveraged)
+    cancel_quotes(venue, other, symbol, CancelReason.DELEVERAGED, deleveraged)
+    cancel_orders(venue, other, symbol, CancelReason.DELEVERAGED, deleveraged)
+    _book_difference(deleveraging, lots, price)
+
+
+def _book_difference(deleveraging: Deleveraging, lots: int, price: int) -> None:
+    venue, account, cause = deleveraging.venue, deleveraging.account, deleveraging.cause
+    market, symbol = deleveraging.market, deleveraging.market.instrument.symbol
+    pool = venue.pool_behind(market)
+    flow = fund_flow(deleveraging.sign, lots, price, deleveraging.bankruptcy, market.tick_value)
+    credit(account, deleveraging.position, -flow)
+    if flow > 0:
+        pool.change(venue.out, cause, flow, FundReason.SURPLUS, account.number, symbol)
+    elif deleveraging.policy.payers is None:
+        pool.make_good(venue.out, cause, -flow, FundReason.SHORTFALL, account.number, symbol)
+    else:
+        paid = min(-flow, pool.balance)
+        pool.change(venue.out, cause, -paid, FundReason.SHORTFALL, account.number, symbol)
+        deleveraging.unpaid -= flow + paid
+
+
+def _ask_the_payers(deleveraging: Deleveraging) -> None:
+    venue, account, symbol = deleveraging.venue, deleveraging.account, deleveraging.market.instrument.symbol
+    payers = [venue.accounts[number] for number in deleveraging.payers]
+    reach = [max(0, equity_behind(payer, payer.positions[symbol], venue.markets)) for payer in payers]
+    shares = water_fill(tuple(deleveraging.payers.values()), reach, deleveraging.unpaid)
+    for payer, loss in zip(payers, shares, strict=True):
+        if loss:
+            credit(payer, payer.positions[symbol], -loss)
+            venue.touch(payer)
+            payer.changed = venue.out.emit(
+                LossSocialised, deleveraging.cause, payer.number, account.number, symbol, loss, payer.wallet
+            )
+    venue.deficit.run(venue.out, deleveraging.cause, deleveraging.unpaid - sum(shares), account.number, symbol)

@@ -20,6 +20,7 @@ class Market(Struct, gc=False):
 
     moved          the event that set the mark.       printed   the event of the last trade.
     reducing       how many reduce-only orders rest in its book.       protected   how many accounts' quotes are.
+    previous_mark  the mark before the present one; 0 before there were two.
     reported       what the last OpenInterestChanged said.
     """
 
@@ -30,6 +31,7 @@ class Market(Struct, gc=False):
     index_price: IndexPrice
     basis: Basis
     mark: int = 0
+    previous_mark: int = 0
     index: int = 0
     last: int = 0
     moved: Cause | None = None

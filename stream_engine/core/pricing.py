@@ -19,6 +19,8 @@ def reprice(venue: Venue, market: Market, cause: Cause | None) -> None:
     if mark == market.mark and index == market.index:
         return
     is_first = not market.mark
+    if mark != market.mark:
+        market.previous_mark = market.mark
     market.index, market.mark = index, mark
     market.moved = venue.out.emit(MarkPriceChanged, cause, market.instrument.symbol, mark, index, market.last)
     if is_first:

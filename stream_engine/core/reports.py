@@ -5,7 +5,13 @@ Each minute  (at its first tick, and at the first of all; before what that tick'
              every resting order with its owner, and the head of each side's ADL queue with its lights.
 """
 
-from stream_engine.core.adl import lights, queue, score_ppm, thresholds_ppm
+from itertools import islice
+
+from stream_engine.core.adl.candidate import score_ppm
+from stream_engine.core.adl.lights import thresholds_ppm
+from stream_engine.core.adl.policies import POLICIES
+from stream_engine.core.adl.queue import Ranking, holders
+from stream_engine.core.deleveraging import lights_of
 from stream_engine.core.market import Market
 from stream_engine.core.matching import side_of
 from stream_engine.core.order_book import BookSide, orders_of
@@ -37,15 +43,20 @@ def report_resting_orders(venue: Venue, market: Market) -> None:
 
 
 def report_adl_queue(venue: Venue, market: Market, sign: int) -> None:
-    """Who would be deleveraged first on one side."""
-    ranked = queue(market, sign, venue.accounts, venue.markets)
+    """Who would be deleveraged first on one side; nobody, where the policy has no rank."""
+    policy = POLICIES[venue.rules.adl.policy]
+    symbol, side = market.instrument.symbol, side_of(sign)
+    if policy.score is None:
+        venue.out.emit(AdlQueueRanked, None, symbol, side, len(holders(market, sign)), (), ())
+        return
+    queue = Ranking(market, sign, venue.accounts, venue.markets, policy.score)
+    ranked = list(queue if policy.lights is not None else islice(queue, QUEUE_HEAD))
     head = tuple(
-        (candidate.account, candidate.position.size, score_ppm(candidate), lights(rank, len(ranked)))
-        for rank, candidate in enumerate(ranked[:QUEUE_HEAD], 1)
+        (candidate.account.number, candidate.position.size, score_ppm(candidate), lights_of(policy, candidate, queue))
+        for candidate in ranked[:QUEUE_HEAD]
     )
-    venue.out.emit(
-        AdlQueueRanked, None, market.instrument.symbol, side_of(sign), len(ranked), thresholds_ppm(ranked), head
-    )
+    thresholds = thresholds_ppm(ranked, queue, policy.lights)
+    venue.out.emit(AdlQueueRanked, None, symbol, side, queue.positions, thresholds, head)
 
 
 def _resting(side: BookSide) -> tuple[Resting, ...]:

@@ -96,6 +96,7 @@ class MarketLine(Struct, array_like=True, gc=False):
 
     instrument: Instrument
     mark: int
+    previous_mark: int
     index: int
     last: int
     moved: Cause | None
@@ -310,6 +311,7 @@ def _market_of(venue: Venue, market: Market, wanted: Wanted) -> MarketLine:
     return MarketLine(
         instrument=market.instrument,
         mark=market.mark,
+        previous_mark=market.previous_mark,
         index=market.index,
         last=market.last,
         moved=market.moved,
@@ -453,7 +455,7 @@ def _loaded(line: VenueLine, lines: Iterator[bytes]) -> Exchange:
 
 def _market_from(line: MarketLine) -> Market:
     market = listed(line.instrument)
-    market.mark, market.index, market.last = line.mark, line.index, line.last
+    market.mark, market.previous_mark, market.index, market.last = line.mark, line.previous_mark, line.index, line.last
     market.moved, market.printed = line.moved, line.printed
     market.open_interest, market.reported = line.open_interest, line.reported
     for sighting, (price, seen_us) in zip(market.index_price.sightings.values(), line.sightings, strict=True):

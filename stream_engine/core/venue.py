@@ -9,6 +9,7 @@ from collections import deque
 from msgspec import Struct
 
 from stream_engine.core.accounts import Account
+from stream_engine.core.adl.queue import Ranking
 from stream_engine.core.emitter import Emitter
 from stream_engine.core.insurance_fund import Deficit, InsuranceFund
 from stream_engine.core.margin import initial_rate
@@ -58,6 +59,7 @@ class Venue:
     sent       what accounts have sent since `sent_since_us`; see rate_limit.
     dirty      accounts changed by this input, with the symbols on which their positions changed.
     booked     symbols whose book this input changed.
+    rankings   ADL queues of the round, by symbol and side; whom it touched since stands in `dirty`.
     halted     trading is; see halt.
     """
 
@@ -80,6 +82,7 @@ class Venue:
         "paid_in",
         "paid_out",
         "pools",
+        "rankings",
         "rules",
         "sent",
         "sent_since_us",
@@ -109,6 +112,7 @@ class Venue:
         self.sent_since_us = 0
         self.dirty: dict[int, tuple[str, ...]] = {}
         self.booked: dict[str, None] = {}
+        self.rankings: dict[tuple[str, int], Ranking] = {}
 
     def next_order_id(self) -> int:
         """The venue's own number for an order, from 1."""
@@ -139,6 +143,8 @@ class Venue:
             for number, symbols in self.dirty.items():
                 self.watch.account_changed(self.accounts[number], symbols)
             self.dirty = {}
+            if self.rankings:
+                self.rankings = {}
 
     def forget_answers(self) -> None:
         """Let go of what orders were answered that have been done for longer than a repeat may take."""

@@ -416,11 +416,11 @@ class DeleveragingStarted(Event, frozen=True):
 
 
 class PositionDeleveraged(Event, frozen=True):
-    """A position was closed, in part or whole, at the bankruptcy price of another account's.
+    """A position was closed, in part or whole, against a bankrupt one of another account.
 
     size       signed change of the position.      position     what is left of it.
-    rank       1 is the first of the queue.        score_ppm    its score when it was ranked.
-    lights     1 to 5; five: the first fifth of the queue.      realised   micro-quote booked to its wallet.
+    rank       1 is the first of the queue.        score_ppm    its score when it was ranked, as the policy has it.
+    lights     1 to 5; five is next; 0: the policy has none.    realised   micro-quote booked to its wallet.
     """
 
     account: AccountId
@@ -435,10 +435,21 @@ class PositionDeleveraged(Event, frozen=True):
     realised: Quote
 
 
+class LossSocialised(Event, frozen=True):
+    """What a holder of the symbol pays into a loss that a bankrupt account left; `wallet` is its own after it."""
+
+    account: AccountId
+    bankrupt: AccountId
+    symbol: Name
+    loss: Quote
+    wallet: Quote
+
+
 class AdlQueueRanked(Event, frozen=True):
     """Each minute: the head of one side's queue, first to be deleveraged first: (account, signed lots, score in ppm,
     lights). `thresholds_ppm`: the least score with 5, with 4 or more, 3 or more and 2 or more lights; empty for an
-    empty queue. `positions` is the length of the queue."""
+    empty queue and where the policy has no lights. `positions` is the length of the queue; `head` is empty where the
+    policy has no rank."""
 
     symbol: Name
     side: Side
@@ -484,5 +495,6 @@ AnyEvent = (
     | DeficitChanged
     | DeleveragingStarted
     | PositionDeleveraged
+    | LossSocialised
     | AdlQueueRanked
 )

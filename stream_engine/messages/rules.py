@@ -74,7 +74,8 @@ class AdlPolicy(Enum):
     CAPPED_PRO_RATA = "capped-pro-rata"
     RISK_AWARE = "risk-aware"
     HEDGE_AWARE = "hedge-aware"
-    SOCIALISED = "socialised"
+    SOCIALISED = "socialised"  # by contracts
+    SOCIALISED_PROFIT = "socialised-profit"
 
 
 class OrderRules(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
@@ -153,7 +154,7 @@ class AdlRules(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_field
 
     policy              see AdlPolicy.
     cap_ppm             with CAPPED_PRO_RATA and RISK_AWARE: share of its profit that one winner gives at most.
-    least_equity_quote  with CAPPED_PRO_RATA: what it keeps at least.
+    least_equity_quote  with both: what it keeps at least.
     near_empty_quote    with OKX: a fund at or under it: the price is the bankruptcy price, not the mark.
     """
 

@@ -95,5 +95,6 @@ EVENT_TOPIC: dict[type[events.Event], Topic] = {
     events.DeficitChanged: Topic.FUND,
     events.DeleveragingStarted: Topic.ADL,
     events.PositionDeleveraged: Topic.ADL,
+    events.LossSocialised: Topic.ADL,
     events.AdlQueueRanked: Topic.ADL,
 }

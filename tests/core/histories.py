@@ -47,7 +47,7 @@ from stream_engine.messages.inputs import (
     Withdraw,
 )
 from stream_engine.messages.instrument import MAIN_POOL, OWN_TRADES, IndexSource, Instrument, Tier
-from stream_engine.messages.rules import OrderRules, SelfTrade
+from stream_engine.messages.rules import AdlPolicy, AdlRules, OrderRules, SelfTrade
 from stream_engine.messages.units import MILLION, WIRE_MAX
 
 VENUE = "v"
@@ -247,7 +247,8 @@ class Story:
         return CancelAll(VENUE, self.now_us, random.choice((*ACCOUNTS, NOBODY)), symbol)
 
     def _some_quote(self, random: Random) -> AnyInput:
-        return self._quote(random, random.choice((*MAKERS, *MAKERS, *MAKERS, *POOR)), random.choice(self.traded))
+        quote = self._quote(random, random.choice((*MAKERS, *MAKERS, *MAKERS, *POOR)), random.choice(self.traded))
+        return quote if random.random() < 0.97 else replace(quote, quote_id=quote.quote_id // 2)  # one that came late
 
     def _quote_cancel(self, random: Random) -> AnyInput:
         symbol = random.choice((None, "A", "B", "C", "E"))
@@ -365,7 +366,7 @@ class Story:
 
     def _rules(self, random: Random) -> SetRules:
         draw, bound = random.choice((0, 200_000, MILLION, MILLION)), random.choice((0, 50_000, 300_000, MILLION))
-        return SetRules(VENUE, self.now_us, NO_BOUND, draw, bound, self._order_rules(random))
+        return SetRules(VENUE, self.now_us, NO_BOUND, draw, bound, self._order_rules(random), adl=self._adl(random))
 
     def _order_rules(self, random: Random) -> OrderRules:
         """Mostly those of a plain venue."""
@@ -374,6 +375,17 @@ class Story:
         return OrderRules(
             self_trade=self_trade, rate_limit=limit if random.random() < 0.1 else 0, rate_window_us=window_us
         )  # fmt: skip
+
+    def _adl(self, random: Random) -> AdlRules | None:
+        """In half of all stories that of most venues; else any, with caps that bind from time to time."""
+        if random.random() < 0.5:
+            return None
+        return AdlRules(
+            policy=random.choice(list(AdlPolicy)),
+            cap_ppm=random.choice((0, 300_000, MILLION)),
+            least_equity_quote=random.choice((0, 2 * USDT)),
+            near_empty_quote=random.choice((0, USDT // 2)),
+        )
 
     def _some_rules(self, random: Random) -> SetRules:
         """Some settings; the others stay."""

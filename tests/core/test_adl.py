@@ -4,10 +4,13 @@ from collections import Counter
 
 import pytest
 
-from stream_engine.core.adl import SCORE_UNIT, Candidate, closable, lights, queue, score, thresholds_ppm
+from stream_engine.core.adl.binance import POLICY, score
+from stream_engine.core.adl.candidate import SCORE_UNIT, closable
+from stream_engine.core.adl.lights import by_number, lights_of_rank, thresholds_ppm
+from stream_engine.core.adl.queue import Ranking
 from stream_engine.core.exchange import Exchange
-from stream_engine.core.position import Position
 from stream_engine.messages.events import CancelReason, OrderCancelled, PositionDeleveraged, QuoteCancelled
+from tests.core.candidates import Ranked, candidate
 from tests.core.rulebook import (
     ALICE,
     BOB,
@@ -32,7 +35,8 @@ from tests.core.rulebook import (
 def ranks(exchange: Exchange, sign: int = -1, symbol: str = "BTC") -> list[int]:
     """The queue of the shorts (or longs), first to be deleveraged first."""
     state = exchange.state
-    return [candidate.account for candidate in queue(state.markets[symbol], sign, state.accounts, state.markets)]
+    ranking = Ranking(state.markets[symbol], sign, state.accounts, state.markets, POLICY.score)
+    return [candidate.account.number for candidate in ranking]
 
 
 # rank ------------------------------------------------------------------------------------------------------
@@ -146,13 +150,12 @@ def test_the_last_of_the_queue_that_is_needed_is_closed_in_part_and_the_rest_is_
 
 @pytest.mark.parametrize(("equity", "lots"), [(-1, 0), (0, 0), (9, 0), (10, 1), (11, 1), (49, 4), (50, 5), (51, 5)])
 def test_nobody_is_closed_further_than_the_equity_reaches(equity: int, lots: int) -> None:
-    candidate = Candidate(1, Position(1, "BTC", 0, 0, size=-5), equity, 0)
-    assert closable(candidate, loss_per_lot=10) == lots
+    assert closable(candidate(1, -5, equity=equity), loss_per_lot=10) == lots
 
 
 @pytest.mark.parametrize("loss_per_lot", [-1, 0])
 def test_who_loses_nothing_can_be_closed_whole(loss_per_lot: int) -> None:
-    assert closable(Candidate(1, Position(1, "BTC", 0, 0, size=-5), -100, 0), loss_per_lot) == 5
+    assert closable(candidate(1, -5, equity=-100), loss_per_lot) == 5
 
 
 # what else happens to a victim -----------------------------------------------------------------------------
@@ -179,20 +182,24 @@ def test_the_victims_orders_and_quote_on_the_symbol_are_cancelled_and_all_others
      (41, 100, 3), (80, 100, 2), (81, 100, 1), (100, 100, 1)],
 )  # fmt: skip
 def test_the_first_fifth_of_the_queue_has_five_lights_and_the_last_has_one(rank: int, positions: int, lit: int) -> None:
-    assert lights(rank, positions) == lit
+    assert lights_of_rank(rank, positions) == lit
 
 
 def test_every_fifth_of_a_long_queue_has_its_lights() -> None:
-    assert Counter(lights(rank, 50) for rank in range(1, 51)) == {5: 10, 4: 10, 3: 10, 2: 10, 1: 10}
+    assert Counter(lights_of_rank(rank, 50) for rank in range(1, 51)) == {5: 10, 4: 10, 3: 10, 2: 10, 1: 10}
+
+
+def thresholds(positions: int) -> tuple[int, ...]:
+    """Of a queue with so many positions that score 19, 18 and so on."""
+    queue = Ranked(candidate(rank, score=(20 - rank) * SCORE_UNIT) for rank in range(1, positions + 1))
+    return thresholds_ppm(queue, queue, by_number)
 
 
 def test_the_thresholds_are_the_least_scores_with_five_four_three_and_two_lights() -> None:
-    ranked = [Candidate(rank, Position(rank, "BTC", 0, 0), 1, (20 - rank) * SCORE_UNIT) for rank in range(1, 11)]
-    assert thresholds_ppm(ranked) == (18_000_000, 16_000_000, 14_000_000, 12_000_000)
-    assert thresholds_ppm([]) == ()
+    assert thresholds(10) == (18_000_000, 16_000_000, 14_000_000, 12_000_000)
+    assert thresholds(0) == ()
 
 
 def test_a_short_queue_has_all_four_thresholds_too() -> None:
-    two = [Candidate(rank, Position(rank, "BTC", 0, 0), 1, (20 - rank) * SCORE_UNIT) for rank in (1, 2)]
-    assert thresholds_ppm(two[:1]) == (19_000_000,) * 4
-    assert thresholds_ppm(two) == (19_000_000, 19_000_000, 18_000_000, 18_000_000)  # five lights and three
+    assert thresholds(1) == (19_000_000,) * 4
+    assert thresholds(2) == (19_000_000, 19_000_000, 18_000_000, 18_000_000)  # five lights and three

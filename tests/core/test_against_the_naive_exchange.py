@@ -14,9 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
 from stream_engine.core import (
-    adl,
     cancelling,
-    deleveraging,
     exchange,
     halt,
     index_price,
@@ -29,6 +27,8 @@ from stream_engine.core import (
     venue,
 )
 from stream_engine.core.accounts import Account, is_liquidatable, is_marked
+from stream_engine.core.adl.candidate import Candidate, key_of
+from stream_engine.core.adl.queue import Ranking
 from stream_engine.core.arithmetic import div_ceil, div_floor
 from stream_engine.core.exchange import Exchange
 from stream_engine.core.invariants import check
@@ -39,8 +39,11 @@ from stream_engine.messages import events as vocabulary
 from stream_engine.messages.events import (
     AnyEvent,
     CancelReason,
+    Cause,
     ControlRejected,
     DeficitChanged,
+    DeleveragingStarted,
+    FundChanged,
     FundReason,
     LiquidationEnded,
     LiquidationStarted,
@@ -48,12 +51,13 @@ from stream_engine.messages.events import (
     OrderAccepted,
     OrderAmended,
     OrderCancelled,
+    PositionDeleveraged,
     QuoteAccepted,
     Traded,
 )
 from stream_engine.messages.inputs import AnyInput, ClockTick, ResumeTrading, SetRules, Withdraw
 from stream_engine.messages.refusals import Reject
-from stream_engine.messages.rules import SelfTrade
+from stream_engine.messages.rules import AdlPolicy, SelfTrade
 from tests.core.histories import NO_BOUND, VENUE, histories, history
 from tests.naive.naive_exchange import NaiveAccount, NaiveExchange
 from tests.test_architecture import PACKAGES, imports_of, lies_in
@@ -81,6 +85,11 @@ SELDOM = (
     "an amended order that traded",
     "a client id used again after its answer was forgotten",
     "a mark made anew by the clock",
+    *(f"deleveraged as {policy.value}" for policy in AdlPolicy),
+    "what the policy left, as capped-pro-rata",
+    "what the policy left, as risk-aware",
+    "a position closed better than at its bankruptcy price",
+    "a deficit by the price of the policy",
 )
 
 
@@ -104,6 +113,7 @@ def difference(told: Iterable[AnyInput], naive: NaiveExchange, seen: Counter[str
         if seen is not None:
             check(real)
             seen.update(reached(ours, client_ids))
+            seen.update(deleveraged(ours, real.state.rules.adl.policy))
     return None
 
 
@@ -165,6 +175,22 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
         yield "a third round"
 
 
+def deleveraged(events: list[AnyEvent], policy: AdlPolicy) -> Iterator[str]:
+    """Which way of deleveraging one input's events show, and what is seldom about it."""
+    prices: dict[Cause | None, int] = {}
+    for event in events:
+        match event:
+            case DeleveragingStarted():
+                prices[event.seq, event.n] = event.price
+                yield f"deleveraged as {policy.value}"
+            case PositionDeleveraged() if event.price != prices[event.cause]:
+                yield f"what the policy left, as {policy.value}"
+            case FundChanged() if event.cause in prices and event.reason is FundReason.SURPLUS:
+                yield "a position closed better than at its bankruptcy price"
+            case DeficitChanged() if event.cause in prices and policy in (AdlPolicy.OKX, AdlPolicy.HYPERLIQUID):
+                yield "a deficit by the price of the policy"
+
+
 # the naive exchange itself ---------------------------------------------------------------------------------
 
 
@@ -222,11 +248,15 @@ def a_partial_close_releases_cost_rounded_up(patch: Patch) -> None:
 
 
 def a_tie_in_the_queue_goes_to_the_higher_account(patch: Patch) -> None:
-    def queue(*asked: object) -> list[adl.Candidate]:
-        ranked = adl.queue(*asked)  # type: ignore[arg-type]
-        return sorted(ranked, key=lambda candidate: (candidate.equity <= 0, -candidate.score, -candidate.account))
+    walk = Ranking.__iter__
 
-    patch.setattr(deleveraging, "queue", queue)
+    def backwards_among_equals(ranking: Ranking) -> Iterator[Candidate]:
+        ranked = sorted(walk(ranking), key=lambda candidate: (*key_of(candidate)[:2], -candidate.account.number))
+        for rank, candidate in enumerate(ranked, 1):
+            candidate.rank = rank
+            yield candidate
+
+    patch.setattr(Ranking, "__iter__", backwards_among_equals)
 
 
 def a_bankruptcy_price_rounds_to_the_other_side(patch: Patch) -> None:

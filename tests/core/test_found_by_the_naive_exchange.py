@@ -2,15 +2,15 @@
 
 import pytest
 
-from stream_engine.core.adl import Candidate, thresholds_ppm
+from stream_engine.core.adl.lights import by_number, thresholds_ppm
 from stream_engine.core.exchange import Exchange
 from stream_engine.core.order_book import BookSide, Order
-from stream_engine.core.position import Position
 from stream_engine.messages.events import LiquidationStarted, MarkPriceChanged
 from stream_engine.messages.inputs import Deposit, ListInstrument, SetRules
 from stream_engine.messages.instrument import OWN_TRADES, IndexSource
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.units import MILLION
+from tests.core.candidates import Ranked, candidate
 from tests.core.rulebook import (
     ALICE,
     BOB,
@@ -141,11 +141,11 @@ def test_what_a_liquidation_may_draw_and_how_far_it_reaches_are_shares_of_the_wh
 
 def test_the_threshold_of_a_light_is_its_least_score_though_who_is_below_zero_stands_behind_with_none() -> None:
     scores = (9, 8, 7, 6, 5, -1, -2, 0, 0, 0)
-    ranked = [
-        Candidate(number, Position(number, "BTC", 0, 0), equity=1 if place < 7 else -1, score=score * MILLION)
-        for place, (number, score) in enumerate(enumerate(scores, 1))
-    ]
-    assert thresholds_ppm(ranked) == (8, 6, -1, -2)
+    queue = Ranked(
+        candidate(number, equity=1 if number < 8 else -1, score=score * MILLION)
+        for number, score in enumerate(scores, 1)
+    )
+    assert thresholds_ppm(queue, queue, by_number) == (8, 6, -1, -2)
 
 
 def test_an_order_refused_for_margin_leaves_no_trace_on_the_account() -> None:

@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 from stream_engine.core.accounts import Account, is_liquidatable
-from stream_engine.core.adl import SCORE_UNIT, Candidate, closable, score
+from stream_engine.core.adl import binance
+from stream_engine.core.adl.candidate import SCORE_UNIT, closable
 from stream_engine.core.insurance_fund import fund_flow
 from stream_engine.core.margin import (
     MaintenanceTable,
@@ -35,6 +36,7 @@ from stream_engine.core.position import Position, fill, notional, unrealised
 from stream_engine.messages.instrument import Tier
 from stream_engine.messages.units import MILLION
 from tests.conftest import data_path
+from tests.core.candidates import candidate
 from tests.core.rulebook import an_exchange
 
 FILE = "vectors.json"
@@ -90,8 +92,8 @@ def dydx_quote_after_deleveraging(inputs: Inputs, quantity: str) -> Fraction:
     price = bankruptcy_price(size, mark, _integer(bankrupt["usdc"], MONEY) + size * mark, 1, 1, TICK_VALUE)
     wallet = _integer(offset["usdc"], MONEY)
     position = Position(2, "BTC", 0, 0, size=_integer(offset["BTC"], LOT))
-    candidate = Candidate(2, position, wallet + unrealised(position, mark, TICK_VALUE), 0)
-    lots = min(abs(size), closable(candidate, fund_flow(size, 1, price, mark, TICK_VALUE)))
+    winner = candidate(2, position.size, equity=wallet + unrealised(position, mark, TICK_VALUE))
+    lots = min(abs(size), closable(winner, fund_flow(size, 1, price, mark, TICK_VALUE)))
     wallet += fill(position, lots if size > 0 else -lots, price, TICK_VALUE)
     return Fraction(wallet - position.cost, MONEY)
 
@@ -193,7 +195,7 @@ def binance_score(inputs: Inputs, quantity: str) -> Fraction:
     """Binance's current rank, from notional, unrealised PnL and wallet."""
     pnl = _integer(inputs["upnl"], MONEY)
     equity = _integer(inputs["wallet"], MONEY) + pnl
-    return Fraction(score(pnl, equity, _integer(inputs["notional"], MONEY)), SCORE_UNIT)
+    return Fraction(binance.score(pnl, equity, _integer(inputs["notional"], MONEY)), SCORE_UNIT)
 
 
 def sweep_of_the_book(inputs: Inputs, quantity: str) -> list[Fraction]:

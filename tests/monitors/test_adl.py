@@ -74,3 +74,10 @@ def test_where_nobody_ever_quoted_no_makers_are_said_to_quote() -> None:
     story = Story(board.observe).listed()
     story.seconds().deleveraged(7, 10, lights=4)
     assert story.told("adl") == [("open", "TOKEN-PERP: ADL begins: a short of $1.00k, 4 lights, no makers")]
+
+
+def test_a_venue_that_shows_no_lights_is_told_without_them() -> None:
+    board, story = a_board()
+    story.seconds().deleveraged(7, 10, lights=0)
+    assert story.told("adl") == [("open", "TOKEN-PERP: ADL begins: a short of $1.00k, most makers quote")]
+    assert board.adl.all.by_lights[0] == 1_000 * USD

@@ -49,6 +49,7 @@ from stream_engine.messages.inputs import (
 from stream_engine.messages.instrument import MAIN_POOL, OWN_TRADES, Instrument
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.rules import (
+    AdlPolicy,
     AdlRules,
     BackstopRules,
     BreakerRules,
@@ -59,23 +60,20 @@ from stream_engine.messages.rules import (
     SelfTrade,
 )
 from stream_engine.messages.units import BALANCE_MAX
-from tests.naive import naive_amend
+from tests.naive import naive_adl, naive_amend
+from tests.naive.naive_adl import Holder
 from tests.naive.naive_index import naive_index
 from tests.naive.naive_protection import NaiveProtection
 from tests.naive.naive_rules import (
-    LIGHTS,
-    adl_score,
     bankruptcy_price,
     first_of,
     initial_margin,
     initial_rate_ppm,
     is_bad,
-    lights,
     maintenance_margin,
     median_of_three,
     nearest,
     part_of,
-    published_score_ppm,
 )
 
 SECOND_US = 1_000_000
@@ -129,6 +127,7 @@ class NaiveMarket:
 
     instrument: Instrument
     mark: int = 0
+    previous_mark: int = 0
     index: int = 0
     last: int = 0
     moved: Cause | None = None
@@ -136,17 +135,6 @@ class NaiveMarket:
     seen: dict[str, tuple[int, int]] = field(default_factory=dict)
     samples: list[tuple[int, Fraction]] = field(default_factory=list)
     reported: tuple[int, int, int] = (0, 0, 0)
-
-
-@dataclass
-class Ranked:
-    """A place in the ADL queue."""
-
-    account: NaiveAccount
-    equity: int
-    score: int
-    rank: int = 0
-    lights: int = 0
 
 
 class NaiveExchange:
@@ -885,6 +873,7 @@ class NaiveExchange:
             with_basis = index + nearest(sum(basis, Fraction(0)) / len(basis)) if basis else index
             mark = max(1, median_of_three((index, with_basis, market.last or index)))
         if (mark, index) != (market.mark, market.index):
+            market.previous_mark = market.mark if mark != market.mark else market.previous_mark
             market.mark, market.index = mark, index
             market.moved = self._emit(
                 events.MarkPriceChanged, cause, symbol=symbol, mark=mark, index=index, last=market.last
@@ -954,19 +943,19 @@ class NaiveExchange:
             )  # fmt: skip
 
     def _report_queue(self, symbol: str, sign: int) -> None:
-        queue = self._adl_queue(symbol, sign)
-        thresholds = [
-            min(published_score_ppm(ranked.score) for ranked in queue if ranked.lights >= light)
-            for light in range(LIGHTS, 1, -1)
-            if queue
-        ]
+        policy = self.rules["adl"].policy
+        queue = naive_adl.ranked(policy, self._holders(symbol, sign), (0, 0))
+        head = (
+            ()
+            if policy in naive_adl.UNRANKED
+            else tuple(
+                (holder.number, sign * holder.lots, naive_adl.published(holder.score), holder.lights)
+                for holder in queue[:HEAD_OF_QUEUE]
+            )
+        )
         self._emit(
             events.AdlQueueRanked, None, symbol=symbol, side=_side_of(sign), positions=len(queue),
-            thresholds_ppm=tuple(thresholds),
-            head=tuple(
-                (r.account.number, self._size(r.account, symbol), published_score_ppm(r.score), r.lights)
-                for r in queue[:HEAD_OF_QUEUE]
-            ),
+            thresholds_ppm=naive_adl.thresholds_ppm(policy, queue), head=head,
         )  # fmt: skip
 
     # the operator ------------------------------------------------------------------------------------------
@@ -1252,66 +1241,106 @@ class NaiveExchange:
             self._fund_takes(self._pool_of(symbol), gain, reason, account.number, symbol, filled)
         return done
 
-    def _adl_queue(self, symbol: str, sign: int) -> list[Ranked]:
-        queue = []
-        for account in self.accounts.values():
-            size = self._size(account, symbol)
-            if size * sign <= 0:
-                continue
-            equity = self._equity(account)
-            score = 0
-            if equity > 0:
-                score = adl_score(self._unrealised(account, symbol), equity, self._notional(symbol, size))
-            queue.append(Ranked(account, equity, score))
-        queue.sort(key=lambda ranked: ranked.account.number)
-        queue.sort(key=lambda ranked: ranked.score, reverse=True)
-        queue.sort(key=lambda ranked: ranked.equity <= 0)
-        for rank, ranked in enumerate(queue, 1):
-            ranked.rank, ranked.lights = rank, lights(rank, len(queue))
-        return queue
+    def _holders(self, symbol: str, sign: int) -> list[Holder]:
+        """All who hold one side, with what a policy may ask about them."""
+        held = [account for account in self.accounts.values() if self._size(account, symbol) * sign > 0]
+        return [self._holder(account, symbol) for account in held]
+
+    def _holder(self, account: NaiveAccount, symbol: str) -> Holder:
+        def margins(closed: int) -> tuple[int, int]:
+            initial = maintenance = 0
+            for each, holding in account.holdings.items():
+                lots = abs(holding.size) - (closed if each == symbol else 0)
+                initial += self._initial(account, each, lots)
+                maintenance += maintenance_margin(self._notional(each, lots), self.markets[each].instrument.tiers)
+            return initial, maintenance
+
+        holding = account.holdings[symbol]
+        others = [(each, other) for each, other in account.holdings.items() if each != symbol]
+        return Holder(
+            number=account.number, is_long=holding.size > 0, lots=abs(holding.size),
+            pnl=self._unrealised(account, symbol), value=self._notional(symbol, holding.size),
+            entry_value=abs(holding.cost), wallet=account.wallet, equity=self._equity(account),
+            own_maintenance=self._maintenance_on(account, symbol), maintenance=self._maintenance(account),
+            beside=sum(_sign_of(other.size) * self._notional(each, other.size) for each, other in others),
+            margins=margins,
+        )  # fmt: skip
 
     def _deleverage(self, account: NaiveAccount, symbol: str, bankruptcy: int, started: Cause) -> tuple[int, int]:
-        market, holding = self.markets[symbol], account.holdings[symbol]
+        market, holding, rules = self.markets[symbol], account.holdings[symbol], self.rules["adl"]
         direction = 1 if holding.size > 0 else -1
-        queue = self._adl_queue(symbol, -direction)
+        price = naive_adl.price(rules, bankruptcy, market.mark, market.previous_mark, self.pools[self._pool_of(symbol)])
+        opposite = self._holders(symbol, -direction)
         deleveraging = self._emit(
             events.DeleveragingStarted, started, account=account.number, symbol=symbol, size=holding.size,
-            price=bankruptcy, candidates=len(queue),
+            price=price, candidates=len(opposite),
         )  # fmt: skip
-        loss_per_lot = direction * (bankruptcy - market.mark) * market.instrument.tick_value
-        adl = deficit = 0
-        for ranked in queue:
-            lots = min(abs(holding.size), abs(self._size(ranked.account, symbol)))
-            if loss_per_lot > 0:
-                lots = min(lots, floor(Fraction(max(0, ranked.equity), loss_per_lot)))
-            if lots:
-                adl += lots
-                self._close_against(account, ranked, symbol, direction, lots, bankruptcy, deleveraging)
-        for ranked in queue:
-            lots = min(abs(holding.size), abs(self._size(ranked.account, symbol)))
+        queue = naive_adl.ranked(rules.policy, opposite, deleveraging)
+        payers = self._payers(account, symbol) if rules.policy in naive_adl.SOCIAL else []
+        loss_per_lot = direction * (price - market.mark) * market.instrument.tick_value
+        adl = deficit = unpaid = 0
+        for holder, lots in naive_adl.given(rules, queue, abs(holding.size), loss_per_lot):
+            adl += lots
+            unpaid += self._close_against(account, holder, symbol, lots, price, bankruptcy, deleveraging)
+        for holder in queue:
+            lots = min(abs(holding.size), abs(self._size(self.accounts[holder.number], symbol)))
             if lots:
                 deficit += lots
-                self._close_against(account, ranked, symbol, direction, lots, market.mark, deleveraging)
-                account.wallet += lots * loss_per_lot
-                loss, pool = lots * loss_per_lot, self._pool_of(symbol)
-                self._make_good(pool, loss, FundReason.SHORTFALL, account.number, symbol, deleveraging)
+                unpaid += self._close_against(account, holder, symbol, lots, market.mark, bankruptcy, deleveraging)
+        if payers:
+            for payer, _ in payers:
+                payer.equity = self._equity(self.accounts[payer.number])
+            for payer, loss in naive_adl.socialised(payers, unpaid):
+                unpaid -= loss
+                self._pay_into_a_loss(self.accounts[payer.number], account, symbol, loss, deleveraging)
+        self._deficit_takes(unpaid, account.number, symbol, deleveraging)
         return adl, deficit
 
-    def _close_against(
-        self, bankrupt: NaiveAccount, ranked: Ranked, symbol: str, direction: int, lots: int, price: int, cause: Cause
+    def _payers(self, bankrupt: NaiveAccount, symbol: str) -> list[tuple[Holder, int]]:
+        by_profit = self.rules["adl"].policy is AdlPolicy.SOCIALISED_PROFIT
+        holders = [*self._holders(symbol, 1), *self._holders(symbol, -1)]
+        weighed = [(holder, max(0, holder.pnl) if by_profit else holder.lots) for holder in holders]
+        return [(holder, weight) for holder, weight in weighed if holder.number != bankrupt.number]
+
+    def _pay_into_a_loss(
+        self, payer: NaiveAccount, bankrupt: NaiveAccount, symbol: str, loss: int, cause: Cause
     ) -> None:
-        other = ranked.account
+        if loss:
+            payer.wallet -= loss
+            payer.changed = self._emit(
+                events.LossSocialised, cause, account=payer.number, bankrupt=bankrupt.number, symbol=symbol,
+                loss=loss, wallet=payer.wallet,
+            )  # fmt: skip
+
+    def _close_against(
+        self, bankrupt: NaiveAccount, holder: Holder, symbol: str, lots: int, price: int, bankruptcy: int, cause: Cause
+    ) -> int:
+        """Returns what nobody has paid yet, where others than the fund may be asked."""
+        other, market = self.accounts[holder.number], self.markets[symbol]
+        direction = -1 if holder.is_long else 1
         self.has_traded = True
         self._book_fill(bankrupt, symbol, -direction * lots, price)
         realised = self._book_fill(other, symbol, direction * lots, price)
         deleveraged = self._emit(
             events.PositionDeleveraged, cause, account=other.number, bankrupt=bankrupt.number, symbol=symbol,
-            size=direction * lots, price=price, position=self._size(other, symbol), rank=ranked.rank,
-            score_ppm=published_score_ppm(ranked.score), lights=ranked.lights, realised=realised,
+            size=direction * lots, price=price, position=self._size(other, symbol), rank=holder.rank,
+            score_ppm=naive_adl.published(holder.score), lights=holder.lights, realised=realised,
         )  # fmt: skip
         bankrupt.changed = other.changed = deleveraged
         self._withdraw_quotes(other, symbol, CancelReason.DELEVERAGED, deleveraged)
         self._withdraw_orders(other, symbol, CancelReason.DELEVERAGED, deleveraged)
+        gain = direction * lots * (price - bankruptcy) * market.instrument.tick_value
+        bankrupt.wallet -= gain
+        pool = self._pool_of(symbol)
+        if gain > 0:
+            self._fund_takes(pool, gain, FundReason.SURPLUS, bankrupt.number, symbol, cause)
+            return 0
+        if self.rules["adl"].policy not in naive_adl.SOCIAL:
+            self._make_good(pool, -gain, FundReason.SHORTFALL, bankrupt.number, symbol, cause)
+            return 0
+        from_fund = min(-gain, self.pools[pool])
+        self._fund_takes(pool, -from_fund, FundReason.SHORTFALL, bankrupt.number, symbol, cause)
+        return -gain - from_fund
 
     def _pool_of(self, symbol: str) -> str:
         return self.markets[symbol].instrument.fund_pool
@@ -1342,6 +1371,10 @@ class NaiveExchange:
 
 def _sign(side: Side) -> int:
     return 1 if side is Side.BUY else -1
+
+
+def _sign_of(lots: int) -> int:
+    return (lots > 0) - (lots < 0)
 
 
 def _side_of(sign: int) -> Side:

@@ -12,7 +12,6 @@ from stream_engine.messages.refusals import Reject
 from stream_engine.messages.units import MILLION, WIRE_MAX
 
 HALF = Fraction(1, 2)
-LIGHTS = 5
 
 
 def nearest(value: Fraction) -> int:
@@ -60,24 +59,6 @@ def bankruptcy_price(size: int, mark: int, equity: int, own: int, total: int, ti
 def median_of_three(prices: Iterable[int]) -> int:
     """The middle one."""
     return sorted(prices)[1]
-
-
-def adl_score(unrealised: int, equity: int, notional: int) -> int:
-    """PNL% times leverage for a winner, PNL% over leverage for the others, in units of 10^-12, rounded down."""
-    gain = Fraction(unrealised, notional)
-    leverage = Fraction(notional, equity)
-    return floor((gain * leverage if unrealised >= 0 else gain / leverage) * 10**12)
-
-
-def published_score_ppm(score: int) -> int:
-    """A score of 10^-12 in ppm, rounded down and cut to the wire's range."""
-    return min(WIRE_MAX, max(-WIRE_MAX, floor(Fraction(score, MILLION))))
-
-
-def lights(rank: int, positions: int) -> int:
-    """Five for the first fifth of the queue, one for the last."""
-    before = Fraction(rank - 1, positions)
-    return next(light for light in range(LIGHTS, 0, -1) if before < Fraction(LIGHTS + 1 - light, LIGHTS))
 
 
 def first_of(reasons: Iterable[Reject]) -> Reject | None:
