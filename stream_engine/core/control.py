@@ -76,6 +76,8 @@ def set_rules(venue: Venue, received: SetRules) -> None:
         refuse(venue, received, Reject.AMOUNT_TOO_LARGE, f"{most}: {shares[most]}")
     else:
         venue.rules = replace(venue.rules, **given)
+        if received.orders is not None:  # another rate limit counts from its own beginning
+            venue.sent = {}
         if venue.ticked_us is not None:  # before, it is a part of the setup, which nobody listens to yet
             venue.out.emit(RulesSet, None, *astuple(venue.rules))
 

@@ -1,7 +1,8 @@
 """Rate limit: how many orders, amends and quotes an account may send.
 
 Counted   per account, in windows of the venue's time that begin at the multiples of `rate_window_us` (as Binance counts
-          its order limits): whatever is looked at, even if it is then refused for another reason.
+          its order limits): whatever is looked at, even if it is then refused for another reason. Where the order
+          rules are set anew, counting begins anew.
 Never     cancels; a repeat of what was answered; what comes halted, expired or over the limit already.
 Refused   what comes over it: RATE_LIMITED, and it is not remembered. It may be sent again in the next window.
 """

@@ -56,6 +56,12 @@ def test_the_count_begins_anew_at_every_multiple_of_the_window(us: int, expected
     assert reasons(apply(exchange, buy(1, 99))) == expected
 
 
+def test_another_limit_counts_from_its_own_beginning() -> None:
+    exchange = an_exchange(rules=limited(1))
+    apply(exchange, buy(1, 99), limited(2, window_us=3 * SECOND))
+    assert reasons(apply(exchange, *(buy(1, 99) for _ in range(3)))) == [Reject.RATE_LIMITED]
+
+
 def test_a_cancel_is_never_refused_and_does_not_count() -> None:
     exchange = an_exchange(rules=limited(2))
     apply(exchange, buy(1, 99, id="mine"))

@@ -974,6 +974,8 @@ class NaiveExchange:
                 value = getattr(received, name)
                 if value is not None:
                     self.rules[name] = value
+            if received.orders is not None:
+                self.sent = []
             if self.ticked_us is not None:
                 self._emit(events.RulesSet, None, **self.rules)
 
