@@ -7,8 +7,9 @@ It orders the mechanisms and contains none. For every input:
    rate_limit; else the input does what it does: control, order_entry, quotes, protection, or prices that make index and
    mark anew (pricing)
 4  the cascade, unless trading is halted: while somebody may be below maintenance (margin_watch), rounds of
-   a  all accounts with a crossed watch are checked exactly, at most `checks_per_input` of them per input
-   b  those below maintenance are liquidated in the order of their ids, each checked once more at its turn
+   a  all accounts with a crossed watch are checked exactly, at most `checks_per_input` of them per input; those below
+      maintenance for which a breaker is on wait until it is released (circuit_breaker)
+   b  the others below maintenance are liquidated in the order of their ids, each checked once more at its turn
    c  where somebody was, the marks of all symbols that traded since theirs was made are made anew, as listed
    What the bound leaves goes on at the venue's next input.
 5  the changed levels of each book are published.
@@ -20,9 +21,20 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from stream_engine.core import amend, control, expiry, halt, order_entry, protection, quotes, rate_limit
+from stream_engine.core import (
+    amend,
+    circuit_breaker,
+    control,
+    expiry,
+    halt,
+    order_entry,
+    protection,
+    quotes,
+    rate_limit,
+)
 from stream_engine.core.accounts import is_liquidatable
 from stream_engine.core.liquidation import liquidate
+from stream_engine.core.market import Market
 from stream_engine.core.order_entry import price_refusal
 from stream_engine.core.pricing import reprice
 from stream_engine.core.reports import report_adl_queue, report_open_interest, report_resting_orders
@@ -32,6 +44,7 @@ from stream_engine.messages.events import (
     AnyEvent,
     BookChanged,
     CancelRejected,
+    Cause,
     ClockTicked,
     NewsPublished,
     OrderRejected,
@@ -135,7 +148,8 @@ class Exchange:
                 self._mechanisms[type(received)](received)
         if state.dirty:
             state.watch_touched()
-        if (state.watch.owed or state.watch.indebted) and not state.halted:
+        watch = state.watch
+        if (watch.owed or watch.indebted or watch.released) and not state.halted:
             self._cascade()
         if state.booked:
             self._publish_books()
@@ -151,13 +165,16 @@ class Exchange:
             budget -= len(crossed)
             doomed = []
             for number in crossed:
-                if is_liquidatable(state.accounts[number], state.markets):
-                    doomed.append(number)
+                account = state.accounts[number]
+                if not is_liquidatable(account, state.markets):
+                    state.watch.split(account)
+                elif circuit_breaker.is_on(state, account):
+                    circuit_breaker.wait(state, account)
                 else:
-                    state.watch.split(state.accounts[number])
+                    doomed.append(number)
             for number in doomed:
                 account = state.accounts[number]
-                if is_liquidatable(account, state.markets):
+                if is_liquidatable(account, state.markets) and circuit_breaker.may_go(state, account):
                     liquidate(state, account)
                 else:
                     state.watch.split(account)
@@ -166,9 +183,14 @@ class Exchange:
             state.watch_touched()
             for market in state.markets.values():
                 if market.printed is not None:
-                    reprice(state, market, market.printed)
-                    market.printed = None
+                    self._make_mark(market, market.printed)
             state.watch_touched()
+
+    def _make_mark(self, market: Market, cause: Cause | None) -> None:
+        reprice(self.state, market, cause)
+        market.printed = None
+        if market.freeze is not None:
+            circuit_breaker.look_at_feeds(self.state, market, market.freeze)
 
     def _tick(self, received: ClockTick) -> None:
         state = self.state
@@ -177,11 +199,13 @@ class Exchange:
         state.forget_answers()
         state.out.emit(ClockTicked, None)
         for market in state.markets.values():
+            circuit_breaker.arm(state, market)
             index = market.index_price.value(state.now_us) or market.index
             if index:
                 market.basis.sample(state.now_us, market.book.doubled_mid(), index)
-            reprice(state, market, None)
-            market.printed = None
+            self._make_mark(market, None)
+        for market in state.markets.values():
+            circuit_breaker.tick(state, market)
         if is_new_minute:
             expiry.throw_away_stale(state)
         for market in state.markets.values():
@@ -206,9 +230,7 @@ class Exchange:
         for symbol, price in received.prices:
             state.markets[symbol].index_price.see(received.source, price, received.ts_us)
         for symbol, _ in received.prices:
-            market = state.markets[symbol]
-            reprice(state, market, None)
-            market.printed = None
+            self._make_mark(state.markets[symbol], None)
 
     def _prices_taken(self, received: IndexPrices | PriceShock) -> bool:
         refusal = control.first_refusal(self._price_refusals(received))

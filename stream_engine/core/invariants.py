@@ -24,6 +24,7 @@ def check(exchange: Exchange) -> None:
     _protections_count_their_fills(state)
     assert state.rules.checks_per_input > 0
     state.watch.check()
+    _who_waits_waits_for_a_breaker(state)
 
 
 def _money_is_conserved(state: Venue) -> None:
@@ -35,6 +36,17 @@ def _money_is_conserved(state: Venue) -> None:
     total = held + state.fees + state.deficit.total
     expected = state.paid_in - state.paid_out + state.carried
     assert total == expected, f"money: {total - expected} micro-quote too much"
+
+
+def _who_waits_waits_for_a_breaker(state: Venue) -> None:
+    for number in state.watch.waiting:
+        assert number not in state.watch.indebted, number
+        assert any(number in wait.accounts for market in state.markets.values() for wait in market.waits.values()), (
+            number
+        )
+    for market in state.markets.values():
+        if market.turnover is not None:
+            market.turnover.check()
 
 
 def _longs_equal_shorts(state: Venue) -> None:

@@ -14,6 +14,9 @@ Upkeep    a change of wallet goes into the slack. A fill keeps T and makes that 
 Index     per symbol and side a heap of one integer per entry, key << 32 | account: a smaller key is crossed first
           (shorts: the watch price, longs: minus it). The position knows its true key (`watch`) and the key under
           which it stands in the heap (`standing`).
+Waiting   who is found below maintenance while a circuit breaker is on does not go back into the index: he stands in
+          `waiting` until he is released, and is then handed out as if he had been crossed. Who changes meanwhile is
+          watched again.
 """
 
 from heapq import heapify, heappop, heappush
@@ -30,9 +33,10 @@ GARBAGE_ALLOWED = 1_024
 
 
 class MarginWatch:
-    """The index of one venue. `owed`: symbols on which somebody may have been crossed since they were looked at."""
+    """The index of one venue. `owed`: symbols on which somebody may have been crossed since they were looked at;
+    `waiting`: accounts for which a circuit breaker must end first; `released`: those for which it has."""
 
-    __slots__ = ("_longs", "_shorts", "accounts", "indebted", "markets", "owed")
+    __slots__ = ("_longs", "_shorts", "accounts", "indebted", "markets", "owed", "released", "waiting")
 
     def __init__(self, accounts: dict[int, Account], markets: dict[str, Market]) -> None:
         self.accounts = accounts
@@ -41,6 +45,8 @@ class MarginWatch:
         self._shorts: dict[str, list[int]] = {}
         self.owed: dict[str, None] = {}
         self.indebted: dict[int, None] = {}
+        self.waiting: dict[int, None] = {}
+        self.released: dict[int, None] = {}
 
     def list_symbol(self, symbol: str) -> None:
         """Begin to watch a symbol."""
@@ -66,7 +72,13 @@ class MarginWatch:
             if not self.markets[position.symbol].mark:
                 for unjudged in live:  # until the mark comes
                     forget(unjudged)
+                self.waiting.pop(account.number, None)
+                self.released.pop(account.number, None)
                 return
+        if account.number in self.waiting:
+            del self.waiting[account.number]
+            self.split(account)
+            return
         if len(live) == 1:
             self._watch(live[0], -account.wallet)
             account.slack = 0
@@ -104,7 +116,7 @@ class MarginWatch:
         account.slack = slack
 
     def crossed(self, most: int) -> list[int]:
-        """Up to `most` accounts with a crossed watch or a debt, by account; their entries are taken out.
+        """Up to `most` accounts with a crossed watch or a debt, or released, by account; their entries are taken out.
 
         Whoever calls checks each exactly, and liquidates it or has its cushion split anew. What is left stays owed.
         """
@@ -112,6 +124,10 @@ class MarginWatch:
         while self.indebted and len(found) < most:
             number = next(iter(self.indebted))
             del self.indebted[number]
+            found[number] = None
+        while self.released and len(found) < most:
+            number = next(iter(self.released))
+            del self.released[number]
             found[number] = None
         for symbol in tuple(self.owed):
             market = self.markets[symbol]
@@ -121,6 +137,16 @@ class MarginWatch:
                 break
             del self.owed[symbol]
         return sorted(found)
+
+    def wait(self, number: int) -> None:
+        """An account that `crossed` handed out waits for a circuit breaker."""
+        self.waiting[number] = None
+
+    def release(self, number: int) -> None:
+        """Whoever waits (and only he) is to be looked at again."""
+        if number in self.waiting:
+            del self.waiting[number]
+            self.released[number] = None
 
     def check(self) -> None:
         """Asserts, by a full scan, that nobody is below maintenance of whom the watch does not know."""
@@ -137,6 +163,8 @@ class MarginWatch:
                 continue
             if not live:
                 assert account.wallet >= 0 or account.number in self.indebted, account.number
+                continue
+            if account.number in self.waiting or account.number in self.released:
                 continue
             slack = account.wallet + sum(position.floor or 0 for position in live)
             assert slack == account.slack and slack >= 0, (account.number, slack, account.slack)

@@ -6,13 +6,23 @@ Holds     open_interest = sum of the longs = sum of the shorts; `longs` and `sho
 
 from msgspec import Struct
 
+from stream_engine.core.freeze import Freeze
 from stream_engine.core.index_price import IndexPrice
 from stream_engine.core.margin import MaintenanceTable, maintenance_table
 from stream_engine.core.mark_price import Basis
 from stream_engine.core.order_book import OrderBook
 from stream_engine.core.position import Position
-from stream_engine.messages.events import Cause
+from stream_engine.core.throttle import Turnover
+from stream_engine.messages.events import Breaker, Cause
 from stream_engine.messages.instrument import Instrument
+
+
+class Wait(Struct, gc=False):
+    """A circuit breaker that is on: since when, and whom it has kept waiting: what each owed then beyond its margin, in
+    micro-quote (0 or more), by account."""
+
+    since_us: int
+    accounts: dict[int, int] = {}
 
 
 class Market(Struct, gc=False):
@@ -22,6 +32,8 @@ class Market(Struct, gc=False):
     reducing       how many reduce-only orders rest in its book.       protected   how many accounts' quotes are.
     previous_mark  the mark before the present one; 0 before there were two.
     reported       what the last OpenInterestChanged said.
+    waits          the circuit breakers that are on, by which came first; empty as long as liquidations go on.
+    freeze, turnover   of the breakers that the venue has set (None: it has not).
     """
 
     instrument: Instrument
@@ -42,6 +54,9 @@ class Market(Struct, gc=False):
     reducing: int = 0
     protected: int = 0
     reported: tuple[int, int, int] = (0, 0, 0)
+    waits: dict[Breaker, Wait] = {}
+    freeze: Freeze | None = None
+    turnover: Turnover | None = None
 
 
 def listed(instrument: Instrument) -> Market:

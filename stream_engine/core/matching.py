@@ -163,6 +163,8 @@ def trade_with_best(
     if order.client_id and not order.size:
         finish(venue, maker, order.client_id)
     market.last = price
+    if market.turnover is not None:
+        market.turnover.add(venue.now_us, value, liquidation)
     market.index_price.see_own(price, venue.now_us)
     side = BUY if sign > 0 else SELL
     traded = venue.out.emit(

@@ -25,13 +25,15 @@ from msgspec import Struct
 
 from stream_engine.core.accounts import Account, Answer
 from stream_engine.core.exchange import Exchange
+from stream_engine.core.freeze import Freeze
 from stream_engine.core.margin_watch import ACCOUNT_BITS, ACCOUNT_MASK
-from stream_engine.core.market import Market, listed
+from stream_engine.core.market import Market, Wait, listed
 from stream_engine.core.order_book import BookSide, Order, orders_of
 from stream_engine.core.position import Position, Protection, RestingQuote
 from stream_engine.core.reduce_only import count_in
+from stream_engine.core.throttle import Turnover
 from stream_engine.core.venue import Expiring, Rules, Venue
-from stream_engine.messages.events import Cause, OrderAccepted, OrderRejected
+from stream_engine.messages.events import Breaker, Cause, OrderAccepted, OrderRejected
 from stream_engine.messages.inputs import Place, Side, TimeInForce, Trigger
 from stream_engine.messages.instrument import Instrument
 from stream_engine.messages.refusals import Reject
@@ -80,6 +82,8 @@ class VenueLine(Struct, array_like=True, gc=False):
     traded: bool
     owed: list[str]
     indebted: list[int]
+    waiting: list[int]
+    released: list[int]
     finished: list[tuple[int, int, str]]
     expiring: list[Expiring]
     sent: list[tuple[int, int]]
@@ -92,6 +96,9 @@ class MarketLine(Struct, array_like=True, gc=False):
     sightings  (price, time) in the order of the sources.
     bids, asks (size of the level, its order ids, first come first), best first.
     watched    what the watch's heaps hold: (key, account), as it lies.
+    waits      (breaker, since when, what each account owed when it began to wait) of those that are on.
+    freeze     since when last and index are apart, and whose cap is used up.
+    turnover   its window, and what was traded in each second of it.
     """
 
     instrument: Instrument
@@ -111,6 +118,9 @@ class MarketLine(Struct, array_like=True, gc=False):
     asks: list[tuple[int, list[int]]]
     watched_longs: list[tuple[int, int]]
     watched_shorts: list[tuple[int, int]]
+    waits: list[tuple[Breaker, int, list[tuple[int, int]]]]
+    freeze: tuple[int | None, list[Breaker]] | None
+    turnover: tuple[int, list[list[int]]] | None
 
 
 class OrderEntry(Struct, array_like=True, gc=False):
@@ -299,6 +309,8 @@ def _venue_of(venue: Venue, wanted: Wanted) -> VenueLine:
         traded=venue.traded,
         owed=list(venue.watch.owed),
         indebted=list(venue.watch.indebted),
+        waiting=wanted.of(venue.watch.waiting, WINDOW),
+        released=wanted.of(venue.watch.released, WINDOW),
         finished=wanted.of(venue.finished, WINDOW),
         expiring=wanted.of(venue.expiring, WINDOW),
         sent=wanted.of(venue.sent.items(), WINDOW),
@@ -326,6 +338,13 @@ def _market_of(venue: Venue, market: Market, wanted: Wanted) -> MarketLine:
         asks=_levels(market.book.asks, wanted),
         watched_longs=_entries(wanted.of(venue.watch._longs[symbol], WINDOW)),
         watched_shorts=_entries(wanted.of(venue.watch._shorts[symbol], WINDOW)),
+        waits=[
+            (breaker, wait.since_us, wanted.of(wait.accounts.items(), WINDOW)) for breaker, wait in market.waits.items()
+        ],
+        freeze=None if market.freeze is None else (market.freeze.apart_since_us, list(market.freeze.spent)),
+        turnover=None
+        if market.turnover is None
+        else (market.turnover.window_us, wanted.of(market.turnover.seconds, WINDOW)),
     )
 
 
@@ -436,6 +455,8 @@ def _loaded(line: VenueLine, lines: Iterator[bytes]) -> Exchange:
     venue.expiring, venue.sent, venue.sent_since_us = line.expiring, dict(line.sent), line.sent_since_us
     venue.watch.owed = dict.fromkeys(line.owed)
     venue.watch.indebted = dict.fromkeys(line.indebted)
+    venue.watch.waiting = dict.fromkeys(line.waiting)
+    venue.watch.released = dict.fromkeys(line.released)
     markets = [_market_line.decode(next(lines)) for _ in range(line.markets)]
     for market in markets:
         venue.markets[market.instrument.symbol] = _market_from(market)
@@ -462,6 +483,17 @@ def _market_from(line: MarketLine) -> Market:
         sighting.price, sighting.seen_us = price, seen_us
     market.basis.samples.extend(line.samples)
     market.basis.total = sum(doubled for _, doubled in line.samples)
+    market.waits = {breaker: Wait(since_us, dict(accounts)) for breaker, since_us, accounts in line.waits}
+    if line.freeze is not None:
+        market.freeze = Freeze()
+        market.freeze.apart_since_us, spent = line.freeze
+        market.freeze.spent = dict.fromkeys(spent)
+    if line.turnover is not None:
+        window_us, seconds = line.turnover
+        market.turnover = Turnover(window_us)
+        market.turnover.seconds.extend(seconds)
+        market.turnover.traded = sum(second[1] for second in seconds)
+        market.turnover.liquidated = sum(second[2] for second in seconds)
     return market
 
 

@@ -39,6 +39,15 @@ class CancelReason(Enum):
     PROTECTION = "protection"  # the market-maker protection of its owner took it away
 
 
+class Breaker(Enum):
+    """Which circuit breaker keeps the liquidations of a symbol waiting."""
+
+    BAND = "band"  # nothing more trades inside the price band: its limit state, and the pause after it
+    THROTTLE = "throttle"  # liquidations have had their share of the volume
+    DIVERGENCE = "divergence"  # last and index are too far apart
+    STALL = "stall"  # a source of the index is silent
+
+
 class FundReason(Enum):
     """Why the insurance fund's balance changed."""
 
@@ -287,6 +296,39 @@ class TradingResumed(Event, frozen=True):
     """Trading goes on."""
 
 
+class BreakerTripped(Event, frozen=True):
+    """Liquidations of whoever holds the symbol wait from here on.
+
+    reference  of the band (else 0).     age_us   of the oldest outside source of the index (a stall; else 0).
+    """
+
+    symbol: Name
+    breaker: Breaker
+    mark: Ticks
+    index: Ticks
+    last: Ticks
+    reference: Ticks = 0
+    age_us: Micros = 0
+
+
+class BreakerReleased(Event, frozen=True):
+    """Liquidations of the symbol go on, as far as no other breaker is on; what the delay cost the fund, or saved it.
+
+    accounts   how many were below maintenance while it was on.
+    shortfall_before, shortfall_after   what they owed beyond their margin, all of them together: each at the marks when
+               it began to wait, and all at the marks of the release. Whoever liquidates carries this.
+    capped     its time was up, not its reason.
+    """
+
+    symbol: Name
+    breaker: Breaker
+    waited_us: Micros
+    accounts: Count
+    shortfall_before: Quote
+    shortfall_after: Quote
+    capped: bool = False
+
+
 class ClockTicked(Event, frozen=True):
     """The participants' clock."""
 
@@ -482,6 +524,8 @@ AnyEvent = (
     | RulesSet
     | TradingHalted
     | TradingResumed
+    | BreakerTripped
+    | BreakerReleased
     | ClockTicked
     | NewsPublished
     | BookChanged

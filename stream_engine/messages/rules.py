@@ -172,11 +172,12 @@ class BreakerRules(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_f
                         would trade, the limit state begins; after `limit_state_us` of it the symbol pauses for
                         `pause_us`: orders collect, and a call auction reopens it. (LULD.)
     throttle_ppm        liquidations sell and buy at most this share of the volume of the last `throttle_window_us`,
-                        and `throttle_least_quote` whatever was traded. The rest waits.
+                        and `throttle_least_quote` whatever was traded. The rest waits for a clock tick.
     divergence_ppm      liquidations of the symbol wait while last and index are farther apart, for longer than
-                        `divergence_after_us`; at most `divergence_cap_us` at a time.
+                        `divergence_after_us`; at most `divergence_cap_us` at a time (0: as long as it takes).
     stall_us            liquidations of the symbol wait while the oldest outside source of its index is older, at most
                         `stall_cap_us` at a time (0: as long as it takes).
+    The price band of orders holds at once; of the others what is set takes effect with the next clock tick.
     """
 
     price_band_ppm: AtLeastZeroPpm = 0

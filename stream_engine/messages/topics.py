@@ -82,6 +82,8 @@ EVENT_TOPIC: dict[type[events.Event], Topic] = {
     events.RulesSet: Topic.MARKET,
     events.TradingHalted: Topic.MARKET,
     events.TradingResumed: Topic.MARKET,
+    events.BreakerTripped: Topic.MARKET,
+    events.BreakerReleased: Topic.MARKET,
     events.ClockTicked: Topic.MARKET,
     events.NewsPublished: Topic.MARKET,
     events.BookChanged: Topic.MARKET,

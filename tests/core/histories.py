@@ -47,7 +47,7 @@ from stream_engine.messages.inputs import (
     Withdraw,
 )
 from stream_engine.messages.instrument import MAIN_POOL, OWN_TRADES, IndexSource, Instrument, Tier
-from stream_engine.messages.rules import AdlPolicy, AdlRules, OrderRules, SelfTrade
+from stream_engine.messages.rules import AdlPolicy, AdlRules, BreakerRules, OrderRules, SelfTrade
 from stream_engine.messages.units import MILLION, WIRE_MAX
 
 VENUE = "v"
@@ -117,6 +117,8 @@ class Story:
         """Listings, accounts, money, seeded positions, first prices, first quotes; not always in this order."""
         yield MapVenue(VENUE, self.now_us, 0)
         yield self._rules(random)
+        if random.random() < 0.3:
+            yield self._breakers(random)
         for listings in LISTINGS.values():
             yield ListInstrument(VENUE, self.now_us, random.choice(listings))
         is_d_listed = random.random() < 0.5
@@ -393,6 +395,30 @@ class Story:
         orders = random.choice((None, self._order_rules(random)))
         return SetRules(VENUE, self.now_us, random.choice((None, NO_BOUND)), draw, bound, orders)
 
+    def _breakers(self, random: Random) -> SetRules:
+        """Each of them, or it is off. A throttle that leaves nothing is refused."""
+        set_here: dict[str, int] = {}
+        if random.random() < 0.7:
+            set_here |= {
+                "throttle_ppm": random.choice((50_000, 300_000)),
+                "throttle_window_us": random.choice((2, 10, 60)) * SECOND_US,
+                "throttle_least_quote": random.choice((1, 1, 20 * USDT)),
+            }
+        if random.random() < 0.4:
+            set_here |= {
+                "divergence_ppm": random.choice((5_000, 30_000, 100_000)),
+                "divergence_after_us": random.choice((0, 1, 3)) * SECOND_US,
+                "divergence_cap_us": random.choice((0, 2, 10)) * SECOND_US,
+            }
+        if random.random() < 0.4:
+            set_here |= {
+                "stall_us": random.choice((1, 3, 8)) * SECOND_US,
+                "stall_cap_us": random.choice((0, 1, 10)) * SECOND_US,
+            }
+        if random.random() < 0.05:
+            set_here |= {"throttle_ppm": 50_000, "throttle_window_us": random.choice((0, 5)), "throttle_least_quote": 0}
+        return SetRules(VENUE, self.now_us, breakers=BreakerRules(**set_here))
+
     def _seed_fund(self, random: Random) -> AnyInput:
         pool = random.choice((MAIN_POOL, C.fund_pool, C.fund_pool, "none"))
         return SeedFund(VENUE, self.now_us, random.choice((1, USDT, 4 * USDT)), pool)
@@ -611,6 +637,7 @@ class Story:
                 self._bad_amend,
                 self._bad_quote,
                 self._bad_quote,
+                self._bad_quote,
                 self._bad_prices,
                 self._bad_money,
                 self._bad_control,
@@ -795,6 +822,7 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._rules, 1),
     (Story._some_rules, 1),
     (Story._halt, 1),
+    (Story._breakers, 1),
     (Story._seed_fund, 1),
     (Story._late_listing, 1),
     (Story._drift, 9),

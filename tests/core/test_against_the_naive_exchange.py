@@ -38,6 +38,8 @@ from stream_engine.core.order_book import BookSide, Order
 from stream_engine.messages import events as vocabulary
 from stream_engine.messages.events import (
     AnyEvent,
+    Breaker,
+    BreakerReleased,
     CancelReason,
     Cause,
     ControlRejected,
@@ -57,13 +59,13 @@ from stream_engine.messages.events import (
 )
 from stream_engine.messages.inputs import AnyInput, ClockTick, ResumeTrading, SetRules, Withdraw
 from stream_engine.messages.refusals import Reject
-from stream_engine.messages.rules import AdlPolicy, SelfTrade
+from stream_engine.messages.rules import AdlPolicy, BreakerRules, SelfTrade
 from tests.core.histories import NO_BOUND, VENUE, histories, history
 from tests.naive.naive_exchange import NaiveAccount, NaiveExchange
 from tests.test_architecture import PACKAGES, imports_of, lies_in
 
 NAIVE = sorted((Path(__file__).resolve().parent.parent / "naive").glob("*.py"))
-SEEDS = range(140)
+SEEDS = range(160)
 LENGTH = 150
 EVENT_TYPES = get_args(AnyEvent)
 
@@ -90,6 +92,8 @@ SELDOM = (
     "what the policy left, as risk-aware",
     "a position closed better than at its bankruptcy price",
     "a deficit by the price of the policy",
+    *(f"{breaker} that let nobody go" for breaker in (Breaker.THROTTLE, Breaker.DIVERGENCE, Breaker.STALL)),
+    "a breaker whose time was up",
 )
 
 
@@ -146,6 +150,11 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
                     yield "closed in the book alone"
                 if all(ways[:3]):
                     yield "closed in the book, at the fund's cost and by deleveraging"
+            case BreakerReleased():
+                if event.accounts:
+                    yield f"{event.breaker} that let nobody go"
+                if event.capped:
+                    yield "a breaker whose time was up"
             case DeficitChanged() if event.symbol is None:
                 yield "a debt that the fund could not pay"
             case QuoteAccepted() if event.cause is not None:
@@ -420,12 +429,12 @@ def with_bound(told: Iterable[AnyInput], checks: int) -> Iterator[AnyInput]:
 
 
 def below_maintenance(real: Exchange) -> list[int]:
-    """By a scan of all accounts."""
+    """By a scan of all accounts, but for those whom a circuit breaker keeps."""
     markets = real.state.markets
     return [
         number
         for number, account in real.state.accounts.items()
-        if is_marked(account, markets) and is_liquidatable(account, markets)
+        if is_marked(account, markets) and is_liquidatable(account, markets) and number not in real.state.watch.waiting
     ]
 
 
@@ -453,6 +462,7 @@ def test_within_its_bound_the_exchange_falls_behind_forgets_nobody_and_catches_u
             assert len({event.account for event in events if isinstance(event, LiquidationStarted)}) <= checks
             inputs_left_behind += bool(below_maintenance(real)) and not real.state.halted
         real.apply(ResumeTrading(VENUE, real.state.now_us))
+        real.apply(SetRules(VENUE, real.state.now_us, breakers=BreakerRules()))
         for _ in range(100):
             if not below_maintenance(real):
                 break

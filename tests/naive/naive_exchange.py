@@ -62,6 +62,8 @@ from stream_engine.messages.rules import (
 from stream_engine.messages.units import BALANCE_MAX
 from tests.naive import naive_adl, naive_amend
 from tests.naive.naive_adl import Holder
+from tests.naive.naive_breakers import NaiveBreakers
+from tests.naive.naive_breakers import is_bad as are_bad_breakers
 from tests.naive.naive_index import naive_index
 from tests.naive.naive_protection import NaiveProtection
 from tests.naive.naive_rules import (
@@ -158,6 +160,7 @@ class NaiveExchange:
             "obligations": ObligationRules(),
         }
         self.is_halted = False
+        self.breakers = NaiveBreakers(self)
         self.accounts: dict[int, NaiveAccount] = {}
         self.markets: dict[str, NaiveMarket] = {}
         self.resting: list[Resting] = []
@@ -512,6 +515,7 @@ class NaiveExchange:
         )  # fmt: skip
         self.has_traded = True
         market.last = resting.price
+        self.breakers.traded(resting.symbol, value, liquidation)
         market.seen[OWN_TRADES] = (resting.price, self.now_us)
         market.unpriced = taker.changed = maker.changed = traded
         if not resting.client_id:
@@ -862,6 +866,10 @@ class NaiveExchange:
             self._make_mark(symbol, None)
 
     def _make_mark(self, symbol: str, cause: Cause | None) -> None:
+        self._reprice(symbol, cause)
+        self.breakers.look_at_feeds(symbol, self.markets[symbol])
+
+    def _reprice(self, symbol: str, cause: Cause | None) -> None:
         market = self.markets[symbol]
         market.unpriced = None
         index = self._index(market)
@@ -891,10 +899,13 @@ class NaiveExchange:
         self._forget_old_answers()
         self._emit(events.ClockTicked, None)
         for symbol, market in self.markets.items():
+            self.breakers.before_marks(symbol)
             index = self._index(market)
             if index:
                 self._sample_basis(symbol, market, index)
             self._make_mark(symbol, None)
+        for symbol in self.markets:
+            self.breakers.after_marks(symbol)
         for symbol, market in self.markets.items():
             self._report_open_interest(symbol, market)
             if first_of_minute:
@@ -965,6 +976,9 @@ class NaiveExchange:
             self._refuse(received, Reject.BAD_RULES)
             return
         checks, draw, bound = received.checks_per_input, received.fund_draw_ppm, received.cover_bound_ppm
+        if received.breakers is not None and are_bad_breakers(received.breakers):
+            self._refuse(received, Reject.BAD_RULES)
+            return
         if (checks is not None and checks < 1) or (draw is not None and draw < 0) or (bound is not None and bound < 0):
             self._refuse(received, Reject.AMOUNT_NOT_POSITIVE)
         elif (draw is not None and draw > 1_000_000) or (bound is not None and bound > 1_000_000):
@@ -1151,14 +1165,18 @@ class NaiveExchange:
 
     def _liquidate_until_nobody_is_left(self) -> None:
         by_number = sorted(self.accounts.values(), key=lambda account: account.number)
-        while found := [account for account in by_number if self._is_liquidatable(account)]:
+        while found := self._who_is_to_be_liquidated(by_number):
             for account in self._doomed(found):
                 self._liquidate(account)
             self._make_marks_of_what_traded()
 
+    def _who_is_to_be_liquidated(self, by_number: list[NaiveAccount]) -> list[NaiveAccount]:
+        below = [account for account in by_number if self._is_liquidatable(account)]
+        return self.breakers.those_who_need_not_wait(below)
+
     def _doomed(self, found: list[NaiveAccount]) -> Iterable[NaiveAccount]:
         """Each is looked at once more when its turn comes: an earlier liquidation may have saved it."""
-        return (account for account in found if self._is_liquidatable(account))
+        return (account for account in found if self._is_liquidatable(account) and self.breakers.may_go(account))
 
     def _make_marks_of_what_traded(self) -> None:
         for symbol, market in self.markets.items():
