@@ -20,8 +20,6 @@ from typing import Any
 import pytest
 
 from stream_engine.core.accounts import Account, is_liquidatable
-from stream_engine.core.adl import binance
-from stream_engine.core.adl.candidate import SCORE_UNIT, closable
 from stream_engine.core.insurance_fund import fund_flow
 from stream_engine.core.margin import (
     MaintenanceTable,
@@ -32,11 +30,11 @@ from stream_engine.core.margin import (
     short_falls_below,
 )
 from stream_engine.core.order_book import Order, OrderBook
-from stream_engine.core.position import Position, fill, notional, unrealised
+from stream_engine.core.position import Position, notional, unrealised
 from stream_engine.messages.instrument import Tier
 from stream_engine.messages.units import MILLION
 from tests.conftest import data_path
-from tests.core.candidates import candidate
+from tests.core import adl_vectors as adl
 from tests.core.rulebook import an_exchange
 
 FILE = "vectors.json"
@@ -82,20 +80,6 @@ def dydx_liquidatable(inputs: Inputs, quantity: str) -> bool:
     account = Account(1, "carl", wallet=_integer(inputs["usdc"], MONEY))
     account.positions["BTC"] = Position(1, "BTC", 0, 0, size=_integer(inputs["BTC"], LOT))
     return is_liquidatable(account, exchange.state.markets)
-
-
-def dydx_quote_after_deleveraging(inputs: Inputs, quantity: str) -> Fraction:
-    """The quote balance of the account that a bankrupt position was closed against."""
-    bankrupt, offset = inputs["bankrupt"], inputs["offset"]
-    size = _integer(bankrupt["BTC"], LOT)
-    mark = ORACLE * TICK
-    price = bankruptcy_price(size, mark, _integer(bankrupt["usdc"], MONEY) + size * mark, 1, 1, TICK_VALUE)
-    wallet = _integer(offset["usdc"], MONEY)
-    position = Position(2, "BTC", 0, 0, size=_integer(offset["BTC"], LOT))
-    winner = candidate(2, position.size, equity=wallet + unrealised(position, mark, TICK_VALUE))
-    lots = min(abs(size), closable(winner, fund_flow(size, 1, price, mark, TICK_VALUE)))
-    wallet += fill(position, lots if size > 0 else -lots, price, TICK_VALUE)
-    return Fraction(wallet - position.cost, MONEY)
 
 
 def _dydx_bankruptcy_price(inputs: Inputs, symbol: str) -> int:
@@ -191,13 +175,6 @@ def bitmex_fund_flow(inputs: Inputs, quantity: str) -> list[Fraction]:
     return [_flow(fill_price, inputs["bk"], quantity) for fill_price in inputs["fills"]]
 
 
-def binance_score(inputs: Inputs, quantity: str) -> Fraction:
-    """Binance's current rank, from notional, unrealised PnL and wallet."""
-    pnl = _integer(inputs["upnl"], MONEY)
-    equity = _integer(inputs["wallet"], MONEY) + pnl
-    return Fraction(binance.score(pnl, equity, _integer(inputs["notional"], MONEY)), SCORE_UNIT)
-
-
 def sweep_of_the_book(inputs: Inputs, quantity: str) -> list[Fraction]:
     """Cost and average price of a market order."""
     levels, sign = (inputs["asks"], 1) if "asks" in inputs else (inputs["bids"], -1)
@@ -249,6 +226,7 @@ class Known:
     """A quantity of a venue: the words it is called by, the inputs it needs and may have, and who answers.
 
     `unless` says why a case of it is not run after all.
+    `printed`: the numbers are as somebody's screen showed them, rounded to their last digit, whatever the tolerance.
     """
 
     venue: str
@@ -257,6 +235,7 @@ class Known:
     answer: Callable[[Inputs, str], Any]
     may_have: frozenset[str] = frozenset()
     unless: Callable[[Inputs, str], str | None] = lambda inputs, quantity: None
+    printed: bool = False
 
     def fits(self, vector: Vector) -> bool:
         given = set(vector["inputs"])
@@ -271,7 +250,7 @@ KNOWN = (
     Known("dYdX", "bankruptcy quote", MARKET | {"close"}, dydx_bankruptcy_quote),
     Known("dYdX", "insurance fund", MARKET | {"fill_px", "max_fee"}, dydx_fund_delta, unless=_fund_delta_is_capped),
     Known("dYdX", "liquidatable", {"usdc", "BTC"}, dydx_liquidatable),
-    Known("dYdX", "", {"bankrupt", "offset"}, dydx_quote_after_deleveraging),
+    Known("dYdX", "", {"bankrupt", "offset"}, adl.dydx_quote_after_deleveraging),
     Known(
         "Binance", "liq price", {"WB", "cum", "q", "EP", "MMR"}, liquidation_price_of_wallet, SIDE, _rate_is_too_fine
     ),
@@ -280,7 +259,18 @@ KNOWN = (
         _rate_is_too_fine,
     ),
     Known("Binance", "liq price cross", {"WB"}, liquidation_price_in_cross, frozenset("*"), _legs_are_strange),
-    Known("Binance", "score", {"notional", "upnl", "wallet"}, binance_score),
+    Known("Binance", "score", {"notional", "upnl", "wallet"}, adl.binance_score),
+    Known("Binance", "score", {"notional", "upnl", "equity"}, adl.binance_score),
+    Known("Binance", "leveragepnl", {"upnl", "wallet", "marginRatio"}, adl.binance_leveraged_pnl, printed=True),
+    Known("BitMEX", "rank", {"mark", "entry", "bankrupt"}, adl.bitmex_score, SIDE, adl.is_inverse),
+    Known("BitMEX", "percentile", set(), adl.bitmex_percentiles, frozenset("*"), adl.no_queue_is_told),
+    Known("BitMEX", "contracts closed", set(), adl.contracts_closed, frozenset("*"), adl.no_queue_is_told),
+    Known("Hyperliquid", "adl index", {"mark", "entry", "notional", "account"}, adl.hyperliquid_index, SIDE),
+    Known("Hyperliquid", "adl block", {"px", "mark", "qty"}, adl.cost_against_the_mark),
+    Known("paper", "queue haircut", {"w", "B", "e"}, adl.queue_haircuts),
+    Known("paper", "pro-rata haircut", {"w", "B", "e"}, adl.pro_rata_haircuts),
+    Known("paper", "capped pro-rata", {"w", "caps", "B"}, adl.capped_level),
+    Known("paper", "contract pro-rata", {"Q", "q"}, adl.contracts_in_proportion),
     Known("Bybit", "bankruptcy price usdt", {"EP", "L"}, bybit_bankruptcy_price, SIDE),
     Known("Bybit", "fund flow", {"fill", "bk"}, bybit_fund_flow),
     Known("BitMEX", "fund change", {"bk", "fills"}, bitmex_fund_flow),
@@ -304,18 +294,10 @@ NOT_HERE = (
     ("Bybit", "pnlratio", "not built yet: ADL set off by the fund's drawdown"),
     ("Bybit", "stop condition", "not built yet: ADL set off by the fund's drawdown"),
     ("OKX", "threshold", "not built yet: ADL set off by the fund's drawdown"),
-    ("BitMEX", "percentile", "not built: lights by cumulative quantity (BitMEX), here by percentile of positions"),
-    ("BitMEX", "rank", "not built yet: BitMEX's rank"),
-    ("BitMEX", "contracts closed", "not built yet: BitMEX's rank"),
-    ("Binance", "leveragepnl", "not built: Binance's rank before 2022"),
     ("Hyperliquid", "backstop", "not built yet: take-over by a backstop vault"),
-    ("Hyperliquid", "adl index", "not built yet: Hyperliquid's rank"),
-    ("Hyperliquid", "adl block", "not built yet: measures of what an ADL price cost"),
     ("Hyperliquid", "mark =", "not built: Hyperliquid's mark from prices of other venues' perpetuals"),
     ("Hyperliquid", "deposit", "outside: flows of a vault"),
     ("Drift", "", "outside: Drift's partial liquidation and socialised losses"),
-    ("paper", "haircut", "not built yet: ADL policies other than the queue"),
-    ("paper", "pro-rata", "not built yet: ADL policies other than the queue"),
 )
 
 
@@ -348,6 +330,12 @@ def agrees(found: Any, expected: Any, rel_tol: float) -> bool:
         return bool(found == expected)
     wanted = Fraction(_decimal(expected))
     return bool(abs(found - wanted) <= Fraction(_decimal(rel_tol)) * abs(wanted))
+
+
+def printed(found: Fraction, expected: object) -> Fraction:
+    """The number with as many decimals as the expected one has."""
+    decimals = -int(_decimal(expected).as_tuple().exponent)
+    return round(found, max(0, decimals))
 
 
 def vectors() -> list[Vector]:
@@ -394,7 +382,10 @@ def test_the_number_is_the_venues(vector: Vector) -> None:
     known = known_as(vector)
     assert known is not None
     found = known.answer(vector["inputs"], vector["quantity"])
-    assert agrees(found, vector["expected"], vector["rel_tol"]), (vector["quantity"], found, vector["expected"])
+    expected = vector["expected"]
+    if known.printed:
+        found = [printed(one, other) for one, other in zip(found, expected, strict=True)]
+    assert agrees(found, expected, vector["rel_tol"]), (vector["quantity"], found, expected)
 
 
 @pytest.mark.data
@@ -451,6 +442,12 @@ def test_a_case_whose_venue_quantity_or_inputs_nobody_knows_is_reported_as_such(
 @pytest.mark.parametrize(("found", "agreed"), [(89.998, False), (89.9999, True), (90, True), (90.0001, True)])
 def test_a_number_agrees_within_its_relative_tolerance_and_no_further(found: float, agreed: bool) -> None:
     assert agrees(Fraction(_decimal(found)), 90, 1e-5) == agreed
+
+
+@pytest.mark.parametrize(("found", "shown"), [("1.2551", 1.26), ("1.2634", 1.26), ("1.265001", 1.27)])
+def test_a_number_is_printed_with_the_decimals_of_the_expected_one(found: str, shown: float) -> None:
+    assert printed(Fraction(found), 9.99) == Fraction(_decimal(shown))
+    assert printed(Fraction("1.5001"), 2) == 2
 
 
 def test_a_list_agrees_only_as_a_whole() -> None:
