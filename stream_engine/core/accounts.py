@@ -12,6 +12,7 @@ from stream_engine.core.margin import initial_margin, maintenance_margin, worst_
 from stream_engine.core.market import Market
 from stream_engine.core.order_book import Order
 from stream_engine.core.position import Position
+from stream_engine.core.trigger_index import Waiting
 from stream_engine.messages.events import Cause, OrderAccepted, OrderRejected
 from stream_engine.messages.inputs import Place
 
@@ -28,6 +29,7 @@ class Account(Struct, gc=False):
 
     positions   by symbol, flat ones included while their orders or leverage matter.
     orders      resting orders by client id (quote levels are with the position).
+    waiting     orders that wait for their trigger, by client id, as accepted.
     answers     by client id.
     slack       see margin_watch.       changed   the event that last changed it.
     """
@@ -37,6 +39,7 @@ class Account(Struct, gc=False):
     wallet: int = 0
     positions: dict[str, Position] = {}
     orders: dict[str, Order] = {}
+    waiting: dict[str, Waiting] = {}
     answers: dict[str, Answer] = {}
     slack: int = 0
     changed: Cause | None = None

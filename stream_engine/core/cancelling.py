@@ -1,6 +1,8 @@
-"""Cancelling: what rests is taken out of the book, at its owner's wish or the venue's.
+"""Cancelling: what rests is taken out of the book, and what waits for its trigger waits no more, at its owner's wish or
+the venue's.
 
-Order     an account's quotes in the order in which it first met the symbols; its orders as they came to rest.
+Order     an account's quotes in the order in which it first met the symbols; its orders as they came to rest,
+          then those that wait, as accepted.
 Holds     what left the book stands in no list of open orders, and its lots count as open no more.
 """
 
@@ -9,8 +11,11 @@ from stream_engine.core.market import Market
 from stream_engine.core.order_book import Order
 from stream_engine.core.position import Position, add_open, resting_levels
 from stream_engine.core.reduce_only import count_out, reducible
+from stream_engine.core.trigger_index import Waiting
+from stream_engine.core.triggers import withdraw
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import CancelReason, Cause, OrderCancelled, QuoteCancelled
+from stream_engine.messages.refusals import Reject
 
 
 def cancel_order(venue: Venue, account: Account, order: Order, reason: CancelReason, cause: Cause | None) -> None:
@@ -26,11 +31,32 @@ def cancel_order(venue: Venue, account: Account, order: Order, reason: CancelRea
 
 
 def cancel_orders(venue: Venue, account: Account, symbol: str | None, reason: CancelReason, cause: Cause | None) -> int:
-    """Cancel an account's resting orders on a symbol (or all); returns how many there were."""
+    """Cancel an account's orders on a symbol (or all), those that wait too; returns how many there were."""
     orders = [order for order in account.orders.values() if symbol is None or order.symbol == symbol]
     for order in orders:
         cancel_order(venue, account, order, reason, cause)
-    return len(orders)
+    waiting = [one for one in account.waiting.values() if symbol is None or one.order.symbol == symbol]
+    for one in waiting:
+        cancel_waiting(venue, account, one, reason, cause)
+    return len(orders) + len(waiting)
+
+
+def cancel_waiting(
+    venue: Venue,
+    account: Account,
+    waiting: Waiting,
+    reason: CancelReason,
+    cause: Cause | None,
+    refusal: Reject | None = None,
+) -> None:
+    """Cancel an order that waits for its trigger, and say so."""
+    withdraw(venue, account, waiting)
+    order = waiting.order
+    venue.out.emit(
+        OrderCancelled, cause, account.number, order.client_id, waiting.order_id, order.symbol, order.size, reason,
+        refusal,
+    )  # fmt: skip
+    finish(venue, account, order.client_id)
 
 
 def cancel_spent(venue: Venue, account: Account, position: Position, cause: Cause | None) -> None:

@@ -11,8 +11,9 @@ It orders the mechanisms and contains none. For every input:
       maintenance for which a breaker is on wait until it is released (circuit_breaker)
    b  the others below maintenance are liquidated in the order of their ids, each checked once more at its turn
    c  where somebody was, the marks of all symbols that traded since theirs was made are made anew, as listed
-   What the bound leaves goes on at the venue's next input.
-5  the changed levels of each book are published.
+5  what input and cascade have triggered enters the book (triggers), and the cascade goes on, until there is neither.
+   What the bound of 4 leaves of both goes on at the venue's next input.
+6  the changed levels of each book are published.
 
 It knows no offsets, topics, clock or bytes, and never raises for what a participant did wrong.
 """
@@ -149,19 +150,34 @@ class Exchange:
         if state.dirty:
             state.watch_touched()
         watch = state.watch
-        if (watch.owed or watch.indebted or watch.released) and not state.halted:
-            self._cascade()
+        if (watch.owed or watch.indebted or watch.released or state.triggered) and not state.halted:
+            self._run_its_course()
         if state.booked:
             self._publish_books()
         return state.out.events
 
-    def _cascade(self) -> None:
+    def _run_its_course(self) -> None:
         state = self.state
         budget = state.rules.checks_per_input
         while budget:
+            if state.watch.owed or state.watch.indebted or state.watch.released:
+                budget = self._cascade(budget)
+            entering = min(budget, len(state.triggered))
+            if not entering:
+                return
+            budget -= entering
+            for _ in range(entering):
+                number, client_id, cause = next(iter(state.triggered.values()))
+                account = state.accounts[number]
+                order_entry.enter_triggered(state, account, account.waiting[client_id], cause)
+            self._make_marks_of_what_traded()
+
+    def _cascade(self, budget: int) -> int:
+        state = self.state
+        while budget:
             crossed = state.watch.crossed(budget)
             if not crossed:
-                return
+                break
             budget -= len(crossed)
             doomed = []
             for number in crossed:
@@ -180,11 +196,16 @@ class Exchange:
                     state.watch.split(account)
             if not doomed:  # a watch that was only near is no round: no price may depend on how the watch is kept
                 continue
-            state.watch_touched()
-            for market in state.markets.values():
-                if market.printed is not None:
-                    self._make_mark(market, market.printed)
-            state.watch_touched()
+            self._make_marks_of_what_traded()
+        return budget
+
+    def _make_marks_of_what_traded(self) -> None:
+        state = self.state
+        state.watch_touched()
+        for market in state.markets.values():
+            if market.printed is not None:
+                self._make_mark(market, market.printed)
+        state.watch_touched()
 
     def _make_mark(self, market: Market, cause: Cause | None) -> None:
         reprice(self.state, market, cause)

@@ -13,7 +13,7 @@ Upkeep    a heap, whose first entry is looked at with every input. What is gone 
 from heapq import heappop, heappush
 
 from stream_engine.core.accounts import Account
-from stream_engine.core.cancelling import cancel_order, cancel_quotes
+from stream_engine.core.cancelling import cancel_order, cancel_quotes, cancel_waiting
 from stream_engine.core.position import resting_levels
 from stream_engine.core.venue import Expiring, Venue
 from stream_engine.messages.events import CancelReason
@@ -46,7 +46,9 @@ def expire(venue: Venue) -> None:
             continue
         _, number, client_id, symbol, _ = entry
         account = venue.accounts[number]
-        if client_id:
+        if client_id in account.waiting:
+            cancel_waiting(venue, account, account.waiting[client_id], CancelReason.EXPIRED, None)
+        elif client_id:
             cancel_order(venue, account, account.orders[client_id], CancelReason.EXPIRED, None)
         else:
             cancel_quotes(venue, account, symbol, CancelReason.EXPIRED, None)
@@ -61,7 +63,7 @@ def _stands(venue: Venue, entry: Expiring) -> bool:
     _, number, client_id, symbol, order_or_quote_id = entry
     account: Account = venue.accounts[number]
     if client_id:
-        order = account.orders.get(client_id)
+        order = account.orders.get(client_id) or account.waiting.get(client_id)
         return order is not None and order.order_id == order_or_quote_id
     position = account.positions[symbol]
     quote = position.quote

@@ -5,13 +5,15 @@ Refused   while trading is halted, before anything else about them is looked at:
           answered once more. What is refused so is not remembered: it may be sent again under its id when trading
           goes on.
 Taken     cancels, as ever; prices, and marks move; the clock; money in, leverage, listings, rules.
-Waits     every liquidation, and with it the fund and deleveraging. The margin watch goes on: who is crossed is
-          looked at when trading is resumed, in that very input, within its bound.
+Waits     every liquidation, and with it the fund and deleveraging, and every trigger. The margin watch goes on: who is
+          crossed, and what the marks of then have triggered, is looked at when trading is resumed, in that very input,
+          within its bound.
 Holds     nobody trades while trading is halted.
 """
 
 from stream_engine.core.control import refuse
 from stream_engine.core.order_entry import is_repeat
+from stream_engine.core.triggers import mark_moved
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import TradingHalted, TradingResumed
 from stream_engine.messages.inputs import Amend, AnyInput, HaltTrading, MassQuote, Place, ResumeTrading, Withdraw
@@ -34,6 +36,8 @@ def resume_trading(venue: Venue, received: ResumeTrading) -> None:
         return
     venue.halted = False
     venue.out.emit(TradingResumed, None)
+    for market in venue.markets.values():
+        mark_moved(venue, market)
 
 
 def waits(venue: Venue, received: AnyInput) -> bool:

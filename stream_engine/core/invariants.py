@@ -20,6 +20,7 @@ def check(exchange: Exchange) -> None:
     for pool in state.pools.values():
         pool.check()
     state.deficit.check()
+    _waiting_orders_are_found(state)
     _nothing_stands_beyond_its_time(state)
     _protections_count_their_fills(state)
     assert state.rules.checks_per_input > 0
@@ -98,6 +99,25 @@ def _books_equal_their_orders(state: Venue) -> None:
     assert set(resting) == set(owned), set(resting) ^ set(owned)
 
 
+def _waiting_orders_are_found(state: Venue) -> None:
+    known = set(state.triggered)
+    for market in state.markets.values():
+        market.by_mark.check(None if state.halted else market.mark)
+        market.by_last.check(market.last)
+        for index in (market.by_mark, market.by_last):
+            assert not known & set(index.waiting), market.instrument.symbol
+            known |= set(index.waiting)
+    owned = set()
+    for account in state.accounts.values():
+        assert not set(account.waiting) & set(account.orders), account.number
+        for client_id, waiting in account.waiting.items():
+            assert (waiting.order.account, waiting.order.client_id) == (account.number, client_id), client_id
+            owned.add(waiting.order_id)
+    assert known == owned, known ^ owned
+    for order_id, (number, client_id, _) in state.triggered.items():
+        assert state.accounts[number].waiting[client_id].order_id == order_id, order_id
+
+
 def _nothing_stands_beyond_its_time(state: Venue) -> None:
     assert all(
         state.expiring[child // 2 - (child % 2 == 0)] <= state.expiring[child]
@@ -105,9 +125,11 @@ def _nothing_stands_beyond_its_time(state: Venue) -> None:
     )
     noted = {(number, client_id, order_id): us for us, number, client_id, _, order_id in state.expiring}
     for account in state.accounts.values():
-        for client_id, order in account.orders.items():
+        order_ids = {client_id: order.order_id for client_id, order in account.orders.items()}
+        order_ids |= {client_id: waiting.order_id for client_id, waiting in account.waiting.items()}
+        for client_id, order_id in order_ids.items():
             expires_us = account.answers[client_id].place.expires_us
-            assert noted.get((account.number, client_id, order.order_id)) == expires_us, client_id
+            assert noted.get((account.number, client_id, order_id)) == expires_us, client_id
             assert expires_us is None or state.now_us <= expires_us, client_id
 
 

@@ -13,6 +13,7 @@ from stream_engine.core.mark_price import Basis
 from stream_engine.core.order_book import OrderBook
 from stream_engine.core.position import Position
 from stream_engine.core.throttle import Turnover
+from stream_engine.core.trigger_index import TriggerIndex
 from stream_engine.messages.events import Breaker, Cause
 from stream_engine.messages.instrument import Instrument
 
@@ -31,6 +32,7 @@ class Market(Struct, gc=False):
     moved          the event that set the mark.       printed   the event of the last trade.
     reducing       how many reduce-only orders rest in its book.       protected   how many accounts' quotes are.
     previous_mark  the mark before the present one; 0 before there were two.
+    by_mark, by_last   the orders that wait for these prices.
     reported       what the last OpenInterestChanged said.
     waits          the circuit breakers that are on, by which came first; empty as long as liquidations go on.
     freeze, turnover   of the breakers that the venue has set (None: it has not).
@@ -42,6 +44,8 @@ class Market(Struct, gc=False):
     book: OrderBook
     index_price: IndexPrice
     basis: Basis
+    by_mark: TriggerIndex
+    by_last: TriggerIndex
     mark: int = 0
     previous_mark: int = 0
     index: int = 0
@@ -68,6 +72,8 @@ def listed(instrument: Instrument) -> Market:
         OrderBook(),
         IndexPrice(instrument),
         Basis(instrument.basis_every_us, instrument.basis_window_us),
+        TriggerIndex(),
+        TriggerIndex(),
     )
 
 

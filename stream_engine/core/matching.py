@@ -21,6 +21,7 @@ from stream_engine.core.order_book import Order, orders_of
 from stream_engine.core.position import add_open, fill
 from stream_engine.core.protection import count_fill, would_trigger
 from stream_engine.core.reduce_only import count_in, count_out, reducible
+from stream_engine.core.triggers import queue_reached
 from stream_engine.core.venue import Venue, position_of
 from stream_engine.messages.events import CancelReason, Cause, OrderCancelled, QuoteAccepted, Traded, TradePrinted
 from stream_engine.messages.inputs import Level, Side
@@ -173,6 +174,8 @@ def trade_with_best(
     )  # fmt: skip
     venue.out.emit(TradePrinted, traded, symbol, price, lots, side, liquidation)
     market.printed = maker.changed = taker.changed = traded
+    if market.by_last.waiting:
+        queue_reached(venue, market.by_last, price, traded)
     if maker_position.protection is not None and not order.client_id:
         count_fill(venue, maker_position, -sign * lots, traded)
     if maker_position.reducing:

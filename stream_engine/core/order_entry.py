@@ -12,6 +12,7 @@ Refused   in the order of the `Reject` enum; refusing changes nothing. Nothing m
           An order that only reduces (neither the long nor the short that the open orders can lead to grows) needs no
           more than not to leave a debt; neither does a reduce-only one.
 Market    an order without a price is an IOC limited at the mark, give or take the instrument's bound.
+Trigger   an order with one waits outside the book; see triggers.
 Cancelled quotes before orders.
 Repeats   a client id seen before, with the same content, is answered as it was; with other content it is refused.
           Refusals are remembered too, but for an unknown account, a stamp, a halt, an expiry, the rate limit or a
@@ -22,7 +23,7 @@ from msgspec.structs import replace
 
 from stream_engine.core.accounts import Account, Answer, equity_of, free_margin, is_marked
 from stream_engine.core.arithmetic import div_ceil, div_floor
-from stream_engine.core.cancelling import cancel_order, cancel_orders, cancel_quotes, finish
+from stream_engine.core.cancelling import cancel_order, cancel_orders, cancel_quotes, cancel_waiting, finish
 from stream_engine.core.expiry import is_past, note_order
 from stream_engine.core.margin import initial_margin, initial_rate
 from stream_engine.core.market import Market
@@ -30,6 +31,8 @@ from stream_engine.core.matching import match, rest, would_take
 from stream_engine.core.order_book import Order
 from stream_engine.core.position import Position, RestingQuote, resting_levels
 from stream_engine.core.reduce_only import reducible
+from stream_engine.core.trigger_index import Waiting
+from stream_engine.core.triggers import is_met_already, wait, withdraw
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import (
     CancelReason,
@@ -38,8 +41,9 @@ from stream_engine.messages.events import (
     OrderAccepted,
     OrderCancelled,
     OrderRejected,
+    OrderTriggered,
 )
-from stream_engine.messages.inputs import Cancel, CancelAll, Place, QuoteCancel, Side, TimeInForce
+from stream_engine.messages.inputs import Cancel, CancelAll, Place, QuoteCancel, Side, TimeInForce, Trigger
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.units import MILLION
 
@@ -63,6 +67,9 @@ def place(venue: Venue, order: Place) -> None:
     market = venue.markets.get(order.symbol)
     if market is None:
         _refuse(venue, account, order, Reject.UNKNOWN_SYMBOL)
+        return
+    if order.trigger is not None:
+        _place_trigger(venue, account, market, order, order.trigger)
         return
     sign = 1 if order.side is BUY else -1
     limit = order.price if order.price is not None else _market_limit(market, sign)
@@ -107,6 +114,21 @@ def enter(
         rest(venue, market, account, resting)
 
 
+def enter_triggered(venue: Venue, account: Account, waiting: Waiting, cause: Cause) -> None:
+    """An order's trigger was met: it enters if it is allowed, and is cancelled if not."""
+    order, order_id = waiting.order, waiting.order_id
+    market = venue.markets[order.symbol]
+    triggered = venue.out.emit(OrderTriggered, cause, account.number, order.client_id, order_id, order.symbol)
+    sign = 1 if order.side is BUY else -1
+    limit = order.price if order.price is not None else _market_limit(market, sign)
+    reason = order_refusal(venue, account, market, order, sign, limit)
+    if reason is not None:
+        cancel_waiting(venue, account, waiting, CancelReason.NOT_ALLOWED, triggered, reason)
+        return
+    withdraw(venue, account, waiting)
+    enter(venue, account, market, order, order_id, sign, limit, triggered)
+
+
 def is_repeat(venue: Venue, order: Place) -> bool:
     """Whether this order was answered before, with the same content."""
     account = venue.accounts.get(order.account)
@@ -115,12 +137,15 @@ def is_repeat(venue: Venue, order: Place) -> bool:
 
 
 def cancel(venue: Venue, received: Cancel) -> None:
-    """Cancel one resting order at its owner's wish."""
+    """Cancel one order that rests or waits at its owner's wish."""
     account = venue.accounts.get(received.account)
     if account is None:
         venue.out.emit(CancelRejected, None, received.account, received.client_id, Reject.UNKNOWN_ACCOUNT)
         return
     order = account.orders.get(received.client_id)
+    if order is None and received.client_id in account.waiting:
+        cancel_waiting(venue, account, account.waiting[received.client_id], CancelReason.OWNER, None)
+        return
     if order is None:
         venue.out.emit(CancelRejected, None, received.account, received.client_id, Reject.UNKNOWN_ORDER)
         return
@@ -274,6 +299,40 @@ def _debt_refusal(venue: Venue, account: Account, loss: int) -> Reject | None:
     return Reject.INSUFFICIENT_MARGIN if loss > 0 and equity_of(account, venue.markets) < loss else None
 
 
+def _place_trigger(venue: Venue, account: Account, market: Market, order: Place, trigger: Trigger) -> None:
+    reason = _trigger_refusal(market, order, trigger)
+    if reason is not None:
+        _refuse(venue, account, order, reason)
+        return
+    order_id = venue.next_order_id()
+    venue.out.emit(
+        OrderAccepted, None, account.number, order.client_id, order_id, order.symbol, order.side, order.size,
+        order.price, order.time_in_force, order.post_only, False, order.reduce_only, trigger,
+    )  # fmt: skip
+    accepted = venue.out.events[-1]
+    assert isinstance(accepted, OrderAccepted)
+    account.answers[order.client_id] = Answer(order, accepted)
+    if order.expires_us is not None:
+        note_order(venue, order, order_id)
+    wait(market, account, order, order_id)
+
+
+def _trigger_refusal(market: Market, order: Place, trigger: Trigger) -> Reject | None:
+    if order.size <= 0:
+        return Reject.SIZE_NOT_POSITIVE
+    if order.size > market.instrument.max_size:
+        return Reject.SIZE_TOO_LARGE
+    prices = (trigger.price,) if order.price is None else (order.price, trigger.price)
+    reasons = {price_refusal(market, price) for price in prices} - {None}
+    if reasons:
+        return next(reason for reason in Reject if reason in reasons)
+    if is_met_already(market, order, trigger):
+        return Reject.TRIGGER_MET
+    if order.post_only and (order.price is None or order.time_in_force is not GTC):
+        return Reject.POST_ONLY_MARKET_ORDER
+    return None if market.mark else Reject.NO_MARK_PRICE
+
+
 def _at_once(
     venue: Venue, account: Account, market: Market, order: Place, sign: int, limit: int, size: int
 ) -> tuple[int, int, bool]:
@@ -308,7 +367,7 @@ def _answer_again(venue: Venue, order: Place, earlier: Answer) -> None:
     else:
         venue.out.emit(
             OrderAccepted, None, event.account, event.client_id, event.order_id, event.symbol, event.side, event.size,
-            event.price, event.time_in_force, event.post_only, True, event.reduce_only,
+            event.price, event.time_in_force, event.post_only, True, event.reduce_only, event.trigger,
         )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ When      at each clock tick, at each price that comes in, and between the round
 
 from stream_engine.core.mark_price import mark_price
 from stream_engine.core.market import Market
+from stream_engine.core.triggers import mark_moved
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import Cause, MarkPriceChanged
 
@@ -27,4 +28,6 @@ def reprice(venue: Venue, market: Market, cause: Cause | None) -> None:
         for holders in (market.longs, market.shorts):
             for number in holders:
                 venue.touch(venue.accounts[number], market.instrument.symbol)
+    if market.by_mark.waiting:
+        mark_moved(venue, market)
     venue.watch.mark_moved(market.instrument.symbol)

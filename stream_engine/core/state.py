@@ -32,6 +32,8 @@ from stream_engine.core.order_book import BookSide, Order, orders_of
 from stream_engine.core.position import Position, Protection, RestingQuote
 from stream_engine.core.reduce_only import count_in
 from stream_engine.core.throttle import Turnover
+from stream_engine.core.trigger_index import Waiting
+from stream_engine.core.triggers import index_of
 from stream_engine.core.venue import Expiring, Rules, Venue
 from stream_engine.messages.events import Breaker, Cause, OrderAccepted, OrderRejected
 from stream_engine.messages.inputs import Place, Side, TimeInForce, Trigger
@@ -85,6 +87,7 @@ class VenueLine(Struct, array_like=True, gc=False):
     waiting: list[int]
     released: list[int]
     finished: list[tuple[int, int, str]]
+    triggered: list[tuple[int, int, str, Cause]]
     expiring: list[Expiring]
     sent: list[tuple[int, int]]
     sent_since_us: int
@@ -171,6 +174,13 @@ class PositionEntry(Struct, array_like=True, gc=False):
     protection: ProtectionEntry | None
 
 
+class WaitingEntry(Struct, array_like=True, gc=False):
+    """An order that waits for its trigger."""
+
+    order_id: int
+    order: Place
+
+
 class AnswerEntry(Struct, array_like=True, gc=False):
     """An order as it was sent, and the event that answered it, by what it does not repeat of the order: when it was
     made, and the order's id or why it was refused."""
@@ -203,6 +213,7 @@ class AccountLine(Struct, array_like=True, gc=False):
     changed: Cause | None
     positions: list[PositionEntry]
     orders: list[OrderEntry]
+    waiting: list[WaitingEntry]
     answers: list[AnswerEntry]
 
 
@@ -312,6 +323,7 @@ def _venue_of(venue: Venue, wanted: Wanted) -> VenueLine:
         waiting=wanted.of(venue.watch.waiting, WINDOW),
         released=wanted.of(venue.watch.released, WINDOW),
         finished=wanted.of(venue.finished, WINDOW),
+        triggered=wanted.of([(order_id, *entry) for order_id, entry in venue.triggered.items()], WINDOW),
         expiring=wanted.of(venue.expiring, WINDOW),
         sent=wanted.of(venue.sent.items(), WINDOW),
         sent_since_us=venue.sent_since_us,
@@ -368,6 +380,7 @@ def _account_of(account: Account, wanted: Wanted) -> AccountLine:
         account.changed,
         [_position_of(position) for position in account.positions.values()],
         [_order_of(order) for order in wanted.of(account.orders.values(), SMALL_WINDOW)],
+        [WaitingEntry(one.order_id, one.order) for one in wanted.of(account.waiting.values(), SMALL_WINDOW)],
         [_answer_of(answer) for answer in wanted.of(account.answers.values(), SMALL_WINDOW)],
     )
 
@@ -452,6 +465,7 @@ def _loaded(line: VenueLine, lines: Iterator[bytes]) -> Exchange:
     venue.deficit.total = line.deficit
     venue.last_order_id, venue.traded = line.last_order_id, line.traded
     venue.finished = deque(line.finished)
+    venue.triggered = {order_id: (number, client_id, cause) for order_id, number, client_id, cause in line.triggered}
     venue.expiring, venue.sent, venue.sent_since_us = line.expiring, dict(line.sent), line.sent_since_us
     venue.watch.owed = dict.fromkeys(line.owed)
     venue.watch.indebted = dict.fromkeys(line.indebted)
@@ -467,6 +481,10 @@ def _loaded(line: VenueLine, lines: Iterator[bytes]) -> Exchange:
         _count_again(venue, account)
     for pool in venue.pools.values():
         pool.house = venue.accounts.get(pool.house.number, pool.house)
+    waiting = [one for account in venue.accounts.values() for one in account.waiting.values()]
+    for one in sorted(waiting, key=lambda one: one.order_id):
+        if one.order_id not in venue.triggered:
+            index_of(venue.markets[one.order.symbol], one.order).add(one)
     if list(lines) != [b""]:
         raise StateError("no state of a venue: more than it says, or cut off in its last line")
     for market in markets:
@@ -533,6 +551,7 @@ def _account_from(line: AccountLine, venue: str, orders: dict[int, Order]) -> Ac
         line.wallet,
         {entry.symbol: _position_from(entry, number, orders) for entry in line.positions},
         {order.client_id: order for order in owned},
+        {entry.order.client_id: Waiting(entry.order, entry.order_id) for entry in line.waiting},
         {entry.client_id: _answer_from(entry, venue, number) for entry in line.answers},
         line.slack,
         line.changed,
@@ -606,5 +625,6 @@ def _answer_from(entry: AnswerEntry, venue: str, number: int) -> Answer:
             entry.post_only,
             False,
             entry.reduce_only,
+            entry.trigger,
         ),
     )

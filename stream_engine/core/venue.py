@@ -16,6 +16,7 @@ from stream_engine.core.margin import initial_rate
 from stream_engine.core.margin_watch import MarginWatch
 from stream_engine.core.market import Market
 from stream_engine.core.position import Position
+from stream_engine.messages.events import Cause
 from stream_engine.messages.instrument import MAIN_POOL
 from stream_engine.messages.rules import (
     AdlRules,
@@ -56,6 +57,7 @@ class Venue:
     now_us     the venue's time.     ticked_us   its last clock tick; None before the first.
     finished   (time, account, client id) of orders that are done, oldest first.
     expiring   what stands until a time, as a heap; see expiry.
+    triggered  orders whose price was reached, to enter in this order: (account, client id, by what) by order id.
     sent       what accounts have sent since `sent_since_us`; see rate_limit.
     dirty      accounts changed by this input, with the symbols on which their positions changed.
     booked     symbols whose book this input changed.
@@ -88,6 +90,7 @@ class Venue:
         "sent_since_us",
         "ticked_us",
         "traded",
+        "triggered",
         "watch",
     )
 
@@ -108,6 +111,7 @@ class Venue:
         self.traded = self.halted = False
         self.finished: deque[tuple[int, int, str]] = deque()
         self.expiring: list[Expiring] = []
+        self.triggered: dict[int, tuple[int, str, Cause]] = {}
         self.sent: dict[int, int] = {}
         self.sent_since_us = 0
         self.dirty: dict[int, tuple[str, ...]] = {}

@@ -9,7 +9,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from stream_engine.messages.inputs import Leg, Level, Side, TimeInForce
+from stream_engine.messages.inputs import Leg, Level, Side, TimeInForce, Trigger
 from stream_engine.messages.instrument import MAIN_POOL, Instrument
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.rules import (
@@ -36,6 +36,7 @@ class CancelReason(Enum):
     LIQUIDATION = "liquidation"  # its owner is being liquidated
     DELEVERAGED = "deleveraged"  # its owner's position on the symbol was deleveraged
     EXPIRED = "expired"  # its own time was past
+    NOT_ALLOWED = "not_allowed"  # it was triggered, and is refused as an order (`refusal`)
     PROTECTION = "protection"  # the market-maker protection of its owner took it away
 
 
@@ -115,7 +116,8 @@ class ControlRejected(Event, frozen=True):
 
 
 class OrderAccepted(Event, frozen=True):
-    """An order was taken; `order_id` is the venue's. Fills follow as `Traded`. `repeated`: the same answer again."""
+    """An order was taken; `order_id` is the venue's. Fills follow as `Traded`. `repeated`: the same answer again. With
+    a `trigger` it waits, and `OrderTriggered` comes first."""
 
     account: AccountId
     client_id: ClientId
@@ -128,6 +130,7 @@ class OrderAccepted(Event, frozen=True):
     post_only: bool
     repeated: bool = False
     reduce_only: bool = False
+    trigger: Trigger | None = None
 
 
 class OrderRejected(Event, frozen=True):
@@ -160,8 +163,18 @@ class AmendRejected(Event, frozen=True):
     reason: Reject
 
 
+class OrderTriggered(Event, frozen=True):
+    """The price that an order waited for has come, by the event that is its cause; it enters like a new order."""
+
+    account: AccountId
+    client_id: ClientId
+    order_id: Count
+    symbol: Name
+
+
 class OrderCancelled(Event, frozen=True):
-    """`size` lots of an order are no longer to be filled; nothing of it rests."""
+    """`size` lots of an order are no longer to be filled; nothing of it rests or waits. `refusal`: why one that was
+    triggered is not allowed."""
 
     account: AccountId
     client_id: ClientId
@@ -169,6 +182,7 @@ class OrderCancelled(Event, frozen=True):
     symbol: Name
     size: Lots
     reason: CancelReason
+    refusal: Reject | None = None
 
 
 class CancelRejected(Event, frozen=True):
@@ -511,6 +525,7 @@ AnyEvent = (
     | OrderRejected
     | OrderAmended
     | AmendRejected
+    | OrderTriggered
     | OrderCancelled
     | CancelRejected
     | QuoteAccepted

@@ -36,6 +36,7 @@ class Reject(Enum):
     PRICE_OFF_TICK = "price_off_tick"  # between two steps of the instrument's price grid
     LEVELS_NOT_SORTED = "levels_not_sorted"  # a quote names a price twice, or a worse level first
     QUOTE_CROSSES_ITSELF = "quote_crosses_itself"
+    TRIGGER_MET = "trigger_met"  # the order would be triggered at once
     POST_ONLY_MARKET_ORDER = "post_only_market_order"  # or post-only with IOC or FOK: it could never rest
     NO_MARK_PRICE = "no_mark_price"  # nothing can be margined before the first price of the symbol
     POST_ONLY_WOULD_TAKE = "post_only_would_take"

@@ -69,6 +69,7 @@ EVENT_TOPIC: dict[type[events.Event], Topic] = {
     events.OrderRejected: Topic.EXECUTIONS,
     events.OrderAmended: Topic.EXECUTIONS,
     events.AmendRejected: Topic.EXECUTIONS,
+    events.OrderTriggered: Topic.EXECUTIONS,
     events.OrderCancelled: Topic.EXECUTIONS,
     events.CancelRejected: Topic.EXECUTIONS,
     events.QuoteAccepted: Topic.EXECUTIONS,

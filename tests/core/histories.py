@@ -44,6 +44,9 @@ from stream_engine.messages.inputs import (
     SetRules,
     Side,
     TimeInForce,
+    Trigger,
+    TriggerBy,
+    TriggerKind,
     Withdraw,
 )
 from stream_engine.messages.instrument import MAIN_POOL, OWN_TRADES, IndexSource, Instrument, Tier
@@ -165,7 +168,15 @@ class Story:
         post_only = random.random() < 0.1
         side, lots = random.choice(list(Side)), self._lots(random, symbol)
         expires_us = self._expiry(random) if random.random() < 0.15 else None
-        return self._place(account, symbol, side, lots, price, force, post_only, expires_us)
+        order = self._place(account, symbol, side, lots, price, force, post_only, expires_us)
+        if random.random() < 0.15:
+            self.orders[-1] = order = replace(order, trigger=self._trigger(random, symbol))
+        return order
+
+    def _trigger(self, random: Random, symbol: str) -> Trigger:
+        off = random.choice((-20_000, -5_000, -1_000, 0, 1_000, 5_000, 20_000))
+        price = self._on_grid(symbol, self.prices[symbol] + self.prices[symbol] * off // MILLION)
+        return Trigger(random.choice(list(TriggerKind)), price, random.choice(list(TriggerBy)))
 
     def _reducing_order(self, random: Random) -> AnyInput:
         """One that may only reduce, near the market or away from it, and often larger than what is held."""
@@ -612,17 +623,43 @@ class Story:
             MassQuote(VENUE, self.now_us, maker, "C", self.quotes + number, bids[number - 1 :]) for number in (1, 2, 3)
         ]
         self.quotes += len(quotes)
-        self.now_us = self.ticked_us = self.ticked_us + SECOND_US
         quantity, delta = random.choice(((9, 0), (8, 0), (0, 8), (0, 3), (30, 0)))
+        protection = SetProtection(VENUE, self.now_us, maker, "C", SECOND_US, frozen_us, quantity, delta)
+        sweep = self._place(RICH, "C", Side.SELL, 15, price - 5, TimeInForce.IOC)
+        cleared = self._cleared("C")
+        self.now_us = self.ticked_us = self.now_us + SECOND_US
         self.plot = [
-            *self._cleared("C"),
+            *cleared,
             quotes[0],
-            self._place(RICH, "C", Side.SELL, 15, price - 5, TimeInForce.IOC),
+            sweep,
             quotes[1],
             ClockTick(VENUE, self.now_us),
             quotes[2],
         ]
-        return SetProtection(VENUE, self.now_us - SECOND_US, maker, "C", SECOND_US, frozen_us, quantity, delta)
+        return protection
+
+    def _line_up_stops(self, random: Random) -> AnyInput:
+        """Stops one below the other, and a bid below each: one sets off the next, down to the last."""
+        symbol, by = random.choice(("A", "C")), random.choice((TriggerBy.LAST, TriggerBy.LAST, TriggerBy.MARK))
+        price, lots = self.prices[symbol], 5
+        steps = [price * (1_000 - 5 * step) // 1_000 for step in range(1, 6)]
+        owners = [random.choice((*MAKERS, *POOR)) for _ in steps]
+        stops = []
+        for account, step in zip(owners, steps, strict=True):
+            limit = random.choice((None, step * 95 // 100))
+            stops.append(self._place(account, symbol, Side.SELL, lots, limit))
+            self.orders[-1] = stops[-1] = replace(stops[-1], trigger=Trigger(TriggerKind.STOP, step, by))
+        told = [*stops, *(self._place(RICH, symbol, Side.BUY, lots, step) for step in steps)]
+        self.plot = [
+            *self._cleared(symbol)[:-1],
+            *told,
+            *(() if random.random() < 0.7 else (HaltTrading(VENUE, self.now_us, "stops"), self._drift(random))),
+            *(() if random.random() < 0.7 else (ResumeTrading(VENUE, self.now_us),)),
+            self._place(random.choice(TWINS), symbol, Side.SELL, lots, steps[0], TimeInForce.IOC),
+            IndexPrices(VENUE, self.now_us, "spot", ((symbol, steps[0]),)),
+            ResumeTrading(VENUE, self.now_us),
+        ]
+        return self._cleared(symbol)[-1]
 
     def _cleared(self, symbol: str) -> list[AnyInput]:
         return [CancelAll(VENUE, self.now_us, account, symbol) for account in ACCOUNTS]
@@ -660,7 +697,11 @@ class Story:
         size = random.choice((0, -3, 1, 10, 401, 5_000))
         force = random.choice(list(TimeInForce))
         account = random.choice((*MAKERS, RICH, RICH, NOBODY))
-        return self._place(account, symbol, random.choice(list(Side)), size, price, force, random.random() < 0.4)
+        order = self._place(account, symbol, random.choice(list(Side)), size, price, force, random.random() < 0.4)
+        if random.random() < 0.3:
+            trigger = Trigger(random.choice(list(TriggerKind)), random.choice((0, 1_001, 100_000, 900, 1_100)))
+            self.orders[-1] = order = replace(order, trigger=trigger)
+        return order
 
     def _bad_amend(self, random: Random) -> AnyInput:
         if not self.orders:
@@ -835,6 +876,7 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._fall_through_the_book, 1),
     (Story._run_over_a_protected_quote, 1),
     (Story._reduce_more_than_there_is, 2),
+    (Story._line_up_stops, 2),
     (Story._bad, 9),
 )
 KINDS = [teller for teller, _ in TELLERS]

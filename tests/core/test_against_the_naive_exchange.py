@@ -23,6 +23,7 @@ from stream_engine.core import (
     order_entry,
     position,
     pricing,
+    protection,
     quotes,
     venue,
 )
@@ -35,6 +36,7 @@ from stream_engine.core.invariants import check
 from stream_engine.core.margin_watch import MarginWatch
 from stream_engine.core.market import Market
 from stream_engine.core.order_book import BookSide, Order
+from stream_engine.core.trigger_index import TriggerIndex
 from stream_engine.messages import events as vocabulary
 from stream_engine.messages.events import (
     AnyEvent,
@@ -53,11 +55,12 @@ from stream_engine.messages.events import (
     OrderAccepted,
     OrderAmended,
     OrderCancelled,
+    OrderTriggered,
     PositionDeleveraged,
     QuoteAccepted,
     Traded,
 )
-from stream_engine.messages.inputs import AnyInput, ClockTick, ResumeTrading, SetRules, Withdraw
+from stream_engine.messages.inputs import AnyInput, ClockTick, Place, ResumeTrading, SetRules, Withdraw
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.rules import AdlPolicy, BreakerRules, SelfTrade
 from tests.core.histories import NO_BOUND, VENUE, histories, history
@@ -94,6 +97,12 @@ SELDOM = (
     "a deficit by the price of the policy",
     *(f"{breaker} that let nobody go" for breaker in (Breaker.THROTTLE, Breaker.DIVERGENCE, Breaker.STALL)),
     "a breaker whose time was up",
+    "triggered by Traded",
+    "triggered by MarkPriceChanged",
+    "triggered when trading is resumed",
+    "a stop that set off a stop",
+    "a stop that a liquidation set off",
+    "a liquidation after a stop",
 )
 
 
@@ -126,7 +135,7 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
     closed = Counter(event.account for event in events if isinstance(event, LiquidationStarted))
     if max(closed.values(), default=0) > 1:
         yield "several positions of one account in one input"
-    rounds, has_moved = 0, True
+    rounds, has_moved, has_triggered = 0, True, False
     entered: set[int] = set()
     amended: set[int] = set()
     filled: set[int] = set()
@@ -137,6 +146,8 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
             yield str(reason)
         match event:
             case LiquidationStarted():
+                if has_triggered:
+                    yield "a liquidation after a stop"
                 rounds, has_moved = rounds + has_moved, False
             case MarkPriceChanged():
                 has_moved = True
@@ -155,6 +166,16 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
                     yield f"{event.breaker} that let nobody go"
                 if event.capped:
                     yield "a breaker whose time was up"
+            case OrderTriggered(cause=cause) if cause is not None:
+                has_triggered = True
+                by = events[cause[1]] if cause[0] == event.seq else None
+                yield f"triggered by {type(by).__name__}" if by is not None else "triggered when trading is resumed"
+                if isinstance(by, Traded) and by.cause is not None and by.cause[0] == event.seq:
+                    before = events[by.cause[1]]
+                    if isinstance(before, OrderTriggered):
+                        yield "a stop that set off a stop"
+                    if isinstance(before, LiquidationStarted):
+                        yield "a stop that a liquidation set off"
             case DeficitChanged() if event.symbol is None:
                 yield "a debt that the fund could not pay"
             case QuoteAccepted() if event.cause is not None:
@@ -358,6 +379,26 @@ def an_order_goes_on_where_its_own_rule_stops_it(patch: Patch) -> None:
     patch.setattr(order_entry, "match", lambda *asked: match(*asked[:8], SelfTrade.CANCEL_MAKER))
 
 
+def an_order_may_not_come_at_its_own_time(patch: Patch) -> None:
+    def is_past(state: venue.Venue, received: Place) -> bool:
+        return received.expires_us is not None and received.expires_us <= state.now_us
+
+    patch.setattr(order_entry, "is_past", is_past)
+
+
+def quotes_are_frozen_a_microsecond_longer(patch: Patch) -> None:
+    patch.setattr(quotes, "is_frozen", lambda stake, now_us: protection.is_frozen(stake, now_us - 1))
+
+
+def what_a_price_reaches_enters_from_the_farthest(patch: Patch) -> None:
+    reached = TriggerIndex.take_reached
+    patch.setattr(TriggerIndex, "take_reached", lambda index, price: reached(index, price)[::-1])
+
+
+def what_the_marks_reached_in_a_halt_waits_on(patch: Patch) -> None:
+    patch.setattr(halt, "mark_moved", lambda state, market: None)
+
+
 MUTATIONS: tuple[Callable[[Patch], None], ...] = (
     fees_round_down,
     a_partial_close_releases_cost_rounded_up,
@@ -381,6 +422,10 @@ MUTATIONS: tuple[Callable[[Patch], None], ...] = (
     a_reduce_only_order_gives_all_that_it_has,
     what_reduces_nothing_stays,
     an_order_goes_on_where_its_own_rule_stops_it,
+    an_order_may_not_come_at_its_own_time,
+    quotes_are_frozen_a_microsecond_longer,
+    what_a_price_reaches_enters_from_the_farthest,
+    what_the_marks_reached_in_a_halt_waits_on,
 )
 
 
@@ -459,14 +504,16 @@ def test_within_its_bound_the_exchange_falls_behind_forgets_nobody_and_catches_u
             events = real.apply(received)
             check(real)
             assert len(looked_at) <= checks
-            assert len({event.account for event in events if isinstance(event, LiquidationStarted)}) <= checks
-            inputs_left_behind += bool(below_maintenance(real)) and not real.state.halted
+            accounts = {event.account for event in events if isinstance(event, LiquidationStarted)}
+            assert len(accounts) + sum(isinstance(event, OrderTriggered) for event in events) <= checks
+            is_behind = bool(below_maintenance(real) or real.state.triggered)
+            inputs_left_behind += is_behind and not real.state.halted
         real.apply(ResumeTrading(VENUE, real.state.now_us))
         real.apply(SetRules(VENUE, real.state.now_us, breakers=BreakerRules()))
         for _ in range(100):
-            if not below_maintenance(real):
+            if not below_maintenance(real) and not real.state.triggered:
                 break
             real.apply(ClockTick(VENUE, real.state.now_us))
             check(real)
-        assert below_maintenance(real) == []
+        assert below_maintenance(real) == [] and not real.state.triggered
     assert inputs_left_behind > 3

@@ -17,6 +17,8 @@ from stream_engine.messages.inputs import (
     SetRules,
     Side,
     TimeInForce,
+    Trigger,
+    TriggerKind,
 )
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.rules import OrderRules
@@ -86,6 +88,7 @@ ROWS: dict[Reject, Sequence[AnyInput]] = {
     Reject.PRICE_OFF_TICK: [ListInstrument(VENUE, 0, an_instrument("DOGE", price_step=5)), buy(1, 99, symbol="DOGE")],
     Reject.LEVELS_NOT_SORTED: [quote(1, [(98, 1), (99, 1)])],
     Reject.QUOTE_CROSSES_ITSELF: [quote(1, [(99, 1)], [(99, 1)])],
+    Reject.TRIGGER_MET: [replace(buy(1), trigger=Trigger(TriggerKind.STOP, 100))],
     Reject.POST_ONLY_MARKET_ORDER: [buy(1, post_only=True)],
     Reject.NO_MARK_PRICE: [ListInstrument(VENUE, 0, an_instrument("DOGE")), buy(1, 99, symbol="DOGE")],
     Reject.POST_ONLY_WOULD_TAKE: [buy(1, 101, post_only=True)],

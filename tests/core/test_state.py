@@ -26,6 +26,7 @@ from stream_engine.core.order_book import BookSide, Level, Order, OrderBook
 from stream_engine.core.position import Position, Protection, RestingQuote
 from stream_engine.core.state import FORMAT, StateError, dump, load, state_hash
 from stream_engine.core.throttle import Turnover
+from stream_engine.core.trigger_index import TriggerIndex, Waiting
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import AnyEvent
 from stream_engine.messages.inputs import AnyInput, OpenAccounts, SetRules
@@ -36,7 +37,7 @@ from tests.scenarios.play import play
 LENGTH = 150
 PARTS = (
     Venue, Emitter, Account, Answer, Position, Protection, RestingQuote, Order, Level, BookSide, OrderBook, Market,
-    IndexPrice, Sighting, Basis, MarginWatch, InsuranceFund, Deficit, Wait, Freeze, Turnover,
+    TriggerIndex, Waiting, IndexPrice, Sighting, Basis, MarginWatch, InsuranceFund, Deficit, Wait, Freeze, Turnover,
 )  # fmt: skip
 # What has one value only in one venue, or only while an input is being applied.
 ALWAYS_THE_SAME = {
@@ -171,6 +172,7 @@ def test_every_field_of_the_state_comes_back_and_the_histories_fill_every_field(
     seldom = exchange.state
     seldom.carried, seldom.deficit.total, seldom.watch.indebted = 5, -7, {3: None}
     seldom.watch.released = {3: None}
+    seldom.triggered = {7: (3, "c", (1, 2))}
     comparison.same(seldom, load(dump(exchange)).state, "venue")
     fields = {f"{part.__name__}.{name}" for part in PARTS for name in fields_of(part)} - {"Emitter.events"}
     parts_of_parts = {

@@ -44,6 +44,7 @@ from stream_engine.messages.inputs import (
     SetRules,
     Side,
     TimeInForce,
+    TriggerBy,
     Withdraw,
 )
 from stream_engine.messages.instrument import MAIN_POOL, OWN_TRADES, Instrument
@@ -77,6 +78,7 @@ from tests.naive.naive_rules import (
     nearest,
     part_of,
 )
+from tests.naive.naive_triggers import NaiveWaiting, is_reached, reached_by
 
 SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
@@ -164,6 +166,8 @@ class NaiveExchange:
         self.accounts: dict[int, NaiveAccount] = {}
         self.markets: dict[str, NaiveMarket] = {}
         self.resting: list[Resting] = []
+        self.waiting: list[NaiveWaiting] = []
+        self.reached: list[NaiveWaiting] = []  # those that enter next, in this order
         self.pools = {MAIN_POOL: 0}
         self.sent: list[tuple[int, int]] = []  # (time, account) of all that counts against the rate limit
         self.deficit = 0
@@ -193,13 +197,56 @@ class NaiveExchange:
             else:
                 self._take(received)
         if not self._is_waiting():
-            self._liquidate_until_nobody_is_left()
+            self._run_its_course()
         for symbol in dict.fromkeys(self.touched_books):
             bids = _differences(before[symbol][0], self._levels(symbol, 1), best=max)
             asks = _differences(before[symbol][1], self._levels(symbol, -1), best=min)
             if bids or asks:
                 self._emit(events.BookChanged, None, symbol=symbol, bids=bids, asks=asks)
         return self.events
+
+    def _run_its_course(self) -> None:
+        self._liquidate_until_nobody_is_left()
+        while self.reached:
+            for waiting in list(self.reached):
+                self._trigger(waiting)
+            self._make_marks_of_what_traded()
+            self._liquidate_until_nobody_is_left()
+
+    def _trigger(self, waiting: NaiveWaiting) -> None:
+        order, account = waiting.order, self.accounts[waiting.order.account]
+        triggered = self._emit(
+            events.OrderTriggered, waiting.reached, account=account.number, client_id=order.client_id,
+            order_id=waiting.order_id, symbol=order.symbol,
+        )  # fmt: skip
+        reason = self._order_refusal(account, order)
+        if reason is not None:
+            self._cancel_waiting(waiting, CancelReason.NOT_ALLOWED, triggered, reason)
+            return
+        self._forget_waiting(waiting)
+        self._enter(account, order, waiting.order_id, triggered)
+
+    def _look_for_triggers(self, symbol: str, by: TriggerBy, price: int, cause: Cause | None) -> None:
+        if not self.is_halted:
+            for waiting in reached_by(self.waiting, symbol, by, price):
+                waiting.reached = cause
+                self.reached.append(waiting)
+
+    def _forget_waiting(self, waiting: NaiveWaiting) -> None:
+        self.waiting.remove(waiting)
+        if waiting in self.reached:
+            self.reached.remove(waiting)
+
+    def _cancel_waiting(
+        self, waiting: NaiveWaiting, reason: CancelReason, cause: Cause | None, refusal: Reject | None = None
+    ) -> None:
+        order = waiting.order
+        self._forget_waiting(waiting)
+        self._emit(
+            events.OrderCancelled, cause, account=order.account, client_id=order.client_id,
+            order_id=waiting.order_id, symbol=order.symbol, size=order.size, reason=reason, refusal=refusal,
+        )  # fmt: skip
+        self.accounts[order.account].done_us[order.client_id] = self.now_us
 
     def _is_from_the_future(self, received: AnyInput) -> bool:
         if isinstance(received, ClockTick) or self.ticked_us is None:
@@ -216,16 +263,25 @@ class NaiveExchange:
         return known is not None and replace(known[0], ts_us=0) == replace(received, ts_us=0)
 
     def _cancel_what_has_expired(self) -> None:
-        def is_past(order: Resting) -> bool:
-            return order.expires_us is not None and order.expires_us < self.now_us
-
-        while gone := [order for order in self.resting if is_past(order)]:
-            first = min(gone, key=lambda order: (order.expires_us, order.account, order.client_id, order.symbol))
-            if first.client_id:
-                self._remove(first)
-                self._say_cancelled(first, CancelReason.EXPIRED, None)
+        """One after the other: a quote's levels go together."""
+        while gone := sorted(self._expired(), key=lambda found: found[0]):
+            (_, account, client_id, symbol), found = gone[0]
+            if isinstance(found, NaiveWaiting):
+                self._cancel_waiting(found, CancelReason.EXPIRED, None)
+            elif client_id:
+                self._remove(found)
+                self._say_cancelled(found, CancelReason.EXPIRED, None)
             else:
-                self._withdraw_quotes(self.accounts[first.account], first.symbol, CancelReason.EXPIRED, None)
+                self._withdraw_quotes(self.accounts[account], symbol, CancelReason.EXPIRED, None)
+
+    def _expired(self) -> Iterator[tuple[tuple[int, int, str, str], Resting | NaiveWaiting]]:
+        for order in self.resting:
+            if order.expires_us is not None and order.expires_us < self.now_us:
+                yield (order.expires_us, order.account, order.client_id, order.symbol), order
+        for waiting in self.waiting:
+            sent = waiting.order
+            if sent.expires_us is not None and sent.expires_us < self.now_us:
+                yield (sent.expires_us, sent.account, sent.client_id, sent.symbol), waiting
 
     def _is_late(self, received: AnyInput) -> bool:
         if not isinstance(received, Place | MassQuote) or received.expires_us is None:
@@ -518,6 +574,7 @@ class NaiveExchange:
         self.breakers.traded(resting.symbol, value, liquidation)
         market.seen[OWN_TRADES] = (resting.price, self.now_us)
         market.unpriced = taker.changed = maker.changed = traded
+        self._look_for_triggers(resting.symbol, TriggerBy.LAST, resting.price, traded)
         if not resting.client_id:
             self._protect(maker, resting, lots, traded)
         self._cancel_what_reduces_nothing(traded)
@@ -564,7 +621,7 @@ class NaiveExchange:
         if order.client_id in account.answers:
             self._answer_again(order, *account.answers[order.client_id])
             return
-        reason = self._order_refusal(account, order)
+        reason = self._waiting_refusal(order) if order.trigger else self._order_refusal(account, order)
         if reason is not None:
             self._refuse(order, reason)
             account.answers[order.client_id] = (order, self.events[-1])
@@ -575,9 +632,13 @@ class NaiveExchange:
             events.OrderAccepted, None, account=account.number, client_id=order.client_id, order_id=order_id,
             symbol=order.symbol, side=order.side, size=order.size, price=order.price,
             time_in_force=order.time_in_force, post_only=order.post_only, reduce_only=order.reduce_only,
+            trigger=order.trigger,
         )  # fmt: skip
         account.answers[order.client_id] = (order, self.events[-1])
-        self._enter(account, order, order_id, accepted)
+        if order.trigger:
+            self.waiting.append(NaiveWaiting(order, order_id))
+        else:
+            self._enter(account, order, order_id, accepted)
 
     def _incoming(self, order: Place, order_id: int) -> Resting:
         sign, limit = _sign(order.side), self._limit(order)
@@ -614,6 +675,22 @@ class NaiveExchange:
         market = self.markets[order.symbol]
         reach = floor(part_of(market.mark, market.instrument.market_bound_ppm))
         return max(1, market.mark + _sign(order.side) * reach)
+
+    def _waiting_refusal(self, order: Place) -> Reject | None:
+        market, trigger = self.markets.get(order.symbol), order.trigger
+        if market is None or trigger is None:
+            return Reject.UNKNOWN_SYMBOL
+        reasons = {*_size_reasons(market.instrument, order.size)}
+        reasons.update(_price_reasons(market.instrument, trigger.price, on_grid=True))
+        if order.price is not None:
+            reasons.update(_price_reasons(market.instrument, order.price, on_grid=True))
+        if order.post_only and not _may_rest(order):
+            reasons.add(Reject.POST_ONLY_MARKET_ORDER)
+        if not market.mark:
+            reasons.add(Reject.NO_MARK_PRICE)
+        if is_reached(order, market.mark if trigger.by is TriggerBy.MARK else market.last):
+            reasons.add(Reject.TRIGGER_MET)
+        return first_of(reasons)
 
     def _order_refusal(self, account: NaiveAccount, order: Place, replaced: Resting | None = None) -> Reject | None:
         """Of a new order, or of one that comes instead of a resting one."""
@@ -705,6 +782,10 @@ class NaiveExchange:
                 self._remove(order)
                 self._say_cancelled(order, CancelReason.OWNER, None)
                 return
+        for waiting in self._waiting_of(received.account, None):
+            if waiting.order.client_id == received.client_id:
+                self._cancel_waiting(waiting, CancelReason.OWNER, None)
+                return
         self._refuse(received, Reject.UNKNOWN_ORDER)
 
     def _cancel_all(self, received: CancelAll) -> None:
@@ -719,11 +800,11 @@ class NaiveExchange:
         elif received.symbol is not None and received.symbol not in self.markets:
             self._refuse(received, Reject.UNKNOWN_SYMBOL)
         else:
-            account, before = self.accounts[received.account], len(self.resting)
+            account, before = self.accounts[received.account], len(self.resting) + len(self.waiting)
             self._withdraw_quotes(account, received.symbol, CancelReason.OWNER, None)
             if with_orders:
                 self._withdraw_orders(account, received.symbol, CancelReason.OWNER, None)
-            if len(self.resting) == before:
+            if len(self.resting) + len(self.waiting) == before:
                 self._refuse(received, Reject.UNKNOWN_ORDER)
 
     def _orders(self, account: int, symbol: str | None) -> list[Resting]:
@@ -739,6 +820,12 @@ class NaiveExchange:
         for order in self._orders(account.number, symbol):
             self._remove(order)
             self._say_cancelled(order, reason, cause)
+        for waiting in self._waiting_of(account.number, symbol):
+            self._cancel_waiting(waiting, reason, cause)
+
+    def _waiting_of(self, account: int, symbol: str | None) -> list[NaiveWaiting]:
+        mine = [waiting for waiting in self.waiting if waiting.order.account == account]
+        return [waiting for waiting in mine if symbol in (None, waiting.order.symbol)]
 
     def _withdraw_quotes(
         self, account: NaiveAccount, symbol: str | None, reason: CancelReason, cause: Cause | None
@@ -886,6 +973,7 @@ class NaiveExchange:
             market.moved = self._emit(
                 events.MarkPriceChanged, cause, symbol=symbol, mark=mark, index=index, last=market.last
             )
+            self._look_for_triggers(symbol, TriggerBy.MARK, mark, market.moved)
 
     def _index(self, market: NaiveMarket) -> int:
         """Without a fresh source it is what it was."""
@@ -1004,6 +1092,8 @@ class NaiveExchange:
         if self.is_halted:
             self.is_halted = False
             self._emit(events.TradingResumed, None)
+            for symbol, market in self.markets.items():
+                self._look_for_triggers(symbol, TriggerBy.MARK, market.mark, market.moved)
         else:
             self._refuse(received, Reject.TRADING_NOT_HALTED)
 
