@@ -97,6 +97,7 @@ class Depth:
             e.InstrumentListed: self._listed,
             e.AccountsOpened: self._opened,
             e.OrderAccepted: self._accepted,
+            e.OrderAmended: self._amended,
             e.OrderCancelled: self._cancelled,
             e.QuoteAccepted: self._quoted,
             e.QuoteCancelled: self._unquoted,
@@ -135,6 +136,11 @@ class Depth:
     def _accepted(self, event: e.OrderAccepted) -> Iterable[Finding]:
         if event.price is not None and event.time_in_force is TimeInForce.GTC and not event.repeated:
             self._rest(event.order_id, _Order(event.account, event.symbol, event.side, event.price, event.size))
+        return ()
+
+    def _amended(self, event: e.OrderAmended) -> Iterable[Finding]:
+        self._left(event.order_id, 0)
+        self._rest(event.order_id, _Order(event.account, event.symbol, event.side, event.price, event.size))
         return ()
 
     def _cancelled(self, event: e.OrderCancelled) -> Iterable[Finding]:

@@ -3,8 +3,8 @@
 Kept      its place in the queue at the same price and at no larger size; its ids, and whatever else it was placed with.
 Entered   otherwise it is taken out and comes anew under its order id: behind the others, or it trades at once.
 Cancelled at size 0, as by its owner.
-Refused   in the order of the `Reject` enum, as an order is that comes instead of it; it then stands as it stood. What
-          only lowers the size is never refused for margin.
+Refused   in the order of the `Reject` enum, as an order is that comes instead of it; it then stands as it stood. One
+          that becomes no larger and comes no nearer to the market is not asked for margin.
 Sent again it says the same of what is open by then: after a fill in between, another size.
 """
 

@@ -214,15 +214,20 @@ def exposure_refusal(
 ) -> Reject | None:
     """Whether the account may come to this position and these open lots on the symbol, losing `loss` at once.
 
-    `position` is what it holds there so far; `replaced` the quote or order that the new open lots stand instead of.
+    `position` is what it holds there so far; `replaced` the quote or order that the new open lots stand instead of. An
+    order that comes instead of another opens all that it has: only what is taken off a position only reduces.
     """
     instrument = market.instrument
     if loss:
         loss += resting_loss(venue, account, replaced)
     held = position if position is not None else _NOTHING_HELD
+    had_buying, had_selling = held.buying, held.selling
+    if isinstance(replaced, Order):
+        had_buying -= replaced.size if replaced.sign > 0 else 0
+        had_selling -= replaced.size if replaced.sign < 0 else 0
     long, short = size + buying, selling - size
-    longer = long > 0 and long > held.size + held.buying
-    shorter = short > 0 and short > held.selling - held.size
+    longer = long > 0 and long > held.size + had_buying
+    shorter = short > 0 and short > had_selling - held.size
     if not longer and not shorter:
         return _debt_refusal(venue, account, loss)
     worst = long if long > short else short
@@ -274,6 +279,8 @@ def order_refusal(
         immediate = immediate or stopped
     if order.time_in_force is TimeInForce.FOK and taken < size:
         return Reject.FOK_NOT_FILLABLE
+    if replaced is not None and order.size <= replaced.size and sign * limit <= sign * replaced.price:
+        return None  # less of it, or farther from the market: it can only cost less than it did
     resting = 0 if immediate else size - taken
     worse_than_mark = sign * (limit - market.mark)
     if worse_than_mark > 0:

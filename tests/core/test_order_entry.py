@@ -3,7 +3,7 @@
 import pytest
 
 from stream_engine.messages.events import CancelReason, OrderAccepted, OrderCancelled, OrderRejected
-from stream_engine.messages.inputs import Place
+from stream_engine.messages.inputs import Place, SetProtection
 from stream_engine.messages.instrument import Tier
 from stream_engine.messages.refusals import Reject
 from tests.core.rulebook import (
@@ -12,6 +12,8 @@ from tests.core.rulebook import (
     CAROL,
     DAVE,
     MM,
+    SECOND,
+    VENUE,
     an_exchange,
     apply,
     book,
@@ -103,6 +105,64 @@ def test_a_post_only_order_that_would_take_is_rejected_and_leaves_the_book_alone
 def test_a_post_only_order_rests_where_it_would_not_take(price: int, taken: bool) -> None:
     exchange = an_exchange(book="4 @ 100 | 102 @ 5")
     assert bool(reasons(apply(exchange, sell(3, price, post_only=True)))) == taken
+
+
+# fill or kill ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "filled"), [(6, ["5 @ 101", "1 @ 102"]), (7, ["5 @ 101", "2 @ 102"]), (8, [])])
+def test_fill_or_kill_is_judged_on_all_prices_up_to_its_limit_and_refused_where_a_lot_is_missing(
+    size: int, filled: list[str]
+) -> None:
+    exchange = an_exchange(book="| 101 @ 5, 102 @ 2, 103 @ 9")
+    events = apply(exchange, buy(size, 102, fok=True))
+    assert trades(events) == filled
+    assert reasons(events) == ([] if filled else [Reject.FOK_NOT_FILLABLE])
+
+
+def test_fill_or_kill_that_is_refused_changes_nothing() -> None:
+    exchange = an_exchange(book="| 101 @ 5, 102 @ 2")
+    assert kinds(apply(exchange, buy(8, 102, fok=True))) == ["OrderRejected"]
+    assert (book(exchange), held(exchange, ALICE)) == ("| 101 @ 5, 102 @ 2", 0)
+
+
+@pytest.mark.parametrize(("size", "allowed"), [(6, True), (7, True), (8, False)])
+def test_fill_or_kill_without_a_price_is_judged_as_far_as_a_market_order_reaches(size: int, allowed: bool) -> None:
+    exchange = an_exchange(book="| 101 @ 5, 130 @ 2, 131 @ 9", market_bound_ppm=300_000)
+    events = apply(exchange, buy(size, fok=True))
+    assert reasons(events) == ([] if allowed else [Reject.FOK_NOT_FILLABLE])
+
+
+@pytest.mark.parametrize(("size", "allowed"), [(2, True), (3, True), (4, False)])
+def test_fill_or_kill_does_not_count_on_orders_of_its_own_account(size: int, allowed: bool) -> None:
+    exchange = an_exchange(book="| 101 @ 1, 103 @ 2")
+    apply(exchange, sell(5, 102))
+    events = apply(exchange, buy(size, 103, fok=True))
+    assert reasons(events) == ([] if allowed else [Reject.FOK_NOT_FILLABLE])
+    assert held(exchange, ALICE) == (size if allowed else 0)
+
+
+@pytest.mark.parametrize(("size", "allowed"), [(8, True), (9, True), (10, False)])
+def test_fill_or_kill_does_not_count_on_what_reduce_only_orders_cannot_give(size: int, allowed: bool) -> None:
+    exchange = an_exchange(holds=[leg(BOB, 6, at=100), leg(DAVE, -6, at=100)])
+    apply(exchange, sell(2, 101, by=BOB), sell(50, 101, by=BOB, reduce_only=True), sell(3, 102, by=CAROL))
+    events = apply(exchange, buy(size, 102, fok=True))
+    assert reasons(events) == ([] if allowed else [Reject.FOK_NOT_FILLABLE])
+    assert held(exchange, ALICE) == (size if allowed else 0)
+
+
+@pytest.mark.parametrize(("size", "allowed"), [(9, True), (10, True), (11, False)])
+def test_fill_or_kill_does_not_count_on_a_quote_that_its_protection_would_take_away(size: int, allowed: bool) -> None:
+    exchange = an_exchange()
+    apply(exchange, SetProtection(VENUE, 0, MM, "BTC", window_us=SECOND, frozen_us=0, quantity=4, delta=0))
+    apply(exchange, quote(1, [], [(101, 3), (102, 3), (103, 9)]), sell(4, 103, by=BOB))
+    events = apply(exchange, buy(size, 103, fok=True))
+    assert reasons(events) == ([] if allowed else [Reject.FOK_NOT_FILLABLE])
+    assert held(exchange, ALICE) == (size if allowed else 0)
+
+
+def test_fill_or_kill_may_not_be_post_only() -> None:
+    assert reasons(apply(an_exchange(), buy(1, 99, fok=True, post_only=True))) == [Reject.POST_ONLY_MARKET_ORDER]
 
 
 # client order ids ------------------------------------------------------------------------------------------

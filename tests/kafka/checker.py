@@ -29,6 +29,7 @@ from msgspec import Raw, Struct
 from stream_engine.messages.codec import NotAMessage, decode_event, decode_input
 from stream_engine.messages.events import (
     AccountsOpened,
+    AmendRejected,
     AnyEvent,
     CancelReason,
     CancelRejected,
@@ -41,6 +42,7 @@ from stream_engine.messages.events import (
     LeverageSet,
     NewsPublished,
     OrderAccepted,
+    OrderAmended,
     OrderCancelled,
     OrderRejected,
     PositionsSeeded,
@@ -52,6 +54,7 @@ from stream_engine.messages.events import (
     Withdrawn,
 )
 from stream_engine.messages.inputs import (
+    Amend,
     AnyInput,
     Cancel,
     CancelAll,
@@ -329,11 +332,12 @@ def _outcomes(received: AnyInput, events: list[AnyEvent]) -> int | None:
                 if isinstance(event, QuoteAccepted | QuoteRejected)
                 and (event.account, event.symbol, event.quote_id, event.cause) == (account, symbol, quote_id, None)
             ]
-        case Cancel(account=account, client_id=client_id):
+        case Cancel(account=account, client_id=client_id) | Amend(account=account, client_id=client_id):
+            answers = CancelRejected if isinstance(received, Cancel) else OrderAmended | AmendRejected
             found = [
                 event
                 for event in events
-                if (isinstance(event, CancelRejected) or (isinstance(event, OrderCancelled) and event.reason is own))
+                if (isinstance(event, answers) or (isinstance(event, OrderCancelled) and event.reason is own))
                 and (event.account, event.client_id) == (account, client_id)
             ]
         case CancelAll() | QuoteCancel():

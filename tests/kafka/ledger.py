@@ -29,6 +29,7 @@ from stream_engine.messages.events import (
     MarkPriceChanged,
     OpenInterestChanged,
     OrderAccepted,
+    OrderAmended,
     OrderCancelled,
     OrdersResting,
     PositionDeleveraged,
@@ -129,6 +130,8 @@ class Ledger:
                 self._queue_is(event)
             case OrderAccepted(repeated=False):
                 self._accept(event)
+            case OrderAmended():
+                self._amend(event)
             case OrderCancelled():
                 self._cancel(event)
             case QuoteAccepted(account=account, symbol=symbol, bids=bids, asks=asks):
@@ -272,6 +275,15 @@ class Ledger:
         self._orders[event.order_id] = order = _Order(
             event.account, event.client_id, event.symbol, event.side, event.price, 0, rests
         )
+        self._leave(order, event.size)
+
+    def _amend(self, event: OrderAmended) -> None:
+        order = self._orders.get(event.order_id)
+        known = order is not None and order.rests and order.client_id == event.client_id and order.side is event.side
+        self._must("I6", known, f"order {event.order_id} is amended and does not rest so")
+        assert order is not None
+        self._leave(order, 0)
+        order.price = event.price
         self._leave(order, event.size)
 
     def _cancel(self, event: OrderCancelled) -> None:

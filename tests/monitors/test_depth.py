@@ -131,6 +131,18 @@ def test_an_order_that_may_not_rest_and_an_answer_given_again_add_nothing() -> N
     assert dollars(depth) == (99.9, 100.1)
 
 
+def test_an_amended_order_rests_with_its_new_size_at_its_new_price_and_what_it_takes_is_taken_off() -> None:
+    depth, story = a_book()
+    resting = story.order(11, Side.BUY, 10, 9_980)
+    story.order(12, Side.SELL, 10, 10_010)
+    story.tell(e.OrderAmended, 11, f"o{resting}", resting, TOKEN, Side.BUY, 5, 9_990)
+    story.seconds()
+    assert dollars(depth) == (499.5, 1_001.0)
+    story.trade(9_990, 2, maker=90, taker=11, taker_side=Side.BUY, maker_left=8, taker_order_id=resting, taker_left=3)
+    story.seconds()
+    assert dollars(depth) == (299.7, 1_001.0)
+
+
 def test_with_one_side_empty_the_mid_stays_and_there_is_no_spread() -> None:
     depth, story = a_book()
     assert depth.sample(TOKEN) is None

@@ -716,6 +716,8 @@ class NaiveExchange:
         taken, paid = sum(lots for _, lots in got), sum(price * lots for price, lots in got)
         if order.time_in_force is TimeInForce.FOK and taken < incoming.size:
             return Reject.FOK_NOT_FILLABLE
+        if replaced is not None and order.size <= replaced.size and sign * limit <= sign * replaced.price:
+            return None
         if not incoming.size:
             return Reject.REDUCE_ONLY_WITHOUT_POSITION
         rests = incoming.size - taken if _may_rest(order) and not is_stopped else 0
@@ -746,8 +748,9 @@ class NaiveExchange:
         What would be lost at once counts with what the other resting orders would lose at once.
         """
         size = self._size(account, symbol)
-        was_longest = size + self._open_lots(account, symbol, 1)
-        was_shortest = size - self._open_lots(account, symbol, -1)
+        amended = [order for order in replaced if order.client_id]
+        was_longest = size + self._open_lots(account, symbol, 1) - sum(o.size for o in amended if o.sign > 0)
+        was_shortest = size - self._open_lots(account, symbol, -1) + sum(o.size for o in amended if o.sign < 0)
         largest = max(abs(longest), abs(shortest))
         if loss:
             loss += self._resting_loss(account, replaced)
