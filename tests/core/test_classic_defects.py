@@ -1,14 +1,23 @@
 """Fourteen defects that matching engines have shown again and again: here none of them is, each by a test of its own.
 
-The stop cascade stands in `test_triggers` with all other rules of stops; here it is once more in its plainest form.
+What is only named here in its plainest form has its rules in the file of its mechanism.
 """
 
 import sys
 
 import pytest
+from msgspec.structs import replace
 
-from stream_engine.messages.events import BookChanged, CancelReason, OrderAccepted, OrderCancelled, Traded
-from stream_engine.messages.inputs import AnyInput
+from stream_engine.core.exchange import Exchange
+from stream_engine.messages.events import (
+    BookChanged,
+    CancelReason,
+    OrderAccepted,
+    OrderCancelled,
+    OrderTriggered,
+    Traded,
+)
+from stream_engine.messages.inputs import AnyInput, Trigger, TriggerBy, TriggerKind
 from stream_engine.messages.refusals import Reject
 from tests.core.rulebook import (
     ALICE,
@@ -33,10 +42,17 @@ from tests.core.rulebook import (
     trades,
 )
 
+# How Bob's bid of 4 at 99 leaves that price.
+WAYS_OUT: dict[str, AnyInput] = {
+    "cancelled": cancel("mine", by=BOB),
+    "filled": sell(4, 99, id="the fill"),
+    "amended": amend("mine", at=97, by=BOB),
+}
 
-def best(exchange: object) -> tuple[int, int]:
+
+def best(exchange: Exchange) -> tuple[int, int]:
     """The best bid and the best ask, as the book knows them without looking through its levels."""
-    levels = exchange.state.markets["BTC"].book  # type: ignore[attr-defined]
+    levels = exchange.state.markets["BTC"].book
     return -levels.bids.best_key, levels.asks.best_key
 
 
@@ -57,31 +73,21 @@ def test_2_nobody_loses_his_place_when_his_neighbour_cancels(gone: str) -> None:
     assert [fill.maker for fill in fills] == stay
 
 
-@pytest.mark.parametrize("how", ["cancelled", "filled", "amended"])
+@pytest.mark.parametrize("how", WAYS_OUT)
 def test_3_the_best_price_moves_on_when_its_level_is_gone(how: str) -> None:
     exchange = an_exchange(book="4 @ 98 | 102 @ 4")
     apply(exchange, buy(4, 99, by=BOB, id="mine"))
-    way: dict[str, AnyInput] = {
-        "cancelled": cancel("mine", by=BOB),
-        "filled": sell(4, 99),
-        "amended": amend("mine", at=97, by=BOB),
-    }
     assert best(exchange) == (99, 102)
-    apply(exchange, way[how])
+    apply(exchange, WAYS_OUT[how])
     assert best(exchange) == (98, 102)
     assert not trades(apply(exchange, sell(1, 99))) and best(exchange) == (98, 99)
 
 
-@pytest.mark.parametrize("how", ["cancelled", "filled", "amended"])
+@pytest.mark.parametrize("how", WAYS_OUT)
 def test_4_no_level_stays_behind_without_an_order_in_it(how: str) -> None:
     exchange = an_exchange()
     apply(exchange, buy(4, 99, by=BOB, id="mine"))
-    way: dict[str, AnyInput] = {
-        "cancelled": cancel("mine", by=BOB),
-        "filled": sell(4, 99),
-        "amended": amend("mine", at=97, by=BOB),
-    }
-    changed = one(apply(exchange, way[how]), BookChanged)
+    changed = one(apply(exchange, WAYS_OUT[how]), BookChanged)
     assert (99, 0) in changed.bids
     assert 99 not in exchange.state.markets["BTC"].book.bids.levels
     assert not trades(apply(exchange, sell(1, 99, ioc=True)))
@@ -150,6 +156,18 @@ def test_12_a_reduce_only_order_over_several_levels_closes_the_position_and_does
     exchange = an_exchange(book="4 @ 97, 4 @ 98, 4 @ 99 |", holds=[leg(ALICE, 6, at=100), leg(DAVE, -6, at=100)])
     assert trades(apply(exchange, sell(12, 97, reduce_only=True))) == ["4 @ 99", "2 @ 98"]
     assert (held(exchange, ALICE), book(exchange)) == (0, "4 @ 97, 2 @ 98 |")
+
+
+def test_13_a_stop_that_sets_off_a_stop_that_sets_off_a_stop_goes_on_to_the_last_of_them() -> None:
+    exchange = an_exchange(book="1 @ 94, 1 @ 95, 1 @ 96, 1 @ 97, 1 @ 98 |")
+    apply(exchange, buy(1, 99, by=BOB), sell(1, 99))  # a last price
+    for account, price in ((ALICE, 98), (BOB, 97), (CAROL, 96)):
+        stop = replace(sell(1, by=account), trigger=Trigger(TriggerKind.STOP, price, TriggerBy.LAST))
+        assert not reasons(apply(exchange, stop))
+    events = apply(exchange, sell(1, 98, by=DAVE))
+    assert trades(events) == ["1 @ 98", "1 @ 97", "1 @ 96", "1 @ 95"]
+    assert [event.account for event in only(events, OrderTriggered)] == [ALICE, BOB, CAROL]
+    assert book(exchange) == "1 @ 94 |"
 
 
 def test_14_depth_is_less_by_every_partial_fill_in_the_level_and_in_what_is_published() -> None:
