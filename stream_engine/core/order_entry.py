@@ -181,6 +181,17 @@ def price_refusal(market: Market, price: int) -> Reject | None:
     return None
 
 
+def terms_refusal(market: Market, order: Place, trigger: Trigger) -> Reject | None:
+    """What is wrong with the size and the prices of an order with a trigger."""
+    if order.size <= 0:
+        return Reject.SIZE_NOT_POSITIVE
+    if order.size > market.instrument.max_size:
+        return Reject.SIZE_TOO_LARGE
+    prices = (trigger.price,) if order.price is None else (order.price, trigger.price)
+    reasons = {price_refusal(market, price) for price in prices}
+    return next((reason for reason in Reject if reason in reasons), None)
+
+
 def resting_loss(venue: Venue, account: Account, replaced: RestingQuote | Order | None = None) -> int:
     """What the account's resting orders would lose against the mark, at their limits, but for a quote or an order being
     replaced; a reduce-only one as far as its position goes.
@@ -325,14 +336,9 @@ def _place_trigger(venue: Venue, account: Account, market: Market, order: Place,
 
 
 def _trigger_refusal(market: Market, order: Place, trigger: Trigger) -> Reject | None:
-    if order.size <= 0:
-        return Reject.SIZE_NOT_POSITIVE
-    if order.size > market.instrument.max_size:
-        return Reject.SIZE_TOO_LARGE
-    prices = (trigger.price,) if order.price is None else (order.price, trigger.price)
-    reasons = {price_refusal(market, price) for price in prices} - {None}
-    if reasons:
-        return next(reason for reason in Reject if reason in reasons)
+    reason = terms_refusal(market, order, trigger)
+    if reason is not None:
+        return reason
     if is_met_already(market, order, trigger):
         return Reject.TRIGGER_MET
     if order.post_only and (order.price is None or order.time_in_force is not GTC):

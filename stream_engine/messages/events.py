@@ -144,7 +144,8 @@ class OrderRejected(Event, frozen=True):
 
 
 class OrderAmended(Event, frozen=True):
-    """A resting order was changed: its open size and price from here on. Fills follow as `Traded`."""
+    """An order that rests, or waits for its trigger, was changed: its open size and price (none: a market order) from
+    here on. Fills follow as `Traded`."""
 
     account: AccountId
     client_id: ClientId
@@ -152,7 +153,7 @@ class OrderAmended(Event, frozen=True):
     symbol: Name
     side: Side
     size: Lots
-    price: Ticks
+    price: Ticks | None
 
 
 class AmendRejected(Event, frozen=True):

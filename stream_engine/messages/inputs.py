@@ -103,8 +103,8 @@ class Place(Input, frozen=True):
 
 
 class Amend(Input, frozen=True):
-    """Change a resting order: its open size, its price, or both (None: as it is). Size 0 cancels. At the same price and
-    not larger it keeps its place; otherwise it is taken out and comes anew, and may trade."""
+    """Change an order that rests or waits: its open size, its price, or both (None: as it is). Size 0 cancels. One that
+    rests keeps its place at the same price and not larger; otherwise it is taken out and comes anew, and may trade."""
 
     account: TraderId
     client_id: ClientId

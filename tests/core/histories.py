@@ -243,7 +243,11 @@ class Story:
 
     def _amend(self, random: Random) -> AnyInput:
         """Another size, another price, or both; maybe of an order that is done."""
-        resting = [order for order in self.orders[-40:] if order.price and order.time_in_force is TimeInForce.GTC]
+        resting = [
+            order
+            for order in self.orders[-40:]
+            if order.trigger or (order.price and order.time_in_force is TimeInForce.GTC)
+        ]
         if not resting:
             return Amend(VENUE, self.now_us, random.choice(ACCOUNTS), "never sent", 1)
         order = random.choice(resting)

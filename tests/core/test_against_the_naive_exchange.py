@@ -88,6 +88,7 @@ SELDOM = (
     "a resting reduce-only order cut",
     "an order stopped by one of its own account",
     "an amended order that traded",
+    "an amended order that waits",
     "a client id used again after its answer was forgotten",
     "a mark made anew by the clock",
     *(f"deleveraged as {policy.value}" for policy in AdlPolicy),
@@ -191,6 +192,8 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
                 if event.taker_order_id in amended:
                     yield "an amended order that traded"
             case OrderAmended():
+                if event.price is None:
+                    yield "an amended order that waits"
                 amended.add(event.order_id)
             case OrderAccepted() if event.repeated:
                 yield "an answer given again"

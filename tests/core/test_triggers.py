@@ -12,6 +12,7 @@ from stream_engine.messages.events import (
     LiquidationStarted,
     MarkPriceChanged,
     OrderAccepted,
+    OrderAmended,
     OrderCancelled,
     OrdersResting,
     OrderTriggered,
@@ -29,6 +30,7 @@ from tests.core.rulebook import (
     MM,
     SECOND,
     VENUE,
+    amend,
     an_exchange,
     an_instrument,
     apply,
@@ -379,6 +381,70 @@ def test_the_client_id_of_an_order_that_waits_is_taken_and_a_repeat_is_answered_
     assert again.repeated and again.trigger == order.trigger
     assert reasons(apply(exchange, stop(94, sell(3, id="mine")))) == [Reject.DUPLICATE_CLIENT_ID]
     assert reasons(apply(exchange, sell(3, id="mine"))) == [Reject.DUPLICATE_CLIENT_ID]
+
+
+# amended ---------------------------------------------------------------------------------------------------
+
+
+def test_an_order_that_waits_gets_another_size_and_price_and_waits_on_in_its_place() -> None:
+    exchange = an_exchange(book="9 @ 90 |")
+    apply(exchange, stop(95, sell(3, 94, id="mine")), stop(95, sell(1, 999, id="other")))
+    amended = one(apply(exchange, amend("mine", size=5, at=90)), OrderAmended)
+    assert (amended.size, amended.price, amended.side) == (5, 90, Side.SELL)
+    events = apply(exchange, spot(BTC=95))
+    assert triggered(events) == ["mine", "other"]
+    assert trades(events) == ["5 @ 90"]
+
+
+def test_a_market_order_that_waits_stays_one_until_it_is_given_a_price() -> None:
+    exchange = an_exchange()
+    apply(exchange, stop(95, sell(3, id="mine")))
+    assert one(apply(exchange, amend("mine", size=2)), OrderAmended).price is None
+    assert one(apply(exchange, amend("mine", at=97)), OrderAmended).price == 97
+    apply(exchange, spot(BTC=95))
+    assert book(exchange) == "| 97 @ 2"
+
+
+def test_to_amend_an_order_that_waits_to_nothing_cancels_it() -> None:
+    exchange = an_exchange()
+    apply(exchange, stop(95, sell(3, id="mine")))
+    assert one(apply(exchange, amend("mine", size=0)), OrderCancelled).reason is CancelReason.OWNER
+
+
+@pytest.mark.parametrize(
+    ("size", "price", "reason"),
+    [
+        (-1, None, Reject.SIZE_NOT_POSITIVE),
+        (50_001, None, Reject.SIZE_TOO_LARGE),
+        (None, 0, Reject.PRICE_NOT_POSITIVE),
+        (None, 94, Reject.PRICE_OFF_TICK),
+    ],
+)
+def test_an_order_that_waits_is_not_amended_to_what_it_could_not_have_been(
+    size: int | None, price: int | None, reason: Reject
+) -> None:
+    exchange = an_exchange(price_step=5)
+    apply(exchange, stop(95, sell(3, id="mine")))
+    assert reasons(apply(exchange, amend("mine", size, price))) == [reason]
+    assert triggered(apply(exchange, spot(BTC=95))) == ["mine"]
+
+
+# reduce-only -----------------------------------------------------------------------------------------------
+
+
+def test_a_reduce_only_stop_takes_no_more_than_the_position_of_that_time() -> None:
+    exchange = an_exchange(book="9 @ 94 |", holds=[leg(ALICE, 4, at=100), leg(BOB, -4, at=100)])
+    apply(exchange, replace(stop(95, sell(7)), reduce_only=True))
+    events = apply(exchange, spot(BTC=95))
+    assert trades(events) == ["4 @ 94"] and held(exchange, ALICE) == 0
+    assert one(events, OrderCancelled).reason is CancelReason.REDUCE_ONLY
+
+
+def test_a_reduce_only_stop_waits_without_a_position_and_is_cancelled_if_there_is_none_when_it_is_triggered() -> None:
+    exchange = an_exchange(book="9 @ 94 |")
+    apply(exchange, replace(stop(95, sell(7)), reduce_only=True))
+    gone = one(apply(exchange, spot(BTC=95)), OrderCancelled)
+    assert (gone.reason, gone.refusal) == (CancelReason.NOT_ALLOWED, Reject.REDUCE_ONLY_WITHOUT_POSITION)
 
 
 # halted ----------------------------------------------------------------------------------------------------

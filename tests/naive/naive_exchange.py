@@ -676,14 +676,20 @@ class NaiveExchange:
         reach = floor(part_of(market.mark, market.instrument.market_bound_ppm))
         return max(1, market.mark + _sign(order.side) * reach)
 
+    def _terms(self, order: Place) -> set[Reject]:
+        instrument = self.markets[order.symbol].instrument
+        reasons = {*_size_reasons(instrument, order.size)}
+        if order.price is not None:
+            reasons.update(_price_reasons(instrument, order.price, on_grid=True))
+        if order.trigger is not None:
+            reasons.update(_price_reasons(instrument, order.trigger.price, on_grid=True))
+        return reasons
+
     def _waiting_refusal(self, order: Place) -> Reject | None:
         market, trigger = self.markets.get(order.symbol), order.trigger
         if market is None or trigger is None:
             return Reject.UNKNOWN_SYMBOL
-        reasons = {*_size_reasons(market.instrument, order.size)}
-        reasons.update(_price_reasons(market.instrument, trigger.price, on_grid=True))
-        if order.price is not None:
-            reasons.update(_price_reasons(market.instrument, order.price, on_grid=True))
+        reasons = self._terms(order)
         if order.post_only and not _may_rest(order):
             reasons.add(Reject.POST_ONLY_MARKET_ORDER)
         if not market.mark:
