@@ -17,7 +17,7 @@ help:
 	@echo "make broker-jars   Apache Kafka for the tests, into build/kafka (needs Maven; the tests need Java 17)"
 	@echo "make broker  one broker on port 9092 until Ctrl-C, without Docker (PORT=19092 for another)"
 	@echo "make bench   how fast the book, the exchange, a whole run and the engine on Kafka are, kept as text"
-	@echo "make bench-rivals   the engine on Kafka beside Quix Streams and Faust, which get an environment of their own"
+	@echo "make bench-rivals   the engine on Kafka beside Quix Streams and Faust, the exchange beside other matching engines"
 
 demo: $(BUILT)
 	@$(BIN)/liqstorm demo
@@ -37,7 +37,7 @@ bench: $(BUILT)
 	$(BIN)/python -m tests.benchmarks
 
 bench-rivals: $(BUILT) build/kafka/.fetched .venv-bench/.built
-	$(BIN)/python -m tests.benchmarks exactly_once
+	$(BIN)/python -m tests.benchmarks exactly_once peers
 
 .venv-bench/.built: tests/benchmarks/rivals.txt
 	@rm -rf .venv-bench

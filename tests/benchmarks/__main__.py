@@ -2,12 +2,13 @@
 
 import sys
 
-from tests.benchmarks import apply, book, exactly_once, latency, processes, recovery, run
+from tests.benchmarks import apply, book, exactly_once, latency, peers, processes, recovery, run
 from tests.benchmarks.on_kafka import NoBrokerHere
 
 BENCHMARKS = {
     "book": book.run,
     "apply": apply.run,
+    "peers": peers.run,
     "run": run.run,
     "exactly_once": exactly_once.run,
     "latency": latency.run,
