@@ -98,6 +98,7 @@ class Depth:
             e.AccountsOpened: self._opened,
             e.OrderAccepted: self._accepted,
             e.OrderAmended: self._amended,
+            e.OrderTriggered: self._entered,
             e.OrderCancelled: self._cancelled,
             e.QuoteAccepted: self._quoted,
             e.QuoteCancelled: self._unquoted,
@@ -134,13 +135,16 @@ class Depth:
         return ()
 
     def _accepted(self, event: e.OrderAccepted) -> Iterable[Finding]:
-        if event.price is not None and event.time_in_force is TimeInForce.GTC and not event.repeated:
+        return () if event.repeated or event.trigger is not None else self._entered(event)
+
+    def _entered(self, event: e.OrderAccepted | e.OrderTriggered) -> Iterable[Finding]:
+        if event.price is not None and event.time_in_force is TimeInForce.GTC:
             self._rest(event.order_id, _Order(event.account, event.symbol, event.side, event.price, event.size))
         return ()
 
     def _amended(self, event: e.OrderAmended) -> Iterable[Finding]:
-        self._left(event.order_id, 0)
-        self._rest(event.order_id, _Order(event.account, event.symbol, event.side, event.price, event.size))
+        if self._left(event.order_id, 0) and event.price is not None:  # one that waits for its trigger is in no book
+            self._rest(event.order_id, _Order(event.account, event.symbol, event.side, event.price, event.size))
         return ()
 
     def _cancelled(self, event: e.OrderCancelled) -> Iterable[Finding]:

@@ -118,7 +118,10 @@ def enter_triggered(venue: Venue, account: Account, waiting: Waiting, cause: Cau
     """An order's trigger was met: it enters if it is allowed, and is cancelled if not."""
     order, order_id = waiting.order, waiting.order_id
     market = venue.markets[order.symbol]
-    triggered = venue.out.emit(OrderTriggered, cause, account.number, order.client_id, order_id, order.symbol)
+    triggered = venue.out.emit(
+        OrderTriggered, cause, account.number, order.client_id, order_id, order.symbol, order.side, order.size,
+        order.price, order.time_in_force,
+    )  # fmt: skip
     sign = 1 if order.side is BUY else -1
     limit = order.price if order.price is not None else _market_limit(market, sign)
     reason = order_refusal(venue, account, market, order, sign, limit)

@@ -165,12 +165,17 @@ class AmendRejected(Event, frozen=True):
 
 
 class OrderTriggered(Event, frozen=True):
-    """The price that an order waited for has come, by the event that is its cause; it enters like a new order."""
+    """The price that an order waited for has come, by the event that is its cause; it enters like a new order, with the
+    size and price that it has by now. Fills follow as `Traded`."""
 
     account: AccountId
     client_id: ClientId
     order_id: Count
     symbol: Name
+    side: Side
+    size: Lots
+    price: Ticks | None
+    time_in_force: TimeInForce
 
 
 class OrderCancelled(Event, frozen=True):

@@ -143,6 +143,20 @@ def test_an_amended_order_rests_with_its_new_size_at_its_new_price_and_what_it_t
     assert dollars(depth) == (299.7, 1_001.0)
 
 
+def test_an_order_that_waits_for_its_trigger_is_in_the_book_from_its_trigger_on_and_not_before() -> None:
+    depth, story = a_book()
+    story.quote(1, [(9_990, 1)], [(10_010, 1)])
+    order = (11, "stop", 77, TOKEN, Side.BUY)
+    trigger = i.Trigger(i.TriggerKind.STOP, 10_050)
+    story.tell(e.OrderAccepted, *order, 5, 9_980, i.TimeInForce.GTC, False, trigger=trigger)
+    story.tell(e.OrderAmended, *order, 10, 9_990)
+    story.seconds()
+    assert dollars(depth) == (99.9, 100.1)
+    story.tell(e.OrderTriggered, *order, 10, 9_990, i.TimeInForce.GTC)
+    story.seconds()
+    assert dollars(depth) == (1_098.9, 100.1)
+
+
 def test_with_one_side_empty_the_mid_stays_and_there_is_no_spread() -> None:
     depth, story = a_book()
     assert depth.sample(TOKEN) is None

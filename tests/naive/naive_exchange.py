@@ -217,7 +217,8 @@ class NaiveExchange:
         order, account = waiting.order, self.accounts[waiting.order.account]
         triggered = self._emit(
             events.OrderTriggered, waiting.reached, account=account.number, client_id=order.client_id,
-            order_id=waiting.order_id, symbol=order.symbol,
+            order_id=waiting.order_id, symbol=order.symbol, side=order.side, size=order.size, price=order.price,
+            time_in_force=order.time_in_force,
         )  # fmt: skip
         reason = self._order_refusal(account, order)
         if reason is not None:
