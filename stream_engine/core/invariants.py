@@ -25,6 +25,7 @@ def check(exchange: Exchange) -> None:
     _protections_count_their_fills(state)
     assert state.rules.checks_per_input > 0
     state.watch.check()
+    assert not state.rankings, "a ranking outlives its round"
     _who_waits_waits_for_a_breaker(state)
 
 

@@ -5,7 +5,7 @@ the bound out of reach; how the exchange behaves within its bound is the last pa
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -26,8 +26,10 @@ from stream_engine.core import (
     protection,
     quotes,
     venue,
+    water_filling,
 )
 from stream_engine.core.accounts import Account, is_liquidatable, is_marked
+from stream_engine.core.adl import shares
 from stream_engine.core.adl.candidate import Candidate, key_of
 from stream_engine.core.adl.queue import Ranking
 from stream_engine.core.arithmetic import div_ceil, div_floor
@@ -292,6 +294,32 @@ def a_tie_in_the_queue_goes_to_the_higher_account(patch: Patch) -> None:
     patch.setattr(Ranking, "__iter__", backwards_among_equals)
 
 
+def a_ranking_of_the_round_does_not_hear_of_who_was_touched(patch: Patch) -> None:
+    refresh = Ranking.refresh
+    patch.setattr(Ranking, "refresh", lambda ranking, touched: refresh(ranking, ()))
+
+
+def a_ranking_outlives_the_marks_that_it_was_made_at(patch: Patch) -> None:
+    patch.setattr(Ranking, "stands", lambda ranking, score: True)
+    patch.setattr(venue.Venue, "watch_touched", keeping_rankings(venue.Venue.watch_touched))
+
+
+def keeping_rankings(watch_touched: Callable[[venue.Venue], None]) -> Callable[[venue.Venue], None]:
+    def kept(state: venue.Venue) -> None:
+        rankings = state.rankings
+        watch_touched(state)
+        state.rankings = rankings
+
+    return kept
+
+
+def a_remainder_goes_to_the_higher_account(patch: Patch) -> None:
+    def backwards(weights: Sequence[int], caps: Sequence[int], total: int) -> list[int]:
+        return water_filling.water_fill(weights[::-1], caps[::-1], total)[::-1]
+
+    patch.setattr(shares, "water_fill", backwards)
+
+
 def a_bankruptcy_price_rounds_to_the_other_side(patch: Patch) -> None:
     patch.setattr("stream_engine.core.margin.div_ceil", div_floor)
 
@@ -406,6 +434,9 @@ MUTATIONS: tuple[Callable[[Patch], None], ...] = (
     fees_round_down,
     a_partial_close_releases_cost_rounded_up,
     a_tie_in_the_queue_goes_to_the_higher_account,
+    a_ranking_of_the_round_does_not_hear_of_who_was_touched,
+    a_ranking_outlives_the_marks_that_it_was_made_at,
+    a_remainder_goes_to_the_higher_account,
     a_bankruptcy_price_rounds_to_the_other_side,
     liquidations_go_from_the_highest_account_down,
     who_came_last_is_filled_first,

@@ -14,7 +14,7 @@ from msgspec import Struct
 from stream_engine.core.accounts import Account, equity_behind
 from stream_engine.core.arithmetic import div_floor
 from stream_engine.core.market import Market
-from stream_engine.core.position import Position, notional, unrealised
+from stream_engine.core.position import Position
 from stream_engine.messages.units import MILLION, WIRE_MAX
 
 SCORE_UNIT = 10**12
@@ -47,14 +47,10 @@ Key = tuple[bool, int, int]
 def measured(account: Account, position: Position, markets: Markets, score: Score | None) -> Candidate:
     """The candidate at the mark, with its score where the policy has one."""
     market = markets[position.symbol]
-    candidate = Candidate(
-        account,
-        position,
-        equity_behind(account, position, markets),
-        unrealised(position, market.mark, market.tick_value),
-        notional(position, market.mark, market.tick_value),
-    )
-    if score is not None and candidate.equity > 0:
+    size, equity = position.size, equity_behind(account, position, markets)
+    value = size * market.mark * market.tick_value  # written out: asked for of whole sides
+    candidate = Candidate(account, position, equity, value - position.cost, value if size > 0 else -value)
+    if score is not None and equity > 0:
         candidate.score = score(candidate, markets)
     return candidate
 
