@@ -32,6 +32,7 @@ class Account(Struct, gc=False):
     waiting     orders that wait for their trigger, by client id, as accepted.
     answers     by client id.
     slack       see margin_watch.       changed   the event that last changed it.
+    whole_until_us   until then its positions are liquidated as a whole (LiquidationStep.SHARE).
     """
 
     number: int
@@ -43,6 +44,7 @@ class Account(Struct, gc=False):
     answers: dict[str, Answer] = {}
     slack: int = 0
     changed: Cause | None = None
+    whole_until_us: int = 0
 
 
 class Standing(Struct, gc=False):

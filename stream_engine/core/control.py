@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import astuple, replace
 
-from stream_engine.core import circuit_breaker, index_price, rate_limit
+from stream_engine.core import circuit_breaker, index_price, liquidation, rate_limit
 from stream_engine.core.accounts import Account, free_margin, initial_of, is_marked
 from stream_engine.core.margin import TierTableError, initial_margin, initial_rate, maintenance_table, worst_size
 from stream_engine.core.market import hold, listed
@@ -262,6 +262,8 @@ def _complaint_of_rules(received: SetRules) -> str | None:
         return f"orders: {complaint}"
     if received.breakers is not None and (complaint := circuit_breaker.complaint(received.breakers)) is not None:
         return f"breakers: {complaint}"
+    if received.liquidation is not None and (complaint := liquidation.complaint(received.liquidation)) is not None:
+        return f"liquidation: {complaint}"
     return None
 
 

@@ -33,7 +33,7 @@ from stream_engine.core import (
     quotes,
     rate_limit,
 )
-from stream_engine.core.accounts import is_liquidatable
+from stream_engine.core.accounts import is_liquidatable, is_marked
 from stream_engine.core.liquidation import liquidate
 from stream_engine.core.market import Market
 from stream_engine.core.order_entry import price_refusal
@@ -182,6 +182,8 @@ class Exchange:
             doomed = []
             for number in crossed:
                 account = state.accounts[number]
+                if number in state.watch.put_off or not is_marked(account, state.markets):
+                    continue
                 if not is_liquidatable(account, state.markets):
                     state.watch.split(account)
                 elif circuit_breaker.is_on(state, account):
@@ -218,6 +220,7 @@ class Exchange:
         is_new_minute = state.ticked_us is None or received.ts_us // MINUTE_US > state.ticked_us // MINUTE_US
         state.ticked_us = max(received.ts_us, state.ticked_us or 0)
         state.forget_answers()
+        state.watch.wake()
         state.out.emit(ClockTicked, None)
         for market in state.markets.values():
             circuit_breaker.arm(state, market)

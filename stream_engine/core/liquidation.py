@@ -1,82 +1,200 @@
 """Liquidation: what happens to the positions their owner can no longer carry.
 
 Trigger   equity < maintenance margin, both at the mark price.
-Steps     1 cancel all its orders; then for each position, the one with most maintenance first, as a whole:
-          2 IOC into the book limited at the bankruptcy price, what it fills better goes to the fund
+Steps     1 cancel all its orders; then, the position with most maintenance first:
+          2 an order into the book (liquidation_order), what it fills better than bankruptcy goes to the fund, as far as
+            the liquidation fee says
           3 the fund covers: the order trades on beyond the bankruptcy price, the fund pays each difference, as far
             as its balance and its limits go
           4 ADL, and what even that leaves at the fund's or the deficit's cost (deleveraging).
-Holds     every lot leaving one account enters another; the account ends with no position and nothing in its wallet
-          (what rounding left is the fund's).
+How much  WHOLE at the bankruptcy price: every position as a whole, through all steps, whatever the first ones brought.
+          Else equity is looked at again after each step, and once it covers maintenance the owner keeps the rest:
+          TIER, TWO_TIERS  first step 2 alone, for what a position is above the bound of the tier below (or of the
+              second tier below), again and again; the book not taking all of it, or the lowest tiers reached, the
+              position goes as a whole.
+          SHARE  first step 2 alone, for a share of a position worth more than `share_above_quote`. The rest waits for
+              the clock; within `cooldown_us` of such a fill whatever is liquidated goes as a whole. (Hyperliquid.)
+Waits     with a limit that is not the bankruptcy price what the book leaves waits while equity is not below zero, as
+          a share's rest does: the account is looked at again at the next clock tick. Below zero it goes through all
+          steps at once.
+Holds     every lot leaving one account enters another; an account that loses everything ends with nothing in its wallet
+          (what rounding left is the fund's; its owner's, where the liquidation fee leaves the owner a surplus).
 Order     equal maintenance: by symbol. The fund's allowance is what it has after step 2.
 Causes    Started <- the newest of the held symbols' marks and the account's own last fill; Filled <- Traded <- Started;
           DeleveragingStarted <- Started; Ended <- Started; DUST and DEBT <- the last Ended.
-Bound     each position is closed once; a step of 2 and 3 takes a resting order.
+Bound     a tier is left once, each position is closed once; a step of 2 and 3 takes a resting order.
 """
 
-from stream_engine.core.accounts import Account, Standing, credit, standing_behind
-from stream_engine.core.arithmetic import div_floor
+from enum import Enum
+
+from msgspec import Struct
+
+from stream_engine.core.accounts import Account, equity_of, is_liquidatable, standing_behind
+from stream_engine.core.arithmetic import div_ceil, div_floor
 from stream_engine.core.cancelling import cancel_orders, cancel_quotes
 from stream_engine.core.deleveraging import deleverage
-from stream_engine.core.insurance_fund import InsuranceFund, fund_flow
-from stream_engine.core.margin import bankruptcy_price, maintenance_margin
+from stream_engine.core.insurance_fund import InsuranceFund
+from stream_engine.core.liquidation_order import can_fill, fill_liquidation, liquidation_order
+from stream_engine.core.margin import maintenance_margin, tier_of
 from stream_engine.core.market import Market
-from stream_engine.core.matching import side_of, trade_with_best
 from stream_engine.core.position import Position, notional
 from stream_engine.core.venue import Venue
-from stream_engine.messages.events import (
-    CancelReason,
-    Cause,
-    FundReason,
-    LiquidationEnded,
-    LiquidationFilled,
-    LiquidationStarted,
-)
+from stream_engine.messages.events import CancelReason, Cause, FundReason, LiquidationEnded, LiquidationStarted
+from stream_engine.messages.rules import LiquidationLimit, LiquidationRules, LiquidationStep
 from stream_engine.messages.units import MILLION
+
+TIERS_DOWN = {LiquidationStep.TIER: 1, LiquidationStep.TWO_TIERS: 2}
+
+
+class Depth(Enum):
+    """How far down the steps a position goes."""
+
+    BOOK = "book"
+    FUND = "fund"
+    END = "end"
+
+
+class Liquidation(Struct):
+    """One account's, as it goes on. `last` and `pool` are those of the position closed last; `keeps`: the owner gets
+    what the liquidation fee leaves."""
+
+    venue: Venue
+    account: Account
+    trigger: Cause | None
+    last: Cause | None
+    pool: InsuranceFund
+    has_begun: bool = False
+    keeps: bool = False
+
+
+def complaint(rules: LiquidationRules) -> str | None:
+    """What contradicts itself in the rules, if anything."""
+    if rules.step is LiquidationStep.SHARE and not rules.share_ppm:
+        return "share_ppm: a share of 0 liquidates nothing"
+    return None
 
 
 def liquidate(venue: Venue, account: Account) -> None:
-    """Close everything an account has, or write off the debt of one that has nothing left."""
+    """Close what an account can no longer carry, or write off the debt of one that has nothing left."""
     trigger = _trigger(venue, account)
-    live = [position for position in account.positions.values() if position.size]
-    live.sort(key=lambda position: (-_maintenance(venue, position), position.symbol))
-    last, pool = trigger, venue.fund
+    liquidation = Liquidation(venue, account, trigger, trigger, venue.fund)
+    live = _by_maintenance(venue, account)
+    rules = venue.rules.liquidation
     if not live:
         _cancel_everything(venue, account, trigger)
-    for number, position in enumerate(live):
-        figures = standing_behind(account, position, venue.markets)
-        last = _close(venue, account, position, figures, trigger, first=number == 0)
-        pool = venue.pool_behind(venue.markets[position.symbol])
-    if account.wallet > 0 and live:
-        change, account.wallet = account.wallet, 0
-        pool.change(venue.out, last, change, FundReason.DUST, account.number, None)
-    elif account.wallet < 0:
-        _write_off(venue, pool, account, last)
+    elif rules.step is LiquidationStep.WHOLE and rules.limit is LiquidationLimit.BANKRUPTCY:
+        for position in live:
+            _close(liquidation, position, abs(position.size), Depth.END)
+    else:
+        _cancel_everything(venue, account, trigger)
+        liquidation.has_begun = True
+        _in_steps(liquidation, live)
+    if not _by_maintenance(venue, account):
+        _settle_up(liquidation, had_positions=bool(live))
+    elif account.number not in venue.watch.put_off:
+        venue.watch.split(account)
     venue.touch(account)
 
 
-def _close(
-    venue: Venue, account: Account, position: Position, figures: Standing, trigger: Cause | None, first: bool
-) -> Cause:
+def _in_steps(liquidation: Liquidation, live: list[Position]) -> None:
+    venue, account = liquidation.venue, liquidation.account
+    is_bankruptcy = venue.rules.liquidation.limit is LiquidationLimit.BANKRUPTCY
+    shared = _reduce(liquidation, live)
+    for position in live:
+        if position.size and position not in shared and _is_below(liquidation):
+            _close(liquidation, position, abs(position.size), Depth.END if is_bankruptcy else Depth.BOOK)
+    if not _is_below(liquidation):
+        return
+    if equity_of(account, venue.markets) >= 0:
+        venue.watch.put_off[account.number] = None
+        return
+    for position in live:
+        if position.size and _is_below(liquidation):
+            _close(liquidation, position, abs(position.size), Depth.END)
+
+
+def _reduce(liquidation: Liquidation, live: list[Position]) -> list[Position]:
+    """The steps that take only a part of a position; returns those whose rest is to wait."""
+    step = liquidation.venue.rules.liquidation.step
+    if step is LiquidationStep.SHARE:
+        return _take_shares(liquidation, live)
+    for position in live if step in TIERS_DOWN else ():
+        market = liquidation.venue.markets[position.symbol]
+        while lots := _above_a_lower_tier(market, position, TIERS_DOWN[step]):
+            if not _is_below(liquidation) or _close(liquidation, position, lots, Depth.BOOK) < lots:
+                break
+    return []
+
+
+def _take_shares(liquidation: Liquidation, live: list[Position]) -> list[Position]:
+    venue, account = liquidation.venue, liquidation.account
+    rules, now_us = venue.rules.liquidation, venue.now_us
+    if now_us < account.whole_until_us:
+        return []
+    shared = []
+    for position in live:
+        market = venue.markets[position.symbol]
+        if notional(position, market.mark, market.tick_value) > rules.share_above_quote and _is_below(liquidation):
+            shared.append(position)
+            if _close(liquidation, position, div_ceil(abs(position.size) * rules.share_ppm, MILLION), Depth.BOOK):
+                account.whole_until_us = now_us + rules.cooldown_us
+    return shared
+
+
+def _above_a_lower_tier(market: Market, position: Position, tiers_down: int) -> int:
+    """Lots by which a position is too large for the tier so many below its own; 0 where there is none."""
+    tier = tier_of(notional(position, market.mark, market.tick_value), market.table)
+    if tier < tiers_down:
+        return 0
+    bound = market.table.tiers[tier - tiers_down][0]
+    return abs(position.size) - div_floor(bound, market.mark * market.tick_value)
+
+
+def _close(liquidation: Liquidation, position: Position, lots: int, depth: Depth) -> int:
+    """One step: so many lots of a position; returns those that are closed."""
+    venue, account = liquidation.venue, liquidation.account
     market = venue.markets[position.symbol]
-    weight = _maintenance(venue, position)
-    price = bankruptcy_price(position.size, market.mark, figures.equity, weight, figures.maintenance, market.tick_value)
-    price = max(1, min(market.instrument.max_price, price))  # what no price can make good is left as a debt
-    size = position.size
+    figures = standing_behind(account, position, venue.markets)
+    order = liquidation_order(venue, account, position, lots, figures, with_fund=depth is not Depth.BOOK)
+    if depth is Depth.BOOK and not can_fill(order):
+        return 0
+    before = abs(position.size)
     started = venue.out.emit(
-        LiquidationStarted, trigger, account.number, position.symbol, size, market.mark, price, figures.equity,
-        figures.maintenance,
+        LiquidationStarted, liquidation.trigger, account.number, position.symbol, -order.sign * lots, market.mark,
+        order.bankruptcy, figures.equity, figures.maintenance,
     )  # fmt: skip
-    if first:
+    if not liquidation.has_begun:
+        liquidation.has_begun = True
         _cancel_everything(venue, account, started)
-    book = _into_book(venue, market, account, size, price, started)
-    fund = _at_the_funds_cost(venue, market, account, position.size, price, started)
+    book, fund = fill_liquidation(order, started)
+    adl = deficit = 0
+    if depth is Depth.END and position.size:
+        adl, deficit = deleverage(venue, market, account, position, order.bankruptcy, started)
+        assert position.size == 0, (account.number, position.symbol)
     left = abs(position.size)
-    adl, deficit = deleverage(venue, market, account, position, price, started) if left else (0, 0)
-    assert position.size == 0 and left == adl + deficit, (account.number, position.symbol)
-    return venue.out.emit(
-        LiquidationEnded, started, account.number, position.symbol, book, fund, adl, deficit, price, account.wallet
-    )
+    assert before - left == book + fund + adl + deficit, (account.number, position.symbol)
+    liquidation.last = venue.out.emit(
+        LiquidationEnded, started, account.number, position.symbol, book, fund, adl, deficit, order.bankruptcy,
+        account.wallet, left,
+    )  # fmt: skip
+    liquidation.pool = venue.pool_behind(market)
+    liquidation.keeps = liquidation.keeps or market.instrument.liquidation_fee_ppm < MILLION
+    return before - left
+
+
+def _settle_up(liquidation: Liquidation, had_positions: bool) -> None:
+    """Nothing is held any more: what is left in the wallet is dust, a debt, or what the fee left its owner."""
+    venue, account, pool, last = liquidation.venue, liquidation.account, liquidation.pool, liquidation.last
+    if account.wallet > 0 and had_positions and not liquidation.keeps:
+        change, account.wallet = account.wallet, 0
+        pool.change(venue.out, last, change, FundReason.DUST, account.number, None)
+    elif account.wallet < 0:
+        debt, account.wallet = -account.wallet, 0
+        pool.make_good(venue.out, last, debt, FundReason.DEBT, account.number, None)
+
+
+def _is_below(liquidation: Liquidation) -> bool:
+    return is_liquidatable(liquidation.account, liquidation.venue.markets)
 
 
 def _cancel_everything(venue: Venue, account: Account, cause: Cause | None) -> None:
@@ -84,61 +202,10 @@ def _cancel_everything(venue: Venue, account: Account, cause: Cause | None) -> N
     cancel_orders(venue, account, None, CancelReason.LIQUIDATION, cause)
 
 
-def _into_book(venue: Venue, market: Market, account: Account, size: int, bankruptcy: int, started: Cause) -> int:
-    sign = -1 if size > 0 else 1
-    resting = market.book.opposite(sign)
-    order_id = venue.next_order_id()
-    done = 0
-    while done < abs(size) and resting.best_key <= sign * bankruptcy:
-        left = abs(size) - done
-        lots, price, traded = trade_with_best(
-            venue, market, account, order_id, sign, left, left, started, liquidation=True
-        )
-        done += lots
-        _settle_with_fund(venue, market, account, size, lots, price, bankruptcy, traded)
-    return done
-
-
-def _at_the_funds_cost(
-    venue: Venue, market: Market, account: Account, size: int, bankruptcy: int, started: Cause
-) -> int:
-    sign = -1 if size > 0 else 1
-    resting = market.book.opposite(sign)
-    order_id = venue.next_order_id() if size else 0
-    allowance = venue.pool_behind(market).allowance(venue.rules.fund_draw_ppm)
-    reach = div_floor(max(0, bankruptcy) * venue.rules.cover_bound_ppm, MILLION)
-    done = 0
-    while done < abs(size) and resting.best_key <= sign * (bankruptcy + sign * reach):
-        left = abs(size) - done
-        cost_per_lot = -fund_flow(size, 1, resting.first().price, bankruptcy, market.tick_value)
-        affordable = min(left, div_floor(allowance, cost_per_lot))
-        if not affordable:
-            break
-        lots, price, traded = trade_with_best(
-            venue, market, account, order_id, sign, affordable, left, started, liquidation=True
-        )
-        done += lots
-        allowance -= lots * cost_per_lot
-        _settle_with_fund(venue, market, account, size, lots, price, bankruptcy, traded)
-    return done
-
-
-def _settle_with_fund(
-    venue: Venue, market: Market, account: Account, size: int, lots: int, price: int, bankruptcy: int, traded: Cause
-) -> None:
-    flow = fund_flow(size, lots, price, bankruptcy, market.tick_value)
-    symbol = market.instrument.symbol
-    credit(account, account.positions[symbol], -flow)
-    filled = venue.out.emit(
-        LiquidationFilled, traded, account.number, symbol, side_of(-size), lots, price, bankruptcy, flow
-    )
-    reason = FundReason.SURPLUS if flow > 0 else FundReason.COVER
-    venue.pool_behind(market).change(venue.out, filled, flow, reason, account.number, symbol)
-
-
-def _write_off(venue: Venue, pool: InsuranceFund, account: Account, cause: Cause | None) -> None:
-    debt, account.wallet = -account.wallet, 0
-    pool.make_good(venue.out, cause, debt, FundReason.DEBT, account.number, None)
+def _by_maintenance(venue: Venue, account: Account) -> list[Position]:
+    live = [position for position in account.positions.values() if position.size]
+    live.sort(key=lambda position: (-_maintenance(venue, position), position.symbol))
+    return live
 
 
 def _trigger(venue: Venue, account: Account) -> Cause | None:

@@ -62,6 +62,11 @@ def maintenance_margin(notional: int, table: MaintenanceTable) -> int:
     raise AssertionError("the last tier has no end")
 
 
+def tier_of(notional: int, table: MaintenanceTable) -> int:
+    """The tier in which a notional lies: 0 is the lowest."""
+    return next(tier for tier, (bound, _, _) in enumerate(table.tiers) if notional <= bound or not bound)
+
+
 def initial_rate(leverage: int) -> int:
     """Initial margin rate in ppm at a leverage, rounded up."""
     return div_ceil(MILLION, leverage)

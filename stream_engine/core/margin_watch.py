@@ -33,10 +33,16 @@ GARBAGE_ALLOWED = 1_024
 
 
 class MarginWatch:
-    """The index of one venue. `owed`: symbols on which somebody may have been crossed since they were looked at;
-    `waiting`: accounts for which a circuit breaker must end first; `released`: those for which it has."""
+    """The index of one venue.
 
-    __slots__ = ("_longs", "_shorts", "accounts", "indebted", "markets", "owed", "released", "waiting")
+    owed      symbols on which somebody may have been crossed since they were looked at.
+    indebted  accounts with a debt.
+    waiting   accounts for which a circuit breaker must end first.
+    put_off   accounts below maintenance that are not looked at before the next clock tick.
+    released  those of either that are to be looked at again.
+    """
+
+    __slots__ = ("_longs", "_shorts", "accounts", "indebted", "markets", "owed", "put_off", "released", "waiting")
 
     def __init__(self, accounts: dict[int, Account], markets: dict[str, Market]) -> None:
         self.accounts = accounts
@@ -47,6 +53,7 @@ class MarginWatch:
         self.indebted: dict[int, None] = {}
         self.waiting: dict[int, None] = {}
         self.released: dict[int, None] = {}
+        self.put_off: dict[int, None] = {}
 
     def list_symbol(self, symbol: str) -> None:
         """Begin to watch a symbol."""
@@ -148,6 +155,12 @@ class MarginWatch:
             del self.waiting[number]
             self.released[number] = None
 
+    def wake(self) -> None:
+        """The clock has ticked: who was put off is to be looked at."""
+        if self.put_off:
+            self.released.update(self.put_off)
+            self.put_off = {}
+
     def check(self) -> None:
         """Asserts, by a full scan, that nobody is below maintenance of whom the watch does not know."""
         standing = {
@@ -164,7 +177,7 @@ class MarginWatch:
             if not live:
                 assert account.wallet >= 0 or account.number in self.indebted, account.number
                 continue
-            if account.number in self.waiting or account.number in self.released:
+            if account.number in self.waiting or account.number in self.put_off or account.number in self.released:
                 continue
             slack = account.wallet + sum(position.floor or 0 for position in live)
             assert slack == account.slack and slack >= 0, (account.number, slack, account.slack)

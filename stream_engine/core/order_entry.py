@@ -72,7 +72,7 @@ def place(venue: Venue, order: Place) -> None:
         _place_trigger(venue, account, market, order, order.trigger)
         return
     sign = 1 if order.side is BUY else -1
-    limit = order.price if order.price is not None else _market_limit(market, sign)
+    limit = order.price if order.price is not None else market_limit(market, sign)
     reason = order_refusal(venue, account, market, order, sign, limit)
     if reason is not None:
         _refuse(venue, account, order, reason)
@@ -123,7 +123,7 @@ def enter_triggered(venue: Venue, account: Account, waiting: Waiting, cause: Cau
         order.price, order.time_in_force,
     )  # fmt: skip
     sign = 1 if order.side is BUY else -1
-    limit = order.price if order.price is not None else _market_limit(market, sign)
+    limit = order.price if order.price is not None else market_limit(market, sign)
     reason = order_refusal(venue, account, market, order, sign, limit)
     if reason is not None:
         cancel_waiting(venue, account, waiting, CancelReason.NOT_ALLOWED, triggered, reason)
@@ -254,7 +254,7 @@ def exposure_refusal(
     return None
 
 
-def _market_limit(market: Market, sign: int) -> int:
+def market_limit(market: Market, sign: int) -> int:
     """The worst price in ticks at which a market order may fill, rounded towards the mark."""
     reach = div_floor(market.mark * market.instrument.market_bound_ppm, MILLION)
     return max(1, market.mark + sign * reach)

@@ -86,6 +86,7 @@ class VenueLine(Struct, array_like=True, gc=False):
     indebted: list[int]
     waiting: list[int]
     released: list[int]
+    put_off: list[int]
     finished: list[tuple[int, int, str]]
     triggered: list[tuple[int, int, str, Cause]]
     expiring: list[Expiring]
@@ -211,6 +212,7 @@ class AccountLine(Struct, array_like=True, gc=False):
     wallet: int
     slack: int
     changed: Cause | None
+    whole_until_us: int
     positions: list[PositionEntry]
     orders: list[OrderEntry]
     waiting: list[WaitingEntry]
@@ -322,6 +324,7 @@ def _venue_of(venue: Venue, wanted: Wanted) -> VenueLine:
         indebted=list(venue.watch.indebted),
         waiting=wanted.of(venue.watch.waiting, WINDOW),
         released=wanted.of(venue.watch.released, WINDOW),
+        put_off=wanted.of(venue.watch.put_off, WINDOW),
         finished=wanted.of(venue.finished, WINDOW),
         triggered=wanted.of([(order_id, *entry) for order_id, entry in venue.triggered.items()], WINDOW),
         expiring=wanted.of(venue.expiring, WINDOW),
@@ -378,6 +381,7 @@ def _account_of(account: Account, wanted: Wanted) -> AccountLine:
         account.wallet,
         account.slack,
         account.changed,
+        account.whole_until_us,
         [_position_of(position) for position in account.positions.values()],
         [_order_of(order) for order in wanted.of(account.orders.values(), SMALL_WINDOW)],
         [WaitingEntry(one.order_id, one.order) for one in wanted.of(account.waiting.values(), SMALL_WINDOW)],
@@ -471,6 +475,7 @@ def _loaded(line: VenueLine, lines: Iterator[bytes]) -> Exchange:
     venue.watch.indebted = dict.fromkeys(line.indebted)
     venue.watch.waiting = dict.fromkeys(line.waiting)
     venue.watch.released = dict.fromkeys(line.released)
+    venue.watch.put_off = dict.fromkeys(line.put_off)
     markets = [_market_line.decode(next(lines)) for _ in range(line.markets)]
     for market in markets:
         venue.markets[market.instrument.symbol] = _market_from(market)
@@ -555,6 +560,7 @@ def _account_from(line: AccountLine, venue: str, orders: dict[int, Order]) -> Ac
         {entry.client_id: _answer_from(entry, venue, number) for entry in line.answers},
         line.slack,
         line.changed,
+        line.whole_until_us,
     )
 
 

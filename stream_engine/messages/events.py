@@ -401,7 +401,8 @@ class OpenInterestChanged(Event, frozen=True):
 
 
 class LiquidationStarted(Event, frozen=True):
-    """A position is taken from an account below maintenance. `size` is signed; equity and maintenance at the mark."""
+    """A position, or a part of it, is taken from an account below maintenance. `size` is signed; equity and maintenance
+    at the mark."""
 
     account: AccountId
     symbol: Name
@@ -426,7 +427,8 @@ class LiquidationFilled(Event, frozen=True):
 
 class LiquidationEnded(Event, frozen=True):
     """Where the lots of a liquidated position went: into the book, into the book at the fund's cost, to deleveraged
-    accounts, to the deficit. `wallet` is the account's after it."""
+    accounts, to the deficit. `wallet` is the account's after it, `left` the lots that it still holds: a step may take a
+    part of a position only."""
 
     account: AccountId
     symbol: Name
@@ -436,6 +438,7 @@ class LiquidationEnded(Event, frozen=True):
     deficit: Lots
     bankruptcy_price: Ticks
     wallet: Quote
+    left: Lots = 0
 
 
 # fund ------------------------------------------------------------------------------------------------------

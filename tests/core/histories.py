@@ -14,6 +14,7 @@ Symbols   A in fine ticks with a steep table, its own trades weigh most in its i
 
 from collections.abc import Callable, Iterator
 from random import Random
+from typing import Any
 
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -50,7 +51,16 @@ from stream_engine.messages.inputs import (
     Withdraw,
 )
 from stream_engine.messages.instrument import MAIN_POOL, OWN_TRADES, IndexSource, Instrument, Tier
-from stream_engine.messages.rules import AdlPolicy, AdlRules, BreakerRules, OrderRules, SelfTrade
+from stream_engine.messages.rules import (
+    AdlPolicy,
+    AdlRules,
+    BreakerRules,
+    LiquidationLimit,
+    LiquidationRules,
+    LiquidationStep,
+    OrderRules,
+    SelfTrade,
+)
 from stream_engine.messages.units import MILLION, WIRE_MAX
 
 VENUE = "v"
@@ -75,7 +85,7 @@ A = Instrument(
 B = Instrument(
     symbol="B", tick_size="0.1", lot_size="0.1", tick_value=10_000, price_step=5, max_price=5_000, max_size=300,
     tiers=(Tier(30 * USDT, 20_000), Tier(0, 50_000)), max_leverage=25, default_leverage=10,
-    maker_fee_ppm=-137, taker_fee_ppm=613, market_bound_ppm=50_000,
+    maker_fee_ppm=-137, taker_fee_ppm=613, market_bound_ppm=50_000, liquidation_fee_ppm=4_000,
     sources=(IndexSource("spot", 2), IndexSource("other", 1), IndexSource(OWN_TRADES, 1)),
 )  # fmt: skip
 C = Instrument(
@@ -383,7 +393,24 @@ class Story:
 
     def _rules(self, random: Random) -> SetRules:
         draw, bound = random.choice((0, 200_000, MILLION, MILLION)), random.choice((0, 50_000, 300_000, MILLION))
-        return SetRules(VENUE, self.now_us, NO_BOUND, draw, bound, self._order_rules(random), adl=self._adl(random))
+        orders, waterfall = self._order_rules(random), self._waterfall_rules(random)
+        return SetRules(VENUE, self.now_us, NO_BOUND, draw, bound, orders, adl=self._adl(random), **waterfall)
+
+    def _waterfall_rules(self, random: Random) -> dict[str, Any]:
+        """How venues liquidate; half the time as a plain one."""
+        if random.random() < 0.5:
+            return {"liquidation": LiquidationRules()}
+        step = random.choice(list(LiquidationStep))
+        liquidation = LiquidationRules(
+            step=step,
+            share_ppm=random.choice((200_000, 333_333, MILLION)),
+            share_above_quote=random.choice((0, 5 * USDT, 20 * USDT)),
+            cooldown_us=random.choice((0, 3 * SECOND_US, MINUTE_US)),
+            limit=random.choice(list(LiquidationLimit)),
+            spread_ppm=random.choice((0, 100_000, 1_500_000)),
+            adjustment_ppm=random.choice((500_000, MILLION, 3 * MILLION)),
+        )
+        return {"liquidation": liquidation}
 
     def _order_rules(self, random: Random) -> OrderRules:
         """Mostly those of a plain venue."""
@@ -408,7 +435,8 @@ class Story:
         """Some settings; the others stay."""
         draw, bound = random.choice((None, 0, 200_000, MILLION)), random.choice((None, 0, 50_000, MILLION))
         orders = random.choice((None, self._order_rules(random)))
-        return SetRules(VENUE, self.now_us, random.choice((None, NO_BOUND)), draw, bound, orders)
+        waterfall = self._waterfall_rules(random) if random.random() < 0.5 else {}
+        return SetRules(VENUE, self.now_us, random.choice((None, NO_BOUND)), draw, bound, orders, **waterfall)
 
     def _breakers(self, random: Random) -> SetRules:
         """Each of them, or it is off. A throttle that leaves nothing is refused."""
@@ -765,7 +793,7 @@ class Story:
                 return SeedFund(VENUE, self.now_us, random.choice((0, -1, WIRE_MAX)))
 
     def _bad_control(self, random: Random) -> AnyInput:
-        match random.choice(("leverage", "open", "rules", "orders", "again", "halt", "resume")):
+        match random.choice(("leverage", "open", "rules", "orders", "waterfall", "again", "halt", "resume")):
             case "leverage":
                 account, symbol = random.choice((*ACCOUNTS, NOBODY)), random.choice(("A", "C", "E"))
                 return SetLeverage(VENUE, self.now_us, account, symbol, random.choice((0, 11, 51)))
@@ -777,6 +805,9 @@ class Story:
                 return SetRules(VENUE, self.now_us, checks, draw, random.choice((-1, MILLION, MILLION + 1)))
             case "orders":
                 return SetRules(VENUE, self.now_us, orders=OrderRules(rate_limit=3, rate_window_us=0))
+            case "waterfall":
+                rules = LiquidationRules(step=LiquidationStep.SHARE, share_ppm=0)
+                return SetRules(VENUE, self.now_us, NO_BOUND, liquidation=rules)
             case "halt":  # maybe a second time; it is resumed at once
                 self.plot.insert(0, ResumeTrading(VENUE, self.now_us))
                 return HaltTrading(VENUE, self.now_us, "by mistake")

@@ -18,7 +18,7 @@ from stream_engine.core import (
     exchange,
     halt,
     index_price,
-    liquidation,
+    liquidation_order,
     matching,
     order_entry,
     position,
@@ -52,6 +52,7 @@ from stream_engine.messages.events import (
     FundChanged,
     FundReason,
     LiquidationEnded,
+    LiquidationFilled,
     LiquidationStarted,
     MarkPriceChanged,
     OrderAccepted,
@@ -62,7 +63,7 @@ from stream_engine.messages.events import (
     QuoteAccepted,
     Traded,
 )
-from stream_engine.messages.inputs import AnyInput, ClockTick, Place, ResumeTrading, SetRules, Withdraw
+from stream_engine.messages.inputs import AnyInput, ClockTick, MapVenue, Place, ResumeTrading, SetRules, Withdraw
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.rules import AdlPolicy, BreakerRules, SelfTrade
 from tests.core.histories import NO_BOUND, VENUE, histories, history
@@ -81,6 +82,10 @@ SELDOM = (
     "closed at the deficit's cost",
     "closed in the book, at the fund's cost and by deleveraging",
     "a debt that the fund could not pay",
+    "a part of a position closed in the book",
+    "an account that waits for the clock",
+    "a surplus shared with its owner",
+    "an owner left with money",
     "several positions of one account in one input",
     "a second round",
     "a third round",
@@ -130,12 +135,14 @@ def difference(told: Iterable[AnyInput], naive: NaiveExchange, seen: Counter[str
             check(real)
             seen.update(reached(ours, client_ids))
             seen.update(deleveraged(ours, real.state.rules.adl.policy))
+            seen["an account that waits for the clock"] += bool(real.state.watch.put_off)
     return None
 
 
 def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> Iterator[str]:
     """What the events of one input show; `client_ids` remembers the first order id of each."""
-    closed = Counter(event.account for event in events if isinstance(event, LiquidationStarted))
+    started = {(event.account, event.symbol) for event in events if isinstance(event, LiquidationStarted)}
+    closed = Counter(account for account, _ in started)
     if max(closed.values(), default=0) > 1:
         yield "several positions of one account in one input"
     rounds, has_moved, has_triggered = 0, True, False
@@ -162,6 +169,10 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
                 yield from (name for name, way in zip(names, ways[1:], strict=True) if way)
                 if ways == (True, False, False, False):
                     yield "closed in the book alone"
+                if event.left:
+                    yield "a part of a position closed in the book"
+                if event.wallet > 0 and not event.left:
+                    yield "an owner left with money"
                 if all(ways[:3]):
                     yield "closed in the book, at the fund's cost and by deleveraging"
             case BreakerReleased():
@@ -179,6 +190,10 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
                         yield "a stop that set off a stop"
                     if isinstance(before, LiquidationStarted):
                         yield "a stop that a liquidation set off"
+            case LiquidationFilled():
+                surplus = abs(event.price - event.bankruptcy_price) * event.size
+                if event.to_fund > 0 and event.to_fund % surplus:
+                    yield "a surplus shared with its owner"
             case DeficitChanged() if event.symbol is None:
                 yield "a debt that the fund could not pay"
             case QuoteAccepted() if event.cause is not None:
@@ -381,7 +396,7 @@ def an_answer_is_forgotten_a_microsecond_late(patch: Patch) -> None:
 
 
 def the_fund_is_asked_for_one_micro_quote_less(patch: Patch) -> None:
-    patch.setattr(liquidation, "div_floor", lambda dividend, divisor: div_floor(dividend - 1, divisor))
+    patch.setattr(liquidation_order, "div_floor", lambda dividend, divisor: div_floor(dividend - 1, divisor))
 
 
 def a_halted_venue_pays_out(patch: Patch) -> None:
@@ -508,12 +523,15 @@ def with_bound(told: Iterable[AnyInput], checks: int) -> Iterator[AnyInput]:
 
 
 def below_maintenance(real: Exchange) -> list[int]:
-    """By a scan of all accounts, but for those whom a circuit breaker keeps."""
+    """Who is to be liquidated, by a scan of all accounts, but for those who wait."""
     markets = real.state.markets
     return [
         number
         for number, account in real.state.accounts.items()
-        if is_marked(account, markets) and is_liquidatable(account, markets) and number not in real.state.watch.waiting
+        if is_marked(account, markets)
+        and is_liquidatable(account, markets)
+        and number not in real.state.watch.waiting
+        and number not in real.state.watch.put_off
     ]
 
 
@@ -544,10 +562,12 @@ def test_within_its_bound_the_exchange_falls_behind_forgets_nobody_and_catches_u
             inputs_left_behind += is_behind and not real.state.halted
         real.apply(ResumeTrading(VENUE, real.state.now_us))
         real.apply(SetRules(VENUE, real.state.now_us, breakers=BreakerRules()))
-        for _ in range(100):
+        for number in range(200):
             if not below_maintenance(real) and not real.state.triggered:
                 break
-            real.apply(ClockTick(VENUE, real.state.now_us))
+            # Between two ticks there are inputs: with each tick whoever was put off takes checks again.
+            idle = MapVenue(VENUE, real.state.now_us, 0)
+            real.apply(idle if number % 40 else ClockTick(VENUE, real.state.now_us))
             check(real)
         assert below_maintenance(real) == [] and not real.state.triggered
     assert inputs_left_behind > 3

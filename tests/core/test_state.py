@@ -170,6 +170,7 @@ def test_every_field_of_the_state_comes_back_and_the_histories_fill_every_field(
                 comparison.same(exchange.state, load(dump(exchange)).state, "venue")
                 comparison.forget_whom_it_met()
     seldom = exchange.state
+    seldom.accounts[ALICE].whole_until_us = 7
     seldom.carried, seldom.deficit.total, seldom.watch.indebted = 5, -7, {3: None}
     seldom.watch.released = {3: None}
     seldom.triggered = {7: (3, "c", (1, 2))}

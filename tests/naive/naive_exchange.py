@@ -66,9 +66,9 @@ from tests.naive.naive_adl import Holder
 from tests.naive.naive_breakers import NaiveBreakers
 from tests.naive.naive_breakers import is_bad as are_bad_breakers
 from tests.naive.naive_index import naive_index
+from tests.naive.naive_liquidation import NaiveLiquidation, is_contradictory
 from tests.naive.naive_protection import NaiveProtection
 from tests.naive.naive_rules import (
-    bankruptcy_price,
     first_of,
     initial_margin,
     initial_rate_ppm,
@@ -123,6 +123,7 @@ class NaiveAccount:
     answers: dict[str, tuple[Place, AnyEvent]] = field(default_factory=dict)
     done_us: dict[str, int] = field(default_factory=dict)
     changed: Cause | None = None
+    whole_until_us: int = 0
 
 
 @dataclass
@@ -163,6 +164,7 @@ class NaiveExchange:
         }
         self.is_halted = False
         self.breakers = NaiveBreakers(self)
+        self.put_off: set[int] = set()
         self.accounts: dict[int, NaiveAccount] = {}
         self.markets: dict[str, NaiveMarket] = {}
         self.resting: list[Resting] = []
@@ -995,6 +997,7 @@ class NaiveExchange:
         first_of_minute = former_us is None or received.ts_us // MINUTE_US > former_us // MINUTE_US
         self.ticked_us = received.ts_us if former_us is None else max(former_us, received.ts_us)
         self._forget_old_answers()
+        self.put_off = set()
         self._emit(events.ClockTicked, None)
         for symbol, market in self.markets.items():
             self.breakers.before_marks(symbol)
@@ -1070,7 +1073,8 @@ class NaiveExchange:
     # the operator ------------------------------------------------------------------------------------------
 
     def _set_rules(self, received: SetRules) -> None:
-        if received.orders is not None and received.orders.rate_limit and not received.orders.rate_window_us:
+        rate = received.orders
+        if (rate is not None and rate.rate_limit and not rate.rate_window_us) or is_contradictory(received):
             self._refuse(received, Reject.BAD_RULES)
             return
         checks, draw, bound = received.checks_per_input, received.fund_draw_ppm, received.cover_bound_ppm
@@ -1267,11 +1271,13 @@ class NaiveExchange:
         by_number = sorted(self.accounts.values(), key=lambda account: account.number)
         while found := self._who_is_to_be_liquidated(by_number):
             for account in self._doomed(found):
-                self._liquidate(account)
+                NaiveLiquidation(self, account).carry_out()
             self._make_marks_of_what_traded()
 
     def _who_is_to_be_liquidated(self, by_number: list[NaiveAccount]) -> list[NaiveAccount]:
-        below = [account for account in by_number if self._is_liquidatable(account)]
+        below = [
+            account for account in by_number if self._is_liquidatable(account) and account.number not in self.put_off
+        ]
         return self.breakers.those_who_need_not_wait(below)
 
     def _doomed(self, found: list[NaiveAccount]) -> Iterable[NaiveAccount]:
@@ -1282,84 +1288,6 @@ class NaiveExchange:
         for symbol, market in self.markets.items():
             if market.unpriced is not None:
                 self._make_mark(symbol, market.unpriced)
-
-    def _liquidate(self, account: NaiveAccount) -> None:
-        held = [symbol for symbol, holding in account.holdings.items() if holding.size]
-        causes = [self.markets[symbol].moved for symbol in held] + [account.changed]
-        trigger = max((cause for cause in causes if cause is not None), default=None)
-        last, pool = trigger, MAIN_POOL
-        if not held:
-            self._withdraw_quotes(account, None, CancelReason.LIQUIDATION, trigger)
-            self._withdraw_orders(account, None, CancelReason.LIQUIDATION, trigger)
-        for symbol in sorted(sorted(held), key=lambda symbol: self._maintenance_on(account, symbol), reverse=True):
-            last = self._close(account, symbol, trigger)
-            pool = self._pool_of(symbol)
-        if account.wallet > 0 and held:
-            dust, account.wallet = account.wallet, 0
-            self._fund_takes(pool, dust, FundReason.DUST, account.number, None, last)
-        if account.wallet < 0:
-            debt, account.wallet = -account.wallet, 0
-            self._make_good(pool, debt, FundReason.DEBT, account.number, None, last)
-
-    def _close(self, account: NaiveAccount, symbol: str, trigger: Cause | None) -> Cause:
-        market, size = self.markets[symbol], account.holdings[symbol].size
-        equity, maintenance = self._equity(account), self._maintenance(account)
-        own = self._maintenance_on(account, symbol)
-        bankruptcy = bankruptcy_price(size, market.mark, equity, own, maintenance, market.instrument.tick_value)
-        if bankruptcy < 1:
-            bankruptcy = 1
-        if bankruptcy > market.instrument.max_price:
-            bankruptcy = market.instrument.max_price
-        started = self._emit(
-            events.LiquidationStarted, trigger, account=account.number, symbol=symbol, size=size, mark=market.mark,
-            bankruptcy_price=bankruptcy, equity=equity, maintenance=maintenance,
-        )  # fmt: skip
-        self._withdraw_quotes(account, None, CancelReason.LIQUIDATION, started)
-        self._withdraw_orders(account, None, CancelReason.LIQUIDATION, started)
-        book = self._close_in_the_book(account, symbol, bankruptcy, bankruptcy, None, started)
-        fund = 0
-        if account.holdings[symbol].size:
-            sign = -1 if size > 0 else 1
-            limit = bankruptcy + sign * floor(part_of(bankruptcy, self.rules["cover_bound_ppm"]))
-            allowance = floor(part_of(self.pools[market.instrument.fund_pool], self.rules["fund_draw_ppm"]))
-            fund = self._close_in_the_book(account, symbol, limit, bankruptcy, allowance, started)
-        adl = deficit = 0
-        if account.holdings[symbol].size:
-            adl, deficit = self._deleverage(account, symbol, bankruptcy, started)
-        return self._emit(
-            events.LiquidationEnded, started, account=account.number, symbol=symbol, book=book, fund=fund, adl=adl,
-            deficit=deficit, bankruptcy_price=bankruptcy, wallet=account.wallet,
-        )  # fmt: skip
-
-    def _close_in_the_book(
-        self, account: NaiveAccount, symbol: str, limit: int, bankruptcy: int, allowance: int | None, started: Cause
-    ) -> int:
-        """One liquidation order down to a limit; with an allowance the fund pays for what is beyond bankruptcy."""
-        order_id, holding = self._new_order_id(), account.holdings[symbol]
-        direction = 1 if holding.size > 0 else -1
-        tick_value = self.markets[symbol].instrument.tick_value
-        done = 0
-        while holding.size and (reachable := self._within(symbol, -direction, limit)):
-            best = reachable[0]
-            gain_per_lot = direction * (best.price - bankruptcy) * tick_value
-            lots = min(abs(holding.size), self._gives(best))
-            if allowance is not None:
-                lots = min(lots, floor(Fraction(allowance, -gain_per_lot)))
-                if not lots:
-                    break
-                allowance += lots * gain_per_lot
-            left = abs(holding.size) - lots
-            traded = self._trade(account, best, lots, left, order_id, started, liquidation=True)
-            done += lots
-            gain = lots * gain_per_lot
-            account.wallet -= gain
-            filled = self._emit(
-                events.LiquidationFilled, traded, account=account.number, symbol=symbol, side=_side_of(-direction),
-                size=lots, price=best.price, bankruptcy_price=bankruptcy, to_fund=gain,
-            )  # fmt: skip
-            reason = FundReason.SURPLUS if gain > 0 else FundReason.COVER
-            self._fund_takes(self._pool_of(symbol), gain, reason, account.number, symbol, filled)
-        return done
 
     def _holders(self, symbol: str, sign: int) -> list[Holder]:
         """All who hold one side, with what a policy may ask about them."""
