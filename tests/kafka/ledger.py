@@ -32,6 +32,7 @@ from stream_engine.messages.events import (
     OrderAmended,
     OrderCancelled,
     OrdersResting,
+    OrderTriggered,
     PositionDeleveraged,
     PositionsSeeded,
     QuoteAccepted,
@@ -62,7 +63,8 @@ class _Order(Struct):
     side: Side
     price: int | None
     left: int
-    rests: bool
+    is_gtc: bool
+    waits: bool
 
 
 _Place = tuple[str, Side, int]
@@ -130,6 +132,8 @@ class Ledger:
                 self._queue_is(event)
             case OrderAccepted(repeated=False):
                 self._accept(event)
+            case OrderTriggered():
+                self._trigger(event)
             case OrderAmended():
                 self._amend(event)
             case OrderCancelled():
@@ -271,16 +275,24 @@ class Ledger:
     def _accept(self, event: OrderAccepted) -> None:
         new = event.order_id not in self._orders and event.order_id not in self._done
         self._must("I6", new, f"order {event.order_id} is accepted twice")
-        rests = event.price is not None and event.time_in_force is TimeInForce.GTC
+        is_gtc = event.time_in_force is TimeInForce.GTC
+        waits = event.trigger is not None
         self._orders[event.order_id] = order = _Order(
-            event.account, event.client_id, event.symbol, event.side, event.price, 0, rests
+            event.account, event.client_id, event.symbol, event.side, event.price, 0, is_gtc, waits
         )
         self._leave(order, event.size)
 
+    def _trigger(self, event: OrderTriggered) -> None:
+        order = self._orders.get(event.order_id)
+        self._must("I6", order is not None and order.waits, f"order {event.order_id} is triggered and did not wait")
+        assert order is not None
+        left, order.left, order.waits = order.left, 0, False
+        self._leave(order, left)
+
     def _amend(self, event: OrderAmended) -> None:
         order = self._orders.get(event.order_id)
-        known = order is not None and order.rests and order.client_id == event.client_id and order.side is event.side
-        self._must("I6", known, f"order {event.order_id} is amended and does not rest so")
+        known = order is not None and order.client_id == event.client_id and order.side is event.side
+        self._must("I6", known, f"order {event.order_id} is amended and was never accepted so")
         assert order is not None
         self._leave(order, 0)
         order.price = event.price
@@ -301,8 +313,7 @@ class Ledger:
         self._done.add(order_id)
 
     def _leave(self, order: _Order, left: int) -> None:
-        if order.rests:
-            assert order.price is not None
+        if order.is_gtc and not order.waits and order.price is not None:
             self._rest(order.symbol, order.side, order.price, left - order.left)
         order.left = left
 
@@ -382,7 +393,12 @@ class Ledger:
                     left = self._orders[order_id].left if order_id in self._orders else 0
                     is_known = left == size if client_id else order_id not in self._orders
                     self._must("I6", is_known, f"order {order_id} rests with {size} lots, {left} by its fills")
-            book = self._books[event.symbol][side]
+            # What expired with this very tick is in no list, and out of the published book only at its end.
+            book = {
+                price: lots
+                for (symbol, of_side, price), lots in self._resting.items()
+                if lots and symbol == event.symbol and of_side is side
+            }
             self._must("I6", said == book, f"the resting {side.value} orders of {event.symbol} are not its book")
 
     def _must(self, invariant: str, holds: bool, otherwise: str) -> None:
