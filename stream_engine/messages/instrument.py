@@ -40,7 +40,8 @@ class Instrument(Struct, frozen=True, gc=False, kw_only=True):
     tick_size, lot_size   decimal strings: USDT per tick of one coin, coins per lot.
     tick_value            micro-quote that one lot gains per tick = tick_size * lot_size * 1e6.
     price_step            orders are priced at multiples of this many ticks (marks use every tick).
-    max_price, max_size   largest price, largest order and position; their notional stays below 2^53.
+    max_price, max_size   largest price, largest order and position; their notional stays below 2^53 micro-quote. Prices
+                          are 1 to `max_price`: beyond it an order is refused, and beyond 2^53 it is no input at all.
     tiers                 maintenance: convex and continuous, deductions follow (WATCH formulas).
     market_bound_ppm      a market order reaches at most this far from the mark.
     mark                  "median" of P1, P2 and last; "index"; "fair": P1; "moving-average": P2, no farther than
