@@ -51,7 +51,7 @@ class AgentRunner:
             owners = self._owners.get((event.venue, topic))
             if owners is None:
                 continue
-            if isinstance(event, e.AccountsOpened | e.Deposited | e.PositionsSeeded):
+            if isinstance(event, e.AccountsOpened | e.Deposited | e.PositionsSeeded | e.FundingPaid):
                 for ear, own in _shares(event, owners):
                     ear.waiting.append(own)
                 continue
@@ -131,7 +131,7 @@ class _Ear:
 
 
 def _shares(
-    event: e.AccountsOpened | e.Deposited | e.PositionsSeeded, owners: Mapping[int, Sequence[_Ear]]
+    event: e.AccountsOpened | e.Deposited | e.PositionsSeeded | e.FundingPaid, owners: Mapping[int, Sequence[_Ear]]
 ) -> list[tuple[_Ear, e.AnyEvent]]:
     """A bulk event cut up: to each its own rows, and nobody else's."""
     if isinstance(event, e.PositionsSeeded):
@@ -140,6 +140,9 @@ def _shares(
     if isinstance(event, e.Deposited):
         deposits = _by_ear(event.deposits, [row[0] for row in event.deposits], owners)
         return [(ear, replace(event, deposits=rows)) for ear, rows in deposits]
+    if isinstance(event, e.FundingPaid):
+        payments = _by_ear(event.payments, [row[0] for row in event.payments], owners)
+        return [(ear, replace(event, payments=rows)) for ear, rows in payments]
     accounts = _by_ear(event.accounts, [row[0] for row in event.accounts], owners)
     return [(ear, replace(event, accounts=rows)) for ear, rows in accounts]
 

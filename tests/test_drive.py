@@ -285,6 +285,7 @@ def test_of_a_bulk_event_an_agent_hears_its_own_rows() -> None:
             e.AccountsOpened(*WHERE, ((1, "a"), (2, "b"), (3, "c"))),
             e.Deposited(*WHERE, ((1, 10, 10), (2, 20, 20), (3, 30, 30))),
             e.PositionsSeeded(*WHERE, legs),
+            e.FundingPaid(*WHERE, "BTC", ((1, 5, 5), (2, -7, 27), (3, 2, 28))),
         ]
     )
     runner.decide(EIGHT)
@@ -293,11 +294,13 @@ def test_of_a_bulk_event_an_agent_hears_its_own_rows() -> None:
             e.AccountsOpened(*WHERE, ((1, "a"), (3, "c"))),
             e.Deposited(*WHERE, ((1, 10, 10), (3, 30, 30))),
             e.PositionsSeeded(*WHERE, (legs[0], legs[2])),
+            e.FundingPaid(*WHERE, "BTC", ((1, 5, 5), (3, 2, 28))),
         ],
         [
             e.AccountsOpened(*WHERE, ((2, "b"),)),
             e.Deposited(*WHERE, ((2, 20, 20),)),
             e.PositionsSeeded(*WHERE, (legs[1],)),
+            e.FundingPaid(*WHERE, "BTC", ((2, -7, 27),)),
         ],
         [],
     ]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import astuple, replace
 
-from stream_engine.core import circuit_breaker, index_price, liquidation, rate_limit
+from stream_engine.core import circuit_breaker, funding_rate, index_price, liquidation, mark_price, rate_limit
 from stream_engine.core.accounts import Account, free_margin, initial_of, is_marked
 from stream_engine.core.margin import TierTableError, initial_margin, initial_rate, maintenance_table, worst_size
 from stream_engine.core.market import hold, listed
@@ -36,7 +36,7 @@ from stream_engine.messages.inputs import (
     SetRules,
     Withdraw,
 )
-from stream_engine.messages.instrument import MARKS, Instrument, tick_value_of
+from stream_engine.messages.instrument import Instrument, tick_value_of
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.units import BALANCE_MAX, MILLION, WIRE_MAX
 
@@ -288,11 +288,10 @@ def _complaint(instrument: Instrument) -> str | None:
         return "fees: expected a taker fee of 0 or more that covers the maker's rebate"
     if max(instrument.maker_fee_ppm, instrument.taker_fee_ppm) >= MILLION or instrument.market_bound_ppm < 0:
         return "fees below 1,000,000 ppm and market_bound_ppm of 0 or more expected"
-    if instrument.mark not in MARKS:
-        return f'mark: expected {", ".join(MARKS)}; found "{instrument.mark}"'
-    unpriced = index_price.complaint(instrument)
-    if unpriced is not None:
-        return unpriced
+    for complaint in (index_price.complaint, mark_price.complaint, funding_rate.complaint):
+        found = complaint(instrument)
+        if found is not None:
+            return found
     try:
         maintenance_table(instrument.tiers)
     except TierTableError as error:

@@ -34,10 +34,11 @@ from stream_engine.core import (
     rate_limit,
 )
 from stream_engine.core.accounts import is_liquidatable, is_marked
+from stream_engine.core.funding import settle_funding
 from stream_engine.core.liquidation import liquidate
 from stream_engine.core.market import Market
 from stream_engine.core.order_entry import price_refusal
-from stream_engine.core.pricing import reprice
+from stream_engine.core.pricing import reprice, sample
 from stream_engine.core.reports import report_adl_queue, report_open_interest, report_resting_orders
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import (
@@ -224,12 +225,13 @@ class Exchange:
         state.out.emit(ClockTicked, None)
         for market in state.markets.values():
             circuit_breaker.arm(state, market)
-            index = market.index_price.value(state.now_us) or market.index
-            if index:
-                market.basis.sample(state.now_us, market.book.doubled_mid(), index)
+            sample(state, market)
             self._make_mark(market, None)
         for market in state.markets.values():
             circuit_breaker.tick(state, market)
+        for market in state.markets.values():
+            if market.funding is not None:
+                settle_funding(state, market, market.funding)
         if is_new_minute:
             expiry.throw_away_stale(state)
         for market in state.markets.values():

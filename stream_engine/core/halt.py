@@ -4,7 +4,8 @@ Refused   while trading is halted, before anything else about them is looked at:
           withdrawals (what liquidations will need must not be paid out). An order that was answered before is
           answered once more. What is refused so is not remembered: it may be sent again under its id when trading
           goes on.
-Taken     cancels, as ever; prices, and marks move; the clock; money in, leverage, listings, rules.
+Taken     cancels, as ever; prices, and marks move; the clock, and funding with it; money in, leverage, listings,
+          rules.
 Waits     every liquidation, and with it the fund and deleveraging, and every trigger. The margin watch goes on: who is
           crossed, and what the marks of then have triggered, is looked at when trading is resumed, in that very input,
           within its bound.

@@ -24,6 +24,7 @@ def check(exchange: Exchange) -> None:
     _nothing_stands_beyond_its_time(state)
     _protections_count_their_fills(state)
     assert state.rules.checks_per_input > 0
+    _funding_is_within_its_terms(state)
     state.watch.check()
     assert not state.rankings, "a ranking outlives its round"
     _who_waits_waits_for_a_breaker(state)
@@ -49,6 +50,17 @@ def _who_waits_waits_for_a_breaker(state: Venue) -> None:
     for market in state.markets.values():
         if market.turnover is not None:
             market.turnover.check()
+
+
+def _funding_is_within_its_terms(state: Venue) -> None:
+    for symbol, market in state.markets.items():
+        terms, funding = market.instrument, market.funding
+        assert (funding is not None) == bool(terms.funding_interval_us), symbol
+        if funding is not None:
+            assert abs(funding.rate_ppm) <= terms.funding_cap_ppm, (symbol, funding.rate_ppm)
+            assert funding.ends_us % terms.funding_interval_us == 0, (symbol, funding.ends_us)
+            assert funding.samples >= 0 and (funding.samples or not funding.total), symbol
+        assert 1 <= market.mark <= terms.max_price or not market.index, (symbol, market.mark)
 
 
 def _longs_equal_shorts(state: Venue) -> None:

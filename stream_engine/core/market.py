@@ -7,9 +7,10 @@ Holds     open_interest = sum of the longs = sum of the shorts; `longs` and `sho
 from msgspec import Struct
 
 from stream_engine.core.freeze import Freeze
+from stream_engine.core.funding_rate import FundingRate
 from stream_engine.core.index_price import IndexPrice
 from stream_engine.core.margin import MaintenanceTable, maintenance_table
-from stream_engine.core.mark_price import Basis
+from stream_engine.core.mark_price import Basis, HyperliquidMeans, hyperliquid_means
 from stream_engine.core.order_book import OrderBook
 from stream_engine.core.position import Position
 from stream_engine.core.throttle import Turnover
@@ -33,6 +34,7 @@ class Market(Struct, gc=False):
     reducing       how many reduce-only orders rest in its book.       protected   how many accounts' quotes are.
     previous_mark  the mark before the present one; 0 before there were two.
     by_mark, by_last   the orders that wait for these prices.
+    funding        where the instrument has any.     means   where its mark is Hyperliquid's.
     reported       what the last OpenInterestChanged said.
     waits          the circuit breakers that are on, by which came first; empty as long as liquidations go on.
     freeze, turnover   of the breakers that the venue has set (None: it has not).
@@ -46,6 +48,8 @@ class Market(Struct, gc=False):
     basis: Basis
     by_mark: TriggerIndex
     by_last: TriggerIndex
+    funding: FundingRate | None
+    means: HyperliquidMeans | None
     mark: int = 0
     previous_mark: int = 0
     index: int = 0
@@ -74,6 +78,8 @@ def listed(instrument: Instrument) -> Market:
         Basis(instrument.basis_every_us, instrument.basis_window_us),
         TriggerIndex(),
         TriggerIndex(),
+        FundingRate() if instrument.funding_interval_us else None,
+        hyperliquid_means() if instrument.mark == "hyperliquid" else None,
     )
 
 

@@ -26,7 +26,9 @@ from msgspec import Struct
 from stream_engine.core.accounts import Account, Answer
 from stream_engine.core.exchange import Exchange
 from stream_engine.core.freeze import Freeze
+from stream_engine.core.funding_rate import FundingRate
 from stream_engine.core.margin_watch import ACCOUNT_BITS, ACCOUNT_MASK
+from stream_engine.core.mark_price import HyperliquidMeans
 from stream_engine.core.market import Market, Wait, listed
 from stream_engine.core.order_book import BookSide, Order, orders_of
 from stream_engine.core.position import Position, Protection, RestingQuote
@@ -116,6 +118,8 @@ class MarketLine(Struct, array_like=True, gc=False):
     reported: tuple[int, int, int]
     sightings: list[tuple[int, int]]
     samples: list[tuple[int, int]]
+    funding: FundingRate | None
+    means: HyperliquidMeans | None
     longs: list[int]
     shorts: list[int]
     bids: list[tuple[int, list[int]]]
@@ -347,6 +351,8 @@ def _market_of(venue: Venue, market: Market, wanted: Wanted) -> MarketLine:
         reported=market.reported,
         sightings=[(sighting.price, sighting.seen_us) for sighting in market.index_price.sightings.values()],
         samples=list(market.basis.samples),
+        funding=market.funding,
+        means=market.means,
         longs=wanted.of(market.longs, WINDOW),
         shorts=wanted.of(market.shorts, WINDOW),
         bids=_levels(market.book.bids, wanted),
@@ -517,6 +523,7 @@ def _market_from(line: MarketLine) -> Market:
         market.turnover.seconds.extend(seconds)
         market.turnover.traded = sum(second[1] for second in seconds)
         market.turnover.liquidated = sum(second[2] for second in seconds)
+    market.funding, market.means = line.funding, line.means
     return market
 
 

@@ -271,6 +271,15 @@ class Traded(Event, frozen=True):
     liquidation: bool = False
 
 
+class FundingPaid(Event, frozen=True):
+    """What each position paid (+) or received (-) at a settlement of funding: (account, micro-quote, wallet after); an
+    isolated position's margin pays, and the wallet stays. What the roundings leave is the venue's. Very many come in
+    several of these."""
+
+    symbol: Name
+    payments: tuple[tuple[AccountId, Quote, Quote], ...]
+
+
 class OrdersResting(Event, frozen=True):
     """Each minute: every resting order of a symbol with its owner (account, order id, client id, price, size),
     bids and asks in the order of their priority. A quote's levels have the client id "". A long book comes in parts."""
@@ -386,6 +395,16 @@ class MarkPriceChanged(Event, frozen=True):
     mark: Ticks
     index: Ticks
     last: Ticks
+
+
+class FundingSettled(Event, frozen=True):
+    """An interval of funding has ended: longs pay `rate_ppm` of their notional at the mark (below 0: shorts pay).
+    `premium_ppm` is the mean premium of the interval. `FundingPaid` says who paid what."""
+
+    symbol: Name
+    rate_ppm: Ppm
+    premium_ppm: Ppm
+    mark: Ticks
 
 
 class OpenInterestChanged(Event, frozen=True):
@@ -543,6 +562,7 @@ AnyEvent = (
     | ProtectionSet
     | ProtectionTriggered
     | Traded
+    | FundingPaid
     | OrdersResting
     | InstrumentListed
     | RulesSet
@@ -555,6 +575,7 @@ AnyEvent = (
     | BookChanged
     | TradePrinted
     | MarkPriceChanged
+    | FundingSettled
     | OpenInterestChanged
     | LiquidationStarted
     | LiquidationFilled

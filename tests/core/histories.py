@@ -99,13 +99,18 @@ D = Instrument(
     sources=(IndexSource("spot", 1), IndexSource("idle", 0)), stale_after_us=2 * SECOND_US,
 )  # fmt: skip
 # Where a story does not list the plain one: the same symbol with other prices behind it.
+A_FUNDED = replace(
+    A, funding_interval_us=5 * SECOND_US, interest_ppm=300, funding_damp_ppm=1_000, funding_cap_ppm=20_000
+)
 B_OF_MANY_PRICES = replace(
-    B, index_clamp_ppm=15_000,
+    B, mark="hyperliquid", index_clamp_ppm=15_000,
     sources=(
         *B.sources, IndexSource("third", 1), IndexSource("idle", 0), IndexSource("perp-x", 2), IndexSource("perp-y", 1),
     ),
 )  # fmt: skip
-LISTINGS = {"A": (A,), "B": (B, B_OF_MANY_PRICES), "C": (C,)}
+C_FUNDED = replace(C, mark="fair", funding_interval_us=10 * SECOND_US, interest_ppm=-2_000, funding_cap_ppm=40_000)
+C_BOUND = replace(C, mark="moving-average", mark_bound_ppm=30_000, basis_every_us=SECOND_US)
+LISTINGS = {"A": (A, A_FUNDED), "B": (B, B_OF_MANY_PRICES), "C": (C, C, C_FUNDED, C_BOUND)}
 SOURCES_OF_B = ("other", "third", "perp-x", "perp-y")
 INSTRUMENTS = {instrument.symbol: instrument for instrument in (A, B, C, D)}
 FIRST_PRICES = {"A": 10_000, "B": 1_000, "C": 400, "D": 100}
@@ -586,6 +591,28 @@ class Story:
         self.ticked_us = self.now_us = tick_us
         return self.plot.pop(0)
 
+    def _leave_nobody_to_pay(self, random: Random) -> AnyInput:
+        """Two newcomers alone on a symbol: its fall ruins the long, and what the short wins there he loses on C."""
+        loser, winner, symbol = self.newcomers, self.newcomers + 1, f"F{self.newcomers}"
+        self.newcomers += 2
+        price, after = self.prices["C"], self.prices["C"] * random.choice((40, 45)) // 100
+        lots = 100_000 // price
+        self.plot = [
+            *self._cleared("C"),
+            ListInstrument(VENUE, self.now_us, replace(D, symbol=symbol, stale_after_us=MINUTE_US)),
+            OpenAccounts(VENUE, self.now_us, ((loser, "newcomer"), (winner, "newcomer"))),
+            Deposit(VENUE, self.now_us, ((loser, 8 * USDT), (winner, 28 * USDT))),
+            IndexPrices(VENUE, self.now_us, "spot", ((symbol, 100),)),
+            self._outside(["C"]),
+            self._place(loser, symbol, Side.BUY, 30, 100),
+            self._place(winner, symbol, Side.SELL, 30, 100, TimeInForce.IOC),
+            self._place(RICH, "C", Side.SELL, lots, price),
+            self._place(winner, "C", Side.BUY, lots, price, TimeInForce.IOC),
+            IndexPrices(VENUE, self.now_us, "spot", ((symbol, 50), ("C", after))),
+        ]
+        self.prices["C"] = after
+        return self.plot.pop(0)
+
     def _stall(self, random: Random) -> AnyInput:
         """A feed stands still for eight seconds and then delivers what it kept back, not always in order."""
         symbol = random.choice(("A", "B", "C"))
@@ -793,7 +820,7 @@ class Story:
                 return SeedFund(VENUE, self.now_us, random.choice((0, -1, WIRE_MAX)))
 
     def _bad_control(self, random: Random) -> AnyInput:
-        match random.choice(("leverage", "open", "rules", "orders", "waterfall", "again", "halt", "resume")):
+        match random.choice(("leverage", "open", "rules", "orders", "waterfall", "again", "halt", "resume", "resume")):
             case "leverage":
                 account, symbol = random.choice((*ACCOUNTS, NOBODY)), random.choice(("A", "C", "E"))
                 return SetLeverage(VENUE, self.now_us, account, symbol, random.choice((0, 11, 51)))
@@ -906,6 +933,7 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._d_priced, 2),
     (Story._tick, 12),
     (Story._stall, 1),
+    (Story._leave_nobody_to_pay, 1),
     (Story._run_up_a_debt, 3),
     (Story._build_a_staircase, 1),
     (Story._fall_through_the_book, 1),

@@ -16,9 +16,12 @@ from msgspec.structs import replace
 from stream_engine.core import (
     cancelling,
     exchange,
+    funding,
+    funding_rate,
     halt,
     index_price,
     liquidation_order,
+    mark_price,
     matching,
     order_entry,
     position,
@@ -111,6 +114,7 @@ SELDOM = (
     "a stop that set off a stop",
     "a stop that a liquidation set off",
     "a liquidation after a stop",
+    "a liquidation set off by funding",
 )
 
 
@@ -159,6 +163,9 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
                 if has_triggered:
                     yield "a liquidation after a stop"
                 rounds, has_moved = rounds + has_moved, False
+                seq, n = event.cause or (-1, 0)
+                if seq == event.seq and isinstance(events[n], vocabulary.FundingPaid):
+                    yield "a liquidation set off by funding"
             case MarkPriceChanged():
                 has_moved = True
                 if event.cause is None and isinstance(events[0], vocabulary.ClockTicked):
@@ -383,8 +390,31 @@ def an_outlier_counts_for_what_it_says(patch: Patch) -> None:
     patch.setattr(index_price, "LEAST_FOR_A_CLAMP", 4)
 
 
+def who_receives_funding_is_paid_rounded_up(patch: Patch) -> None:
+    patch.setattr(funding, "div_ceil", div_floor)
+
+
+def funding_is_settled_a_microsecond_late(patch: Patch) -> None:
+    settle = funding.settle_funding
+
+    def late(state: venue.Venue, market: Market, rate: funding_rate.FundingRate) -> None:
+        if state.now_us != rate.ends_us:
+            settle(state, market, rate)
+
+    patch.setattr(exchange, "settle_funding", late)
+
+
+def a_premium_rounds_down(patch: Patch) -> None:
+    patch.setattr(funding_rate, "div_nearest", div_floor)
+
+
+def two_prices_make_hyperliquids_mark_without_a_third(patch: Patch) -> None:
+    mark = mark_price.hyperliquid_mark
+    patch.setattr(pricing, "hyperliquid_mark", lambda basis, touch, others, _: mark(basis, touch, others, None))
+
+
 def every_mark_is_its_index(patch: Patch) -> None:
-    patch.setattr(pricing, "mark_price", lambda index, basis, last, method: index)
+    patch.setattr(pricing, "mark_price", lambda market, index, now_us: index)
 
 
 def a_stamp_may_lie_a_microsecond_further_ahead(patch: Patch) -> None:
@@ -461,6 +491,10 @@ MUTATIONS: tuple[Callable[[Patch], None], ...] = (
     a_source_is_stale_a_microsecond_early,
     a_price_that_was_overtaken_is_taken,
     an_outlier_counts_for_what_it_says,
+    who_receives_funding_is_paid_rounded_up,
+    funding_is_settled_a_microsecond_late,
+    a_premium_rounds_down,
+    two_prices_make_hyperliquids_mark_without_a_third,
     every_mark_is_its_index,
     a_stamp_may_lie_a_microsecond_further_ahead,
     an_answer_is_forgotten_a_microsecond_late,

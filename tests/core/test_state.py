@@ -13,14 +13,16 @@ from sortedcontainers import SortedList
 
 from stream_engine.core import state
 from stream_engine.core.accounts import Account, Answer
+from stream_engine.core.ema import Ema
 from stream_engine.core.emitter import Emitter
 from stream_engine.core.exchange import Exchange
 from stream_engine.core.freeze import Freeze
+from stream_engine.core.funding_rate import FundingRate
 from stream_engine.core.index_price import IndexPrice, Sighting
 from stream_engine.core.insurance_fund import Deficit, InsuranceFund
 from stream_engine.core.invariants import check
 from stream_engine.core.margin_watch import MarginWatch
-from stream_engine.core.mark_price import Basis
+from stream_engine.core.mark_price import Basis, HyperliquidMeans
 from stream_engine.core.market import Market, Wait
 from stream_engine.core.order_book import BookSide, Level, Order, OrderBook
 from stream_engine.core.position import Position, Protection, RestingQuote
@@ -28,7 +30,7 @@ from stream_engine.core.state import FORMAT, StateError, dump, load, state_hash
 from stream_engine.core.throttle import Turnover
 from stream_engine.core.trigger_index import TriggerIndex, Waiting
 from stream_engine.core.venue import Venue
-from stream_engine.messages.events import AnyEvent
+from stream_engine.messages.events import AnyEvent, Breaker
 from stream_engine.messages.inputs import AnyInput, OpenAccounts, SetRules
 from tests.core.histories import NO_BOUND, VENUE, histories, history
 from tests.core.rulebook import ALICE, an_exchange, apply, buy, deposit, tick
@@ -37,7 +39,8 @@ from tests.scenarios.play import play
 LENGTH = 150
 PARTS = (
     Venue, Emitter, Account, Answer, Position, Protection, RestingQuote, Order, Level, BookSide, OrderBook, Market,
-    TriggerIndex, Waiting, IndexPrice, Sighting, Basis, MarginWatch, InsuranceFund, Deficit, Wait, Freeze, Turnover,
+    TriggerIndex, Waiting, IndexPrice, Sighting, Basis, FundingRate, HyperliquidMeans, Ema, MarginWatch, InsuranceFund,
+    Deficit, Wait, Freeze, Turnover,
 )  # fmt: skip
 # What has one value only in one venue, or only while an input is being applied.
 ALWAYS_THE_SAME = {
@@ -173,6 +176,8 @@ def test_every_field_of_the_state_comes_back_and_the_histories_fill_every_field(
     seldom.accounts[ALICE].whole_until_us = 7
     seldom.carried, seldom.deficit.total, seldom.watch.indebted = 5, -7, {3: None}
     seldom.watch.released = {3: None}
+    seldom.markets["A"].freeze = frozen = Freeze()
+    frozen.spent = {Breaker.STALL: None}
     seldom.triggered = {7: (3, "c", (1, 2))}
     comparison.same(seldom, load(dump(exchange)).state, "venue")
     fields = {f"{part.__name__}.{name}" for part in PARTS for name in fields_of(part)} - {"Emitter.events"}

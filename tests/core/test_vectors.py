@@ -29,6 +29,7 @@ from stream_engine.core.margin import (
     maintenance_table,
     short_falls_below,
 )
+from stream_engine.core.mark_price import hyperliquid_mark, touch_price, weighted_median
 from stream_engine.core.order_book import Order, OrderBook
 from stream_engine.core.position import Position, notional, unrealised
 from stream_engine.messages.instrument import Tier
@@ -185,6 +186,17 @@ def sweep_of_the_book(inputs: Inputs, quantity: str) -> list[Fraction]:
     return [Fraction(value, MONEY), Fraction(value, lots * TICK)]
 
 
+def hyperliquid_mark_of_three(inputs: Inputs, quantity: str) -> Fraction:
+    """From the oracle and the mean basis, the book and the last trade, and the median of other venues' perpetuals."""
+    book = OrderBook()
+    for number, (side, key) in enumerate(((book.bids, "bid"), (book.asks, "ask"))):
+        side.rest(Order(number, 1, "", "BTC", side.sign, _integer(inputs[key], TICK), 1))
+    touch = touch_price(book, _integer(inputs["last"], TICK))
+    others = weighted_median([(_integer(inputs["cex"], TICK), 1)])
+    with_basis = _integer(inputs["oracle"], TICK) + _integer(inputs["ema"], TICK)
+    return Fraction(hyperliquid_mark(with_basis, touch, others, None), TICK)
+
+
 def _flow(fill_price: object, bankruptcy: object, quantity: str) -> Fraction:
     size = _side({}, quantity) * LOT
     flow = fund_flow(size, LOT, _integer(fill_price, TICK), _integer(bankruptcy, TICK), TICK_VALUE)
@@ -279,6 +291,7 @@ KNOWN = (
         _rate_is_too_fine,
     ),
     Known("Hyperliquid", "maintenance margin", {"notional"}, hyperliquid_maintenance, unless=_tiers_are_not_told),
+    Known("Hyperliquid", "mark", {"oracle", "ema", "bid", "ask", "last", "cex"}, hyperliquid_mark_of_three),
     Known("paper", "market", {"asks", "q"}, sweep_of_the_book),
     Known("paper", "market", {"bids", "q"}, sweep_of_the_book),
 )  # fmt: skip
@@ -295,7 +308,6 @@ NOT_HERE = (
     ("Bybit", "stop condition", "not built yet: ADL set off by the fund's drawdown"),
     ("OKX", "threshold", "not built yet: ADL set off by the fund's drawdown"),
     ("Hyperliquid", "backstop", "not built yet: take-over by a backstop vault"),
-    ("Hyperliquid", "mark =", "not built: Hyperliquid's mark from prices of other venues' perpetuals"),
     ("Hyperliquid", "deposit", "outside: flows of a vault"),
     ("Drift", "", "outside: Drift's partial liquidation and socialised losses"),
 )

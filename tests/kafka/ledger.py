@@ -21,6 +21,7 @@ from stream_engine.messages.events import (
     DeficitChanged,
     Deposited,
     FundChanged,
+    FundingPaid,
     FundReason,
     InstrumentListed,
     LiquidationEnded,
@@ -152,6 +153,11 @@ class Ledger:
                 self._resting_are(event)
             case LiquidationStarted():
                 self._liquidation_starts(event)
+            case FundingPaid(payments=payments):
+                for account, paid, wallet in payments:
+                    self.fees += paid
+                    self._pay(account, -paid)
+                    self._wallet_is(account, wallet)
             case LiquidationFilled(account=account, to_fund=to_fund):
                 self._pay(account, -to_fund)
             case LiquidationEnded(account=account, symbol=symbol, wallet=wallet):

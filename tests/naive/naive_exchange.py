@@ -65,8 +65,10 @@ from tests.naive import naive_adl, naive_amend
 from tests.naive.naive_adl import Holder
 from tests.naive.naive_breakers import NaiveBreakers
 from tests.naive.naive_breakers import is_bad as are_bad_breakers
-from tests.naive.naive_index import naive_index
+from tests.naive.naive_funding import NaiveFunding, naive_payment, naive_rate
+from tests.naive.naive_index import naive_index, naive_others
 from tests.naive.naive_liquidation import NaiveLiquidation, is_contradictory
+from tests.naive.naive_mark import NaiveMeans, naive_bounded, naive_hyperliquid, naive_touch
 from tests.naive.naive_protection import NaiveProtection
 from tests.naive.naive_rules import (
     first_of,
@@ -139,6 +141,8 @@ class NaiveMarket:
     unpriced: Cause | None = None
     seen: dict[str, tuple[int, int]] = field(default_factory=dict)
     samples: list[tuple[int, Fraction]] = field(default_factory=list)
+    funding: NaiveFunding = field(default_factory=NaiveFunding)
+    means: NaiveMeans = field(default_factory=NaiveMeans)
     reported: tuple[int, int, int] = (0, 0, 0)
 
 
@@ -974,11 +978,7 @@ class NaiveExchange:
         index = self._index(market)
         if not index:
             return
-        mark = index
-        if market.instrument.mark == "median":
-            basis = [sample for _, sample in market.samples]
-            with_basis = index + nearest(sum(basis, Fraction(0)) / len(basis)) if basis else index
-            mark = max(1, median_of_three((index, with_basis, market.last or index)))
+        mark = max(1, min(market.instrument.max_price, self._mark(symbol, market, index)))
         if (mark, index) != (market.mark, market.index):
             market.previous_mark = market.mark if mark != market.mark else market.previous_mark
             market.mark, market.index = mark, index
@@ -986,6 +986,34 @@ class NaiveExchange:
                 events.MarkPriceChanged, cause, symbol=symbol, mark=mark, index=index, last=market.last
             )
             self._look_for_triggers(symbol, TriggerBy.MARK, mark, market.moved)
+
+    def _mark(self, symbol: str, market: NaiveMarket, index: int) -> int:
+        instrument, kind = market.instrument, market.instrument.mark
+        basis = [sample for _, sample in market.samples]
+        with_basis = index + nearest(sum(basis, Fraction(0)) / len(basis)) if basis else index
+        funded = index
+        if instrument.funding_interval_us:
+            funded = market.funding.with_what_is_due(index, self.now_us, instrument.funding_interval_us)
+        if kind == "median":
+            return median_of_three((funded, with_basis, market.last or index))
+        if kind == "fair":
+            return funded
+        if kind == "moving-average":
+            return naive_bounded(index, with_basis, instrument.mark_bound_ppm)
+        if kind == "hyperliquid":
+            others = naive_others(instrument, market.seen, self.now_us)
+            return naive_hyperliquid(index, market.means, self._touch(symbol), others)
+        return index
+
+    def _touch(self, symbol: str) -> int | None:
+        bids, asks = self._side(symbol, 1), self._side(symbol, -1)
+        if not bids or not asks:
+            return None
+        return naive_touch(bids[0].price, asks[0].price, self.markets[symbol].last)
+
+    def _mid(self, symbol: str) -> Fraction | None:
+        bids, asks = self._side(symbol, 1), self._side(symbol, -1)
+        return Fraction(bids[0].price + asks[0].price, 2) if bids and asks else None
 
     def _index(self, market: NaiveMarket) -> int:
         """Without a fresh source it is what it was."""
@@ -1004,9 +1032,13 @@ class NaiveExchange:
             index = self._index(market)
             if index:
                 self._sample_basis(symbol, market, index)
+                self._sample_means(symbol, market, index)
             self._make_mark(symbol, None)
         for symbol in self.markets:
             self.breakers.after_marks(symbol)
+        for symbol, market in self.markets.items():
+            if market.instrument.funding_interval_us and market.funding.is_over(self.now_us):
+                self._settle_funding(symbol, market)
         for symbol, market in self.markets.items():
             self._report_open_interest(symbol, market)
             if first_of_minute:
@@ -1020,9 +1052,39 @@ class NaiveExchange:
         market.samples = [sample for sample in market.samples if self.now_us - sample[0] < window_us]
         if any(self.now_us - taken_us < every_us for taken_us, _ in market.samples):
             return
-        bids, asks = self._side(symbol, 1), self._side(symbol, -1)
-        if bids and asks:
-            market.samples.append((self.now_us, Fraction(bids[0].price + asks[0].price, 2) - index))
+        mid = self._mid(symbol)
+        if mid is not None:
+            market.samples.append((self.now_us, mid - index))
+
+    def _sample_means(self, symbol: str, market: NaiveMarket, index: int) -> None:
+        mid, touch = self._mid(symbol), self._touch(symbol)
+        market.funding.see(mid, index)
+        if market.instrument.mark != "hyperliquid":
+            return
+        if mid is not None:
+            market.means.basis.see(mid - index, self.now_us)
+        if touch is not None:
+            market.means.touch.see(Fraction(touch), self.now_us)
+
+    def _settle_funding(self, symbol: str, market: NaiveMarket) -> None:
+        instrument, premium = market.instrument, market.funding.premium_ppm()
+        is_first = market.funding.ends_us is None
+        rate = 0 if is_first else naive_rate(premium, instrument)
+        market.funding.turn(self.now_us, instrument.funding_interval_us, rate)
+        if is_first or not market.mark:
+            return
+        settled = self._emit(
+            events.FundingSettled, None, symbol=symbol, rate_ppm=rate, premium_ppm=premium, mark=market.mark
+        )
+        payments = []
+        for _, account in sorted(self.accounts.items()):
+            paid = naive_payment(self._size(account, symbol), market.mark, instrument.tick_value, rate)
+            if paid:
+                account.wallet -= paid
+                account.changed = (settled[0], settled[1] + 1)
+                payments.append((account.number, paid, account.wallet))
+        if payments:
+            self._emit(events.FundingPaid, settled, symbol=symbol, payments=tuple(payments))
 
     def _forget_old_answers(self) -> None:
         for account in self.accounts.values():

@@ -93,7 +93,12 @@ def is_bad(instrument: Instrument) -> bool:
         or sum(fees) < 0
         or max(fees) >= MILLION
         or instrument.market_bound_ppm < 0
-        or instrument.mark not in ("median", "index")
+        or instrument.mark not in ("median", "index", "fair", "moving-average", "hyperliquid")
+        or not (instrument.mark == "moving-average") <= instrument.mark_bound_ppm < MILLION
+        or 0 < instrument.funding_interval_us < 1_000_000
+        or not -MILLION <= instrument.interest_ppm <= MILLION
+        or not 0 <= instrument.funding_damp_ppm <= MILLION
+        or not 0 <= instrument.funding_cap_ppm <= MILLION
         or len(set(names)) < len(names)
         or sum(source.weight for source in instrument.sources if not source.name.startswith(PERPETUALS)) == 0
         or not 0 <= instrument.index_clamp_ppm < MILLION
