@@ -265,10 +265,11 @@ class Story:
         ]
         if not resting:
             return Amend(VENUE, self.now_us, random.choice(ACCOUNTS), "never sent", 1)
-        order = random.choice(resting)
+        waiting = [order for order in resting if order.trigger]
+        order = random.choice(waiting if waiting and random.random() < 0.3 else resting)
         size = random.choice((None, 0, order.size, max(1, order.size // 2), order.size + 1, 2 * order.size))
         price = order.price
-        if random.random() < 0.7 and order.symbol in self.prices:
+        if random.random() < (0.7 if order.price else 0.3) and order.symbol in self.prices:
             better = random.choice((0, 2_000, 30_000, 60_000)) * (1 if order.side is Side.BUY else -1)
             price = self._on_grid(order.symbol, self.prices[order.symbol] * (MILLION + better) // MILLION)
         account = order.account if random.random() < 0.95 else random.choice((*ACCOUNTS, NOBODY))
@@ -699,7 +700,7 @@ class Story:
 
     def _line_up_stops(self, random: Random) -> AnyInput:
         """Stops one below the other, and a bid below each: one sets off the next, down to the last."""
-        symbol, by = random.choice(("A", "C")), random.choice((TriggerBy.LAST, TriggerBy.LAST, TriggerBy.MARK))
+        symbol, by = random.choice(("A", "C")), random.choice((TriggerBy.LAST, TriggerBy.MARK))
         price, lots = self.prices[symbol], 5
         steps = [price * (1_000 - 5 * step) // 1_000 for step in range(1, 6)]
         owners = [random.choice((*MAKERS, *POOR)) for _ in steps]
@@ -712,10 +713,10 @@ class Story:
         self.plot = [
             *self._cleared(symbol)[:-1],
             *told,
-            *(() if random.random() < 0.7 else (HaltTrading(VENUE, self.now_us, "stops"), self._drift(random))),
+            *(() if random.random() < 0.5 else (HaltTrading(VENUE, self.now_us, "stops"), self._drift(random))),
             *(() if random.random() < 0.7 else (ResumeTrading(VENUE, self.now_us),)),
             self._place(random.choice(TWINS), symbol, Side.SELL, lots, steps[0], TimeInForce.IOC),
-            IndexPrices(VENUE, self.now_us, "spot", ((symbol, steps[0]),)),
+            IndexPrices(VENUE, self.now_us, "spot", ((symbol, steps[random.choice((0, 0, 4))]),)),
             ResumeTrading(VENUE, self.now_us),
         ]
         return self._cleared(symbol)[-1]
