@@ -168,11 +168,16 @@ def trade_with_best(
         market.turnover.add(venue.now_us, value, liquidation)
     market.index_price.see_own(price, venue.now_us)
     side = BUY if sign > 0 else SELL
-    traded = venue.out.emit(
-        Traded, cause, symbol, price, lots, taker.number, order_id, side, left - lots, taker_fee, maker.number,
-        order.order_id, order.size, maker_fee, liquidation,
-    )  # fmt: skip
-    venue.out.emit(TradePrinted, traded, symbol, price, lots, side, liquidation)
+    out = venue.out
+    events, n = out.events, len(out.events)
+    traded = out.seq, n
+    events.append(Traded(
+        out.venue, out.seq, n, out.now_us, cause, symbol, price, lots, taker.number, order_id, side, left - lots,
+        taker_fee, maker.number, order.order_id, order.size, maker_fee, liquidation,
+    ))  # fmt: skip
+    events.append(TradePrinted(
+        out.venue, out.seq, n + 1, out.now_us, traded, symbol, price, lots, side, liquidation
+    ))  # fmt: skip
     market.printed = maker.changed = taker.changed = traded
     if market.by_last.waiting:
         queue_reached(venue, market.by_last, price, traded)

@@ -47,7 +47,7 @@ from stream_engine.messages.inputs import Cancel, CancelAll, Place, QuoteCancel,
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.units import MILLION
 
-BUY, GTC = Side.BUY, TimeInForce.GTC  # looked up once: they are asked for with every order
+BUY, GTC, FOK = Side.BUY, TimeInForce.GTC, TimeInForce.FOK  # looked up once: they are asked for with every order
 _NOTHING_HELD = Position(0, "", 0, 0)
 
 
@@ -291,7 +291,7 @@ def order_refusal(
             return Reject.POST_ONLY_WOULD_TAKE
         taken, loss, stopped = _at_once(venue, account, market, order, sign, limit, size)
         immediate = immediate or stopped
-    if order.time_in_force is TimeInForce.FOK and taken < size:
+    if order.time_in_force is FOK and taken < size:
         return Reject.FOK_NOT_FILLABLE
     if replaced is not None and order.size <= replaced.size and sign * limit <= sign * replaced.price:
         return None  # less of it, or farther from the market: it can only cost less than it did
