@@ -71,6 +71,8 @@ def _enter_anew(
     venue: Venue, account: Account, market: Market, received: Amend, resting: Order, size: int, price: int
 ) -> None:
     order = replace(account.answers[resting.client_id].place, size=size, price=price, trigger=None)
+    if market.band is not None:
+        price = market.band.cut(resting.sign, price)
     reason = order_refusal(venue, account, market, order, resting.sign, price, resting)
     if reason is not None:
         _reject(venue, received, reason)

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 from stream_engine.core.accounts import Account
 from stream_engine.core.exchange import Exchange
+from stream_engine.core.market import is_paused
 from stream_engine.core.order_book import Order, orders_of
 from stream_engine.core.position import resting_levels
 from stream_engine.core.protection import is_frozen
 from stream_engine.core.reduce_only import reducible
 from stream_engine.core.venue import Venue
+from stream_engine.messages.events import Breaker
 
 
 def check(exchange: Exchange) -> None:
@@ -50,6 +52,9 @@ def _who_waits_waits_for_a_breaker(state: Venue) -> None:
     for market in state.markets.values():
         if market.turnover is not None:
             market.turnover.check()
+        if market.band is not None:
+            market.band.check()
+            assert not is_paused(market) or Breaker.BAND in market.waits, market.instrument.symbol
 
 
 def _funding_is_within_its_terms(state: Venue) -> None:
@@ -82,7 +87,11 @@ def _longs_equal_shorts(state: Venue) -> None:
 def _books_equal_their_orders(state: Venue) -> None:
     resting: dict[int, Order] = {}
     for market in state.markets.values():
-        market.book.check()
+        market.book.check(may_cross=is_paused(market))
+        band = market.band
+        if band is not None and band.reference and not is_paused(market):
+            assert -market.book.bids.best_key <= band.upper, "a bid above the band"
+            assert market.book.asks.best_key >= band.lower, "an offer below the band"
         for side in (market.book.bids, market.book.asks):
             for level in side.best_first():
                 for order in orders_of(level):
@@ -115,8 +124,8 @@ def _books_equal_their_orders(state: Venue) -> None:
 def _waiting_orders_are_found(state: Venue) -> None:
     known = set(state.triggered)
     for market in state.markets.values():
-        market.by_mark.check(None if state.halted else market.mark)
-        market.by_last.check(market.last)
+        market.by_mark.check(None if state.halted or is_paused(market) else market.mark)
+        market.by_last.check(None if is_paused(market) else market.last)
         for index in (market.by_mark, market.by_last):
             assert not known & set(index.waiting), market.instrument.symbol
             known |= set(index.waiting)

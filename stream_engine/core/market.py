@@ -13,6 +13,7 @@ from stream_engine.core.margin import MaintenanceTable, maintenance_table
 from stream_engine.core.mark_price import Basis, HyperliquidMeans, hyperliquid_means
 from stream_engine.core.order_book import OrderBook
 from stream_engine.core.position import Position
+from stream_engine.core.price_band import PriceBand
 from stream_engine.core.throttle import Turnover
 from stream_engine.core.trigger_index import TriggerIndex
 from stream_engine.messages.events import Breaker, Cause
@@ -37,7 +38,7 @@ class Market(Struct, gc=False):
     funding        where the instrument has any.     means   where its mark is Hyperliquid's.
     reported       what the last OpenInterestChanged said.
     waits          the circuit breakers that are on, by which came first; empty as long as liquidations go on.
-    freeze, turnover   of the breakers that the venue has set (None: it has not).
+    band, freeze, turnover   of the breakers that the venue has set (None: it has not).
     """
 
     instrument: Instrument
@@ -63,6 +64,7 @@ class Market(Struct, gc=False):
     protected: int = 0
     reported: tuple[int, int, int] = (0, 0, 0)
     waits: dict[Breaker, Wait] = {}
+    band: PriceBand | None = None
     freeze: Freeze | None = None
     turnover: Turnover | None = None
 
@@ -81,6 +83,11 @@ def listed(instrument: Instrument) -> Market:
         FundingRate() if instrument.funding_interval_us else None,
         hyperliquid_means() if instrument.mark == "hyperliquid" else None,
     )
+
+
+def is_paused(market: Market) -> bool:
+    """Whether a breaker has paused the symbol: orders are collected, and nothing trades."""
+    return market.band is not None and market.band.paused_until_us is not None
 
 
 def hold(market: Market, position: Position, before: int) -> None:

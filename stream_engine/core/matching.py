@@ -132,8 +132,10 @@ def trade_with_best(
     left: int,
     cause: Cause | None,
     liquidation: bool = False,
+    at: int | None = None,
 ) -> tuple[int, int, Cause]:
-    """One fill of at most `most` lots with the first order of the other side, of a taker with `left` lots open.
+    """One fill of at most `most` lots with the first order of the other side, of a taker with `left` lots open; at the
+    maker's price, or `at` that of a call auction.
 
     Returns lots, price in ticks and the trade's event. A liquidation pays no fee, its surplus is the fund's; no
     rebate is paid out of nothing.
@@ -145,7 +147,7 @@ def trade_with_best(
     if first.reduce_only:
         most = min(most, reducible(venue.accounts[first.account].positions[symbol], -sign))
     order, lots = resting.take(most)
-    price = order.price
+    price = order.price if at is None else at
     maker = venue.accounts[order.account]
     value = lots * price * market.tick_value
     maker_fee = div_ceil(value * instrument.maker_fee_ppm, MILLION)
@@ -157,12 +159,7 @@ def trade_with_best(
     settle(venue, market, maker, -sign * lots, price, maker_fee)
     settle(venue, market, taker, sign * lots, price, taker_fee)
     maker_position, taker_position = maker.positions[symbol], taker.positions[symbol]
-    if not order.reduce_only:
-        add_open(maker_position, -sign, -lots)
-    elif not order.size:
-        count_out(market, maker_position)
-    if order.client_id and not order.size:
-        finish(venue, maker, order.client_id)
+    _give(venue, market, maker, order, lots)
     market.last = price
     if market.turnover is not None:
         market.turnover.add(venue.now_us, value, liquidation)
@@ -188,6 +185,23 @@ def trade_with_best(
     if taker_position.reducing:
         cancel_spent(venue, taker, taker_position, traded)
     return lots, price, traded
+
+
+def take_lots(venue: Venue, market: Market, account: Account, sign: int, lots: int) -> None:
+    """Fill the first order of a side as a taker, with so many lots, at least one and no more than it has."""
+    order, _ = market.book.side(sign).take(lots)
+    _give(venue, market, account, order, lots)
+
+
+def _give(venue: Venue, market: Market, account: Account, order: Order, lots: int) -> None:
+    """The book has taken lots off a resting order: what is open of it, and whether it is done."""
+    position = account.positions[order.symbol]
+    if not order.reduce_only:
+        add_open(position, order.sign, -lots)
+    elif not order.size:
+        count_out(market, position)
+    if order.client_id and not order.size:
+        finish(venue, account, order.client_id)
 
 
 def settle(venue: Venue, market: Market, account: Account, lots: int, price: int, fee: int) -> int:

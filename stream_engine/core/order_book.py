@@ -252,14 +252,17 @@ class OrderBook:
         return self.asks.best_key <= price if sign > 0 else self.bids.best_key <= -price
 
     def doubled_mid(self) -> int | None:
-        """Twice the mid price, which stays an integer; None while a side is empty."""
-        if self.bids.best_key == NOTHING or self.asks.best_key == NOTHING:
-            return None
-        return self.asks.best_key - self.bids.best_key
+        """Twice the mid price, which stays an integer; None while a side is empty, or orders that cross are collected for
+        a call auction."""
+        bid_key, ask_key = self.bids.best_key, self.asks.best_key
+        return None if bid_key == NOTHING or ask_key == NOTHING or self.is_crossed() else ask_key - bid_key
 
-    def check(self) -> None:
-        """Asserts what the head of this file says."""
+    def is_crossed(self) -> bool:
+        """Whether the best bid is no lower than the best offer."""
+        return self.bids.best_key + self.asks.best_key <= 0
+
+    def check(self, may_cross: bool = False) -> None:
+        """Asserts what the head of this file says; `may_cross`: orders are being collected for a call auction."""
         self.bids.check()
         self.asks.check()
-        if self.doubled_mid() is not None:
-            assert -self.bids.best_key < self.asks.best_key, "the book is crossed"
+        assert may_cross or not self.is_crossed(), "the book is crossed"

@@ -23,10 +23,12 @@ from msgspec.structs import replace
 
 from stream_engine.core.accounts import Account, Answer, equity_of, free_margin, is_marked
 from stream_engine.core.arithmetic import div_ceil, div_floor
+from stream_engine.core.auction import collect
 from stream_engine.core.cancelling import cancel_order, cancel_orders, cancel_quotes, cancel_waiting, finish
+from stream_engine.core.circuit_breaker import is_out_of_band, stopped
 from stream_engine.core.expiry import is_past, note_order
 from stream_engine.core.margin import initial_margin, initial_rate
-from stream_engine.core.market import Market
+from stream_engine.core.market import Market, is_paused
 from stream_engine.core.matching import match, rest, would_take
 from stream_engine.core.order_book import Order
 from stream_engine.core.position import Position, RestingQuote, resting_levels
@@ -72,7 +74,11 @@ def place(venue: Venue, order: Place) -> None:
         _place_trigger(venue, account, market, order, order.trigger)
         return
     sign = 1 if order.side is BUY else -1
-    limit = order.price if order.price is not None else market_limit(market, sign)
+    price = order.price
+    limit = price if price is not None else market_limit(market, sign)
+    if market.band is not None:
+        limit = market.band.cut(sign, limit)
+        price = limit if price is not None else None
     reason = order_refusal(venue, account, market, order, sign, limit)
     if reason is not None:
         _refuse(venue, account, order, reason)
@@ -81,7 +87,7 @@ def place(venue: Venue, order: Place) -> None:
     out = venue.out
     accepted = OrderAccepted(
         out.venue, out.seq, len(out.events), out.now_us, None, account.number, order.client_id, order_id, order.symbol,
-        order.side, order.size, order.price, order.time_in_force, order.post_only, False, order.reduce_only,
+        order.side, order.size, price, order.time_in_force, order.post_only, False, order.reduce_only,
     )  # fmt: skip
     out.events.append(accepted)
     account.answers[order.client_id] = Answer(order, accepted)
@@ -94,18 +100,23 @@ def enter(
     venue: Venue, account: Account, market: Market, order: Place, order_id: int, sign: int, limit: int, cause: Cause
 ) -> None:
     """Let an order that is allowed into the book: it takes what it can, and rests where it may."""
-    left, stopped = order.size, None
+    left, reason, band = order.size, None, market.band
     if market.book.opposite(sign).best_key <= sign * limit:
         rule = order.self_trade or venue.rules.orders.self_trade
-        left, stopped = match(
-            venue, market, account, order_id, sign, left, sign * limit, cause, rule, order.reduce_only
-        )
+        if band is not None and is_paused(market):
+            reason = collect(venue, market, account, sign, limit, cause, rule)
+        else:
+            left, reason = match(
+                venue, market, account, order_id, sign, left, sign * limit, cause, rule, order.reduce_only
+            )
+    if band is not None and left and reason is None:
+        stopped(venue, market, band, sign, limit, cause)
     if not left:
         finish(venue, account, order.client_id)
-    elif stopped is not None or order.price is None or order.time_in_force is not GTC:
+    elif reason is not None or order.price is None or order.time_in_force is not GTC:
         venue.out.emit(
             OrderCancelled, cause, account.number, order.client_id, order_id, order.symbol, left,
-            stopped or CancelReason.IMMEDIATE,
+            reason or CancelReason.IMMEDIATE,
         )  # fmt: skip
         finish(venue, account, order.client_id)
     else:
@@ -118,12 +129,16 @@ def enter_triggered(venue: Venue, account: Account, waiting: Waiting, cause: Cau
     """An order's trigger was met: it enters if it is allowed, and is cancelled if not."""
     order, order_id = waiting.order, waiting.order_id
     market = venue.markets[order.symbol]
-    triggered = venue.out.emit(
-        OrderTriggered, cause, account.number, order.client_id, order_id, order.symbol, order.side, order.size,
-        order.price, order.time_in_force,
-    )  # fmt: skip
     sign = 1 if order.side is BUY else -1
-    limit = order.price if order.price is not None else market_limit(market, sign)
+    price = order.price
+    limit = price if price is not None else market_limit(market, sign)
+    if market.band is not None:
+        limit = market.band.cut(sign, limit)
+        price = limit if price is not None else None
+    triggered = venue.out.emit(
+        OrderTriggered, cause, account.number, order.client_id, order_id, order.symbol, order.side, order.size, price,
+        order.time_in_force,
+    )  # fmt: skip
     reason = order_refusal(venue, account, market, order, sign, limit)
     if reason is not None:
         cancel_waiting(venue, account, waiting, CancelReason.NOT_ALLOWED, triggered, reason)
@@ -270,15 +285,21 @@ def order_refusal(
     replaced: Order | None = None,
 ) -> Reject | None:
     """Why an order of a known account is not allowed, up to its limit in ticks; `replaced`: the one that it amends."""
+    immediate = order.price is None or order.time_in_force is not GTC
+    paused = market.band is not None and is_paused(market)
+    if paused and immediate:
+        return Reject.TRADING_PAUSED
     if order.size <= 0:
         return Reject.SIZE_NOT_POSITIVE
     if order.size > market.instrument.max_size:
         return Reject.SIZE_TOO_LARGE
-    immediate = order.price is None or order.time_in_force is not GTC
     if order.price is not None:
-        reason = price_refusal(market, limit)
+        reason = price_refusal(market, order.price)
         if reason is not None:
             return reason
+        band_ppm = venue.rules.breakers.price_band_ppm
+        if band_ppm and is_out_of_band(market, sign, order.price, band_ppm):
+            return Reject.PRICE_OUT_OF_BAND
     if order.post_only and immediate:
         return Reject.POST_ONLY_MARKET_ORDER
     if not market.mark or not is_marked(account, venue.markets):
@@ -289,8 +310,9 @@ def order_refusal(
     if market.book.crosses(sign, limit):
         if order.post_only:
             return Reject.POST_ONLY_WOULD_TAKE
-        taken, loss, stopped = _at_once(venue, account, market, order, sign, limit, size)
-        immediate = immediate or stopped
+        if not paused:
+            taken, loss, is_stopped = _at_once(venue, account, market, order, sign, limit, size)
+            immediate = immediate or is_stopped
     if order.time_in_force is FOK and taken < size:
         return Reject.FOK_NOT_FILLABLE
     if replaced is not None and order.size <= replaced.size and sign * limit <= sign * replaced.price:

@@ -10,9 +10,11 @@ from itertools import pairwise
 
 from stream_engine.core.accounts import Account, is_marked
 from stream_engine.core.arithmetic import div_ceil
+from stream_engine.core.auction import collect
 from stream_engine.core.cancelling import take_off_book
+from stream_engine.core.circuit_breaker import is_out_of_band, stopped
 from stream_engine.core.expiry import is_past, note_quote
-from stream_engine.core.market import Market
+from stream_engine.core.market import Market, is_paused
 from stream_engine.core.matching import emit_quote, match, rest, shrink
 from stream_engine.core.order_book import Order
 from stream_engine.core.order_entry import exposure_refusal, price_refusal
@@ -79,19 +81,28 @@ def _lay(
     venue: Venue, market: Market, account: Account, sign: int, wanted: tuple[Level, ...], kept: dict[int, Order]
 ) -> list[Order]:
     levels = []
-    opposite = market.book.opposite(sign)
+    opposite, band = market.book.opposite(sign), market.band
     for price, size in wanted:
         order = kept.get(price)
         if order is None:
             order = Order(venue.next_order_id(), account.number, "", market.instrument.symbol, sign, price, size)
-            limit_key = sign * price
-            if opposite.best_key <= limit_key:
-                rule = venue.rules.orders.self_trade
-                order.size, stopped = match(venue, market, account, order.order_id, sign, size, limit_key, None, rule)
-                if stopped is not None:
+            limit = price if band is None else band.cut(sign, price)
+            if opposite.best_key <= sign * limit:
+                rule, reason = venue.rules.orders.self_trade, None
+                if band is not None and is_paused(market):
+                    reason = collect(venue, market, account, sign, limit, None, rule)
+                else:
+                    order.size, reason = match(
+                        venue, market, account, order.order_id, sign, size, sign * limit, None, rule
+                    )
+                if reason is not None:
                     continue
             if not order.size:
                 continue
+            if band is not None:
+                stopped(venue, market, band, sign, limit, None)
+                if limit != price:
+                    continue
             rest(venue, market, account, order)
         levels.append(order)
     return levels
@@ -104,7 +115,7 @@ def _refusal(venue: Venue, account: Account, market: Market, received: MassQuote
         return Reject.QUOTE_ID_NOT_NEWER
     if position is not None and position.protection is not None and is_frozen(position, venue.now_us):
         return Reject.PROTECTED
-    reason = _ladder_refusal(market, received.bids, received.asks)
+    reason = _ladder_refusal(market, received.bids, received.asks, venue.rules.breakers.price_band_ppm)
     if reason is not None:
         return reason
     if received.bids and received.asks and received.bids[0][0] >= received.asks[0][0]:
@@ -131,7 +142,7 @@ def _refusal(venue: Venue, account: Account, market: Market, received: MassQuote
     return exposure_refusal(venue, account, market, position, held, buying + bought, selling + sold, at_once, quote)
 
 
-def _ladder_refusal(market: Market, bids: tuple[Level, ...], asks: tuple[Level, ...]) -> Reject | None:
+def _ladder_refusal(market: Market, bids: tuple[Level, ...], asks: tuple[Level, ...], band_ppm: int) -> Reject | None:
     levels = bids + asks
     most, step, highest = market.instrument.max_size, market.instrument.price_step, market.instrument.max_price
     if any(size <= 0 for _, size in levels):
@@ -141,7 +152,12 @@ def _ladder_refusal(market: Market, bids: tuple[Level, ...], asks: tuple[Level, 
     if any(price <= 0 or price > highest or price % step for price, _ in levels):
         reasons = {price_refusal(market, price) for price, _ in levels}
         return next(reason for reason in Reject if reason in reasons)
-    for ladder, direction in ((bids, -1), (asks, 1)):
+    sides = ((bids, -1), (asks, 1))
+    if band_ppm and any(
+        is_out_of_band(market, -direction, price, band_ppm) for ladder, direction in sides for price, _ in ladder
+    ):
+        return Reject.PRICE_OUT_OF_BAND
+    for ladder, direction in sides:
         if any(direction * worse <= direction * better for (better, _), (worse, _) in pairwise(ladder)):
             return Reject.LEVELS_NOT_SORTED
     return None

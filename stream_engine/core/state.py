@@ -32,6 +32,7 @@ from stream_engine.core.mark_price import HyperliquidMeans
 from stream_engine.core.market import Market, Wait, listed
 from stream_engine.core.order_book import BookSide, Order, orders_of
 from stream_engine.core.position import Position, Protection, RestingQuote
+from stream_engine.core.price_band import PriceBand
 from stream_engine.core.reduce_only import count_in
 from stream_engine.core.throttle import Turnover
 from stream_engine.core.trigger_index import Waiting
@@ -127,8 +128,23 @@ class MarketLine(Struct, array_like=True, gc=False):
     watched_longs: list[tuple[int, int]]
     watched_shorts: list[tuple[int, int]]
     waits: list[tuple[Breaker, int, list[tuple[int, int]]]]
+    band: "BandEntry | None"
     freeze: tuple[int | None, list[Breaker]] | None
     turnover: tuple[int, list[list[int]]] | None
+
+
+class BandEntry(Struct, array_like=True, gc=False):
+    """A price band, with the marks of which its reference is the mean: (time, mark)."""
+
+    samples: list[tuple[int, int]]
+    reference: int
+    lower: int
+    upper: int
+    limit_sign: int
+    limit_since_us: int
+    limit_ended_us: int
+    reopened_us: int
+    paused_until_us: int | None
 
 
 class OrderEntry(Struct, array_like=True, gc=False):
@@ -188,7 +204,7 @@ class WaitingEntry(Struct, array_like=True, gc=False):
 
 class AnswerEntry(Struct, array_like=True, gc=False):
     """An order as it was sent, and the event that answered it, by what it does not repeat of the order: when it was
-    made, and the order's id or why it was refused."""
+    made, the order's id or why it was refused, and the price at which it was taken."""
 
     client_id: str
     symbol: str
@@ -206,6 +222,7 @@ class AnswerEntry(Struct, array_like=True, gc=False):
     n: int
     answered_us: int
     answer: int | Reject
+    taken_at: int | None
 
 
 class AccountLine(Struct, array_like=True, gc=False):
@@ -362,10 +379,25 @@ def _market_of(venue: Venue, market: Market, wanted: Wanted) -> MarketLine:
         waits=[
             (breaker, wait.since_us, wanted.of(wait.accounts.items(), WINDOW)) for breaker, wait in market.waits.items()
         ],
+        band=None if market.band is None else _band_of(market.band, wanted),
         freeze=None if market.freeze is None else (market.freeze.apart_since_us, list(market.freeze.spent)),
         turnover=None
         if market.turnover is None
         else (market.turnover.window_us, wanted.of(market.turnover.seconds, WINDOW)),
+    )
+
+
+def _band_of(band: PriceBand, wanted: Wanted) -> BandEntry:
+    return BandEntry(
+        wanted.of(band.samples, WINDOW),
+        band.reference,
+        band.lower,
+        band.upper,
+        band.limit_sign,
+        band.limit_since_us,
+        band.limit_ended_us,
+        band.reopened_us,
+        band.paused_until_us,
     )
 
 
@@ -456,6 +488,7 @@ def _answer_of(answer: Answer) -> AnswerEntry:
         event.n,
         event.ts_us,
         event.order_id if isinstance(event, OrderAccepted) else event.reason,
+        event.price if isinstance(event, OrderAccepted) else None,
     )
 
 
@@ -513,6 +546,8 @@ def _market_from(line: MarketLine) -> Market:
     market.basis.samples.extend(line.samples)
     market.basis.total = sum(doubled for _, doubled in line.samples)
     market.waits = {breaker: Wait(since_us, dict(accounts)) for breaker, since_us, accounts in line.waits}
+    if line.band is not None:
+        market.band = _band_from(line.band)
     if line.freeze is not None:
         market.freeze = Freeze()
         market.freeze.apart_since_us, spent = line.freeze
@@ -534,6 +569,20 @@ def _count_again(venue: Venue, account: Account) -> None:
             count_in(venue.markets[order.symbol], account.positions[order.symbol])
     for symbol, position in account.positions.items():
         venue.markets[symbol].protected += position.protection is not None
+
+
+def _band_from(entry: BandEntry) -> PriceBand:
+    band = PriceBand()
+    band.samples.extend(entry.samples)
+    band.total = sum(mark for _, mark in entry.samples)
+    band.reference, band.lower, band.upper = entry.reference, entry.lower, entry.upper
+    band.limit_sign, band.limit_since_us, band.limit_ended_us = (
+        entry.limit_sign,
+        entry.limit_since_us,
+        entry.limit_ended_us,
+    )
+    band.reopened_us, band.paused_until_us = entry.reopened_us, entry.paused_until_us
+    return band
 
 
 def _hold_again(venue: Venue, line: MarketLine, orders: dict[int, Order]) -> None:
@@ -633,7 +682,7 @@ def _answer_from(entry: AnswerEntry, venue: str, number: int) -> Answer:
             entry.symbol,
             entry.side,
             entry.size,
-            entry.price,
+            entry.taken_at,
             entry.time_in_force,
             entry.post_only,
             False,

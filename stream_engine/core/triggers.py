@@ -14,13 +14,15 @@ Entered   after what the input itself does, and after the cascade of liquidation
           allowed any more, it is cancelled, with the reason.
 Bound     the orders that enter with one input count against `checks_per_input` like the accounts that it checks. The
           rest stays queued, and goes on at the venue's next input.
+Paused    while a breaker has paused the symbol nothing is reached, and what was queued waits again. When it reopens,
+          what its mark and its last trade have reached by then is queued.
 Halted    nothing is reached and nothing enters. When trading is resumed, what the marks of then have reached is, in the
           order of the symbols' listing.
 Causes    OrderTriggered <- MarkPriceChanged or Traded; what it brings, or its OrderCancelled <- OrderTriggered.
 """
 
 from stream_engine.core.accounts import Account
-from stream_engine.core.market import Market
+from stream_engine.core.market import Market, is_paused
 from stream_engine.core.trigger_index import TriggerIndex, Waiting, is_met
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import Cause
@@ -49,8 +51,24 @@ def withdraw(venue: Venue, account: Account, waiting: Waiting) -> None:
 
 def mark_moved(venue: Venue, market: Market) -> None:
     """A mark was made, or trading was resumed: queue what it reaches."""
-    if market.moved is not None and not venue.halted:
+    if market.moved is not None and not venue.halted and not is_paused(market):
         queue_reached(venue, market.by_mark, market.mark, market.moved)
+
+
+def paused(venue: Venue, market: Market) -> None:
+    """The symbol is paused: what was queued waits again."""
+    for number, client_id, _ in list(venue.triggered.values()):
+        waiting = venue.accounts[number].waiting[client_id]
+        if waiting.order.symbol == market.instrument.symbol:
+            del venue.triggered[waiting.order_id]
+            index_of(market, waiting.order).add(waiting)
+
+
+def reopened(venue: Venue, market: Market, cause: Cause) -> None:
+    """The symbol trades again: queue what its prices have reached."""
+    queue_reached(venue, market.by_mark, market.mark, cause)
+    if market.last:
+        queue_reached(venue, market.by_last, market.last, cause)
 
 
 def queue_reached(venue: Venue, index: TriggerIndex, price: int, cause: Cause) -> None:

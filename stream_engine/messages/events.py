@@ -34,6 +34,7 @@ class CancelReason(Enum):
     SELF_TRADE = "self_trade"  # it would have traded with its own account
     REDUCE_ONLY = "reduce_only"  # its owner has no position that it could make smaller
     LIQUIDATION = "liquidation"  # its owner is being liquidated
+    OUT_OF_BAND = "out_of_band"  # the price band has moved away from it: it might have traded outside
     DELEVERAGED = "deleveraged"  # its owner's position on the symbol was deleveraged
     EXPIRED = "expired"  # its own time was past
     NOT_ALLOWED = "not_allowed"  # it was triggered, and is refused as an order (`refusal`)
@@ -116,8 +117,9 @@ class ControlRejected(Event, frozen=True):
 
 
 class OrderAccepted(Event, frozen=True):
-    """An order was taken; `order_id` is the venue's. Fills follow as `Traded`. `repeated`: the same answer again. With
-    a `trigger` it waits, and `OrderTriggered` comes first."""
+    """An order was taken; `order_id` is the venue's. Fills follow as `Traded`. The price is the edge of the price band
+    where the order's own lies beyond it. `repeated`: the same answer again. With a `trigger` it waits, and
+    `OrderTriggered` comes first."""
 
     account: AccountId
     client_id: ClientId
@@ -323,6 +325,34 @@ class TradingHalted(Event, frozen=True):
 
 class TradingResumed(Event, frozen=True):
     """Trading goes on."""
+
+
+class TradingPaused(Event, frozen=True):
+    """A symbol's limit state has lasted too long: orders and quotes are collected until the first clock tick at or past
+    `until_us`, and nothing trades. `reference`, `lower` and `upper` are those of the price band."""
+
+    symbol: Name
+    reference: Ticks
+    lower: Ticks
+    upper: Ticks
+    until_us: Micros
+
+
+class AuctionUncrossed(Event, frozen=True):
+    """The call at the end of a pause: `size` lots cross at one price. `surplus`: lots left over at it, bids (+) or
+    offers (-)."""
+
+    symbol: Name
+    price: Ticks
+    size: Lots
+    surplus: Lots
+
+
+class TradingReopened(Event, frozen=True):
+    """A paused symbol trades again. `price` is that of its call; 0 where nothing crossed."""
+
+    symbol: Name
+    price: Ticks
 
 
 class BreakerTripped(Event, frozen=True):
@@ -568,6 +598,9 @@ AnyEvent = (
     | RulesSet
     | TradingHalted
     | TradingResumed
+    | TradingPaused
+    | AuctionUncrossed
+    | TradingReopened
     | BreakerTripped
     | BreakerReleased
     | ClockTicked

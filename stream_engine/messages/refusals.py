@@ -28,12 +28,14 @@ class Reject(Enum):
     UNKNOWN_ORDER = "unknown_order"  # nothing rests under that id
     QUOTE_ID_NOT_NEWER = "quote_id_not_newer"
     PROTECTED = "protected"  # the maker's protection has taken its quotes away, and holds still
+    TRADING_PAUSED = "trading_paused"  # a breaker has paused the symbol: what could not rest is refused
     LEVERAGE_OUT_OF_RANGE = "leverage_out_of_range"
     SIZE_NOT_POSITIVE = "size_not_positive"
     SIZE_TOO_LARGE = "size_too_large"
     PRICE_NOT_POSITIVE = "price_not_positive"
     PRICE_TOO_HIGH = "price_too_high"
     PRICE_OFF_TICK = "price_off_tick"  # between two steps of the instrument's price grid
+    PRICE_OUT_OF_BAND = "price_out_of_band"  # farther from the mark than the venue takes it
     LEVELS_NOT_SORTED = "levels_not_sorted"  # a quote names a price twice, or a worse level first
     QUOTE_CROSSES_ITSELF = "quote_crosses_itself"
     TRIGGER_MET = "trigger_met"  # the order would be triggered at once

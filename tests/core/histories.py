@@ -464,6 +464,17 @@ class Story:
                 "stall_us": random.choice((1, 3, 8)) * SECOND_US,
                 "stall_cap_us": random.choice((0, 1, 10)) * SECOND_US,
             }
+        if random.random() < 0.3:
+            set_here["price_band_ppm"] = random.choice((20_000, 100_000, 300_000))
+        if random.random() < 0.7:
+            set_here |= {
+                "band_ppm": random.choice((2_000, 20_000, 50_000)),
+                "band_window_us": random.choice((1, 5, 60)) * SECOND_US,
+                "limit_state_us": random.choice((0, 0, 2)) * SECOND_US,
+                "pause_us": random.choice((2, 7, 20)) * SECOND_US,
+            }
+        if random.random() < 0.05:
+            set_here |= {"band_ppm": random.choice((1_000, MILLION)), "band_window_us": 1}
         if random.random() < 0.05:
             set_here |= {"throttle_ppm": 50_000, "throttle_window_us": random.choice((0, 5)), "throttle_least_quote": 0}
         return SetRules(VENUE, self.now_us, breakers=BreakerRules(**set_here))

@@ -45,6 +45,7 @@ from stream_engine.core.trigger_index import TriggerIndex
 from stream_engine.messages import events as vocabulary
 from stream_engine.messages.events import (
     AnyEvent,
+    AuctionUncrossed,
     Breaker,
     BreakerReleased,
     CancelReason,
@@ -65,6 +66,7 @@ from stream_engine.messages.events import (
     PositionDeleveraged,
     QuoteAccepted,
     Traded,
+    TradingReopened,
 )
 from stream_engine.messages.inputs import AnyInput, ClockTick, MapVenue, Place, ResumeTrading, SetRules, Withdraw
 from stream_engine.messages.refusals import Reject
@@ -106,7 +108,10 @@ SELDOM = (
     "what the policy left, as risk-aware",
     "a position closed better than at its bankruptcy price",
     "a deficit by the price of the policy",
-    *(f"{breaker} that let nobody go" for breaker in (Breaker.THROTTLE, Breaker.DIVERGENCE, Breaker.STALL)),
+    *(f"{breaker} that let nobody go" for breaker in Breaker),
+    "a call with a surplus of bids",
+    "a call with a surplus of offers",
+    "a pause after which nothing crossed",
     "a breaker whose time was up",
     "triggered by Traded",
     "triggered by MarkPriceChanged",
@@ -182,6 +187,11 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
                     yield "an owner left with money"
                 if all(ways[:3]):
                     yield "closed in the book, at the fund's cost and by deleveraging"
+            case AuctionUncrossed():
+                if event.surplus:
+                    yield f"a call with a surplus of {'bids' if event.surplus > 0 else 'offers'}"
+            case TradingReopened() if not event.price:
+                yield "a pause after which nothing crossed"
             case BreakerReleased():
                 if event.accounts:
                     yield f"{event.breaker} that let nobody go"

@@ -21,7 +21,7 @@ from stream_engine.messages.inputs import (
     TriggerKind,
 )
 from stream_engine.messages.refusals import Reject
-from stream_engine.messages.rules import OrderRules
+from stream_engine.messages.rules import BreakerRules, OrderRules
 from stream_engine.messages.units import WIRE_MAX
 from tests.core.rulebook import (
     ALICE,
@@ -80,12 +80,20 @@ ROWS: dict[Reject, Sequence[AnyInput]] = {
         buy(8, 101, by=CAROL),
         quote(2, [], [(102, 3)], by=BOB),
     ],
+    Reject.TRADING_PAUSED: [
+        SetRules(VENUE, 0, breakers=BreakerRules(band_ppm=10_000, limit_state_us=0)),
+        tick(0),
+        buy(9, 101),
+        tick(1),
+        buy(1),
+    ],
     Reject.LEVERAGE_OUT_OF_RANGE: [set_leverage(ALICE, 11)],
     Reject.SIZE_NOT_POSITIVE: [buy(0, 99)],
     Reject.SIZE_TOO_LARGE: [buy(50_001, 99)],
     Reject.PRICE_NOT_POSITIVE: [buy(1, 0)],
     Reject.PRICE_TOO_HIGH: [buy(1, 100_001)],
     Reject.PRICE_OFF_TICK: [ListInstrument(VENUE, 0, an_instrument("DOGE", price_step=5)), buy(1, 99, symbol="DOGE")],
+    Reject.PRICE_OUT_OF_BAND: [SetRules(VENUE, 0, breakers=BreakerRules(price_band_ppm=50_000)), buy(1, 106)],
     Reject.LEVELS_NOT_SORTED: [quote(1, [(98, 1), (99, 1)])],
     Reject.QUOTE_CROSSES_ITSELF: [quote(1, [(99, 1)], [(99, 1)])],
     Reject.TRIGGER_MET: [replace(buy(1), trigger=Trigger(TriggerKind.STOP, 100))],

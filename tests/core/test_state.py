@@ -26,6 +26,7 @@ from stream_engine.core.mark_price import Basis, HyperliquidMeans
 from stream_engine.core.market import Market, Wait
 from stream_engine.core.order_book import BookSide, Level, Order, OrderBook
 from stream_engine.core.position import Position, Protection, RestingQuote
+from stream_engine.core.price_band import PriceBand
 from stream_engine.core.state import FORMAT, StateError, dump, load, state_hash
 from stream_engine.core.throttle import Turnover
 from stream_engine.core.trigger_index import TriggerIndex, Waiting
@@ -40,7 +41,7 @@ LENGTH = 150
 PARTS = (
     Venue, Emitter, Account, Answer, Position, Protection, RestingQuote, Order, Level, BookSide, OrderBook, Market,
     TriggerIndex, Waiting, IndexPrice, Sighting, Basis, FundingRate, HyperliquidMeans, Ema, MarginWatch, InsuranceFund,
-    Deficit, Wait, Freeze, Turnover,
+    Deficit, Wait, PriceBand, Freeze, Turnover,
 )  # fmt: skip
 # What has one value only in one venue, or only while an input is being applied.
 ALWAYS_THE_SAME = {

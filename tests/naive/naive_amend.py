@@ -42,6 +42,8 @@ def amend(venue: "NaiveExchange", received: Amend) -> None:
     if reason is not None:
         venue._refuse(received, reason)
         return
+    if not stays:
+        price = venue._limit(order)
     amended = venue._emit(
         events.OrderAmended, None, account=account.number, client_id=former.client_id, order_id=former.order_id,
         symbol=former.symbol, side=Side.BUY if former.sign > 0 else Side.SELL, size=size, price=price,

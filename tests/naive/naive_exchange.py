@@ -223,8 +223,8 @@ class NaiveExchange:
         order, account = waiting.order, self.accounts[waiting.order.account]
         triggered = self._emit(
             events.OrderTriggered, waiting.reached, account=account.number, client_id=order.client_id,
-            order_id=waiting.order_id, symbol=order.symbol, side=order.side, size=order.size, price=order.price,
-            time_in_force=order.time_in_force,
+            order_id=waiting.order_id, symbol=order.symbol, side=order.side, size=order.size,
+            price=None if order.price is None else self._limit(order), time_in_force=order.time_in_force,
         )  # fmt: skip
         reason = self._order_refusal(account, order)
         if reason is not None:
@@ -234,7 +234,8 @@ class NaiveExchange:
         self._enter(account, order, waiting.order_id, triggered)
 
     def _look_for_triggers(self, symbol: str, by: TriggerBy, price: int, cause: Cause | None) -> None:
-        if not self.is_halted:
+        is_paused = by is TriggerBy.MARK and self.breakers.is_paused(symbol)
+        if not self.is_halted and not is_paused:
             for waiting in reached_by(self.waiting, symbol, by, price):
                 waiting.reached = cause
                 self.reached.append(waiting)
@@ -553,35 +554,36 @@ class NaiveExchange:
         order_id: int,
         cause: Cause | None,
         liquidation: bool,
+        at: int | None = None,
     ) -> Cause:
         market, maker = self.markets[resting.symbol], self.accounts[resting.account]
-        instrument = market.instrument
-        value = lots * resting.price * instrument.tick_value
+        instrument, price = market.instrument, resting.price if at is None else at
+        value = lots * price * instrument.tick_value
         maker_fee = ceil(part_of(value, instrument.maker_fee_ppm))
         if liquidation and maker_fee < 0:
             maker_fee = 0
         taker_fee = 0 if liquidation else ceil(part_of(value, instrument.taker_fee_ppm))
         self._reduce(resting, lots)
-        self._book_fill(taker, resting.symbol, -resting.sign * lots, resting.price)
-        self._book_fill(maker, resting.symbol, resting.sign * lots, resting.price)
+        self._book_fill(taker, resting.symbol, -resting.sign * lots, price)
+        self._book_fill(maker, resting.symbol, resting.sign * lots, price)
         taker.wallet -= taker_fee
         maker.wallet -= maker_fee
         side = Side.SELL if resting.sign > 0 else Side.BUY
         traded = self._emit(
-            events.Traded, cause, symbol=resting.symbol, price=resting.price, size=lots, taker=taker.number,
+            events.Traded, cause, symbol=resting.symbol, price=price, size=lots, taker=taker.number,
             taker_order_id=order_id, taker_side=side, taker_left=left, taker_fee=taker_fee, maker=maker.number,
             maker_order_id=resting.order_id, maker_left=resting.size, maker_fee=maker_fee, liquidation=liquidation,
         )  # fmt: skip
         self._emit(
-            events.TradePrinted, traded, symbol=resting.symbol, price=resting.price, size=lots, taker_side=side,
+            events.TradePrinted, traded, symbol=resting.symbol, price=price, size=lots, taker_side=side,
             liquidation=liquidation,
         )  # fmt: skip
         self.has_traded = True
-        market.last = resting.price
+        market.last = price
         self.breakers.traded(resting.symbol, value, liquidation)
-        market.seen[OWN_TRADES] = (resting.price, self.now_us)
+        market.seen[OWN_TRADES] = (price, self.now_us)
         market.unpriced = taker.changed = maker.changed = traded
-        self._look_for_triggers(resting.symbol, TriggerBy.LAST, resting.price, traded)
+        self._look_for_triggers(resting.symbol, TriggerBy.LAST, price, traded)
         if not resting.client_id:
             self._protect(maker, resting, lots, traded)
         self._cancel_what_reduces_nothing(traded)
@@ -637,7 +639,8 @@ class NaiveExchange:
         order_id = self._new_order_id()
         accepted = self._emit(
             events.OrderAccepted, None, account=account.number, client_id=order.client_id, order_id=order_id,
-            symbol=order.symbol, side=order.side, size=order.size, price=order.price,
+            symbol=order.symbol, side=order.side, size=order.size,
+            price=order.price if order.price is None or order.trigger else self._limit(order),
             time_in_force=order.time_in_force, post_only=order.post_only, reduce_only=order.reduce_only,
             trigger=order.trigger,
         )  # fmt: skip
@@ -656,7 +659,12 @@ class NaiveExchange:
 
     def _enter(self, account: NaiveAccount, order: Place, order_id: int, cause: Cause) -> None:
         incoming = self._incoming(order, order_id)
-        reason = self._match(account, incoming, cause, self._self_trade_of(order))
+        if self.breakers.is_paused(order.symbol):
+            reason = self.breakers.collect(account, incoming, cause, self._self_trade_of(order))
+        else:
+            reason = self._match(account, incoming, cause, self._self_trade_of(order))
+        if incoming.size and reason is None:
+            self.breakers.stopped(order.symbol, incoming.sign, incoming.price, cause)
         if incoming.size and reason is None and _may_rest(order):
             self._rest(incoming)
             return
@@ -677,11 +685,12 @@ class NaiveExchange:
         self._emit(type(answer), None, repeated=True, **fields)
 
     def _limit(self, order: Place) -> int:
-        if order.price is not None:
-            return order.price
-        market = self.markets[order.symbol]
-        reach = floor(part_of(market.mark, market.instrument.market_bound_ppm))
-        return max(1, market.mark + _sign(order.side) * reach)
+        sign, price = _sign(order.side), order.price
+        if price is None:
+            market = self.markets[order.symbol]
+            reach = floor(part_of(market.mark, market.instrument.market_bound_ppm))
+            price = max(1, market.mark + sign * reach)
+        return self.breakers.cut(order.symbol, sign, price)
 
     def _terms(self, order: Place) -> set[Reject]:
         instrument = self.markets[order.symbol].instrument
@@ -713,6 +722,10 @@ class NaiveExchange:
         reasons = set(_size_reasons(market.instrument, order.size))
         if order.price is not None:
             reasons.update(_price_reasons(market.instrument, order.price, on_grid=True))
+            if self.breakers.is_priced_out(order.symbol, _sign(order.side), order.price):
+                reasons.add(Reject.PRICE_OUT_OF_BAND)
+        if self.breakers.is_paused(order.symbol) and not _may_rest(order):
+            reasons.add(Reject.TRADING_PAUSED)
         if order.post_only and not _may_rest(order):
             reasons.add(Reject.POST_ONLY_MARKET_ORDER)
         if not market.mark or not self._can_be_judged(account):
@@ -726,6 +739,8 @@ class NaiveExchange:
         if order.reduce_only:
             incoming.size = min(order.size, self._reducible(account, order.symbol, sign))
         got, is_stopped = self._would_take(account, incoming, self._self_trade_of(order))
+        if self.breakers.is_paused(order.symbol):
+            got, is_stopped = [], False
         taken, paid = sum(lots for _, lots in got), sum(price * lots for price, lots in got)
         if order.time_in_force is TimeInForce.FOK and taken < incoming.size:
             return Reject.FOK_NOT_FILLABLE
@@ -892,10 +907,14 @@ class NaiveExchange:
         for sign, ladder in sides:
             for price, size in ladder:
                 if (sign, price) not in kept:
-                    level = Resting(self._new_order_id(), account.number, "", symbol, sign, price, size)
-                    is_stopped = self._match(account, level, None, self.rules["orders"].self_trade) is not None
+                    limit = self.breakers.cut(symbol, sign, price)
+                    level = Resting(self._new_order_id(), account.number, "", symbol, sign, limit, size)
+                    take = self.breakers.collect if self.breakers.is_paused(symbol) else self._match
+                    is_stopped = take(account, level, None, self.rules["orders"].self_trade) is not None
                     if level.size and not is_stopped:
-                        self._rest(level)
+                        self.breakers.stopped(symbol, sign, limit, None)
+                        if limit == price:
+                            self._rest(level)
         for sign in (1, -1):
             for level in self._quote_levels(account.number, symbol, sign):
                 level.expires_us = received.expires_us
@@ -919,6 +938,10 @@ class NaiveExchange:
         bids, asks = [price for price, _ in received.bids], [price for price, _ in received.asks]
         if bids != sorted(set(bids), reverse=True) or asks != sorted(set(asks)):
             reasons.add(Reject.LEVELS_NOT_SORTED)
+        if any(self.breakers.is_priced_out(received.symbol, 1, price) for price in bids):
+            reasons.add(Reject.PRICE_OUT_OF_BAND)
+        if any(self.breakers.is_priced_out(received.symbol, -1, price) for price in asks):
+            reasons.add(Reject.PRICE_OUT_OF_BAND)
         if bids and asks and bids[0] >= asks[0]:
             reasons.add(Reject.QUOTE_CROSSES_ITSELF)
         if not market.mark or not self._can_be_judged(account):
@@ -1013,7 +1036,9 @@ class NaiveExchange:
 
     def _mid(self, symbol: str) -> Fraction | None:
         bids, asks = self._side(symbol, 1), self._side(symbol, -1)
-        return Fraction(bids[0].price + asks[0].price, 2) if bids and asks else None
+        if not bids or not asks or bids[0].price >= asks[0].price:  # crossed: while a call is collected
+            return None
+        return Fraction(bids[0].price + asks[0].price, 2)
 
     def _index(self, market: NaiveMarket) -> int:
         """Without a fresh source it is what it was."""
