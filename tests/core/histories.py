@@ -453,7 +453,7 @@ class Story:
                 "throttle_window_us": random.choice((2, 10, 60)) * SECOND_US,
                 "throttle_least_quote": random.choice((1, 1, 20 * USDT)),
             }
-        if random.random() < 0.4:
+        if random.random() < 0.6:
             set_here |= {
                 "divergence_ppm": random.choice((5_000, 30_000, 100_000)),
                 "divergence_after_us": random.choice((0, 1, 3)) * SECOND_US,
@@ -732,6 +732,26 @@ class Story:
         ]
         return self._cleared(symbol)[-1]
 
+    def _be_stopped_by_the_band(self, random: Random) -> AnyInput:
+        """A buyer finds no offer inside the band of C, which is paused; what is collected is uncrossed by a call."""
+        price, begun_us = self.prices["C"], self.ticked_us + SECOND_US
+        rules = BreakerRules(band_ppm=20_000, band_window_us=SECOND_US, limit_state_us=0, pause_us=2 * SECOND_US)
+        self.plot = [
+            *self._cleared("C"),
+            SetRules(VENUE, self.now_us, breakers=rules),
+            self._outside(["C"]),
+            ClockTick(VENUE, begun_us),
+            self._place(RICH, "C", Side.BUY, 5, price + price // 10),
+            ClockTick(VENUE, begun_us + SECOND_US),
+        ]
+        for _ in range(random.choice((2, 4, 6))):
+            side, account = random.choice(list(Side)), random.choice((*MAKERS, RICH))
+            limit = price + random.choice((-8, -2, 0, 2, 8))
+            self.plot.append(self._place(account, "C", side, random.choice((1, 5, 13)), limit))
+        self.plot.append(ClockTick(VENUE, begun_us + 3 * SECOND_US))
+        self.ticked_us = self.now_us = begun_us + 3 * SECOND_US
+        return self.plot.pop(0)
+
     def _cleared(self, symbol: str) -> list[AnyInput]:
         return [CancelAll(VENUE, self.now_us, account, symbol) for account in ACCOUNTS]
 
@@ -948,6 +968,7 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._leave_nobody_to_pay, 1),
     (Story._run_up_a_debt, 3),
     (Story._build_a_staircase, 1),
+    (Story._be_stopped_by_the_band, 1),
     (Story._fall_through_the_book, 1),
     (Story._run_over_a_protected_quote, 1),
     (Story._reduce_more_than_there_is, 2),
