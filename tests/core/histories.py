@@ -479,6 +479,12 @@ class Story:
             set_here |= {"throttle_ppm": 50_000, "throttle_window_us": random.choice((0, 5)), "throttle_least_quote": 0}
         return SetRules(VENUE, self.now_us, breakers=BreakerRules(**set_here))
 
+    def _other_breakers(self, random: Random) -> SetRules:
+        """Mostly none, or nothing else would happen any more."""
+        if random.random() < 0.7:
+            return SetRules(VENUE, self.now_us, breakers=BreakerRules())
+        return self._breakers(random)
+
     def _seed_fund(self, random: Random) -> AnyInput:
         pool = random.choice((MAIN_POOL, C.fund_pool, C.fund_pool, "none"))
         return SeedFund(VENUE, self.now_us, random.choice((1, USDT, 4 * USDT)), pool)
@@ -749,6 +755,7 @@ class Story:
             limit = price + random.choice((-8, -2, 0, 2, 8))
             self.plot.append(self._place(account, "C", side, random.choice((1, 5, 13)), limit))
         self.plot.append(ClockTick(VENUE, begun_us + 3 * SECOND_US))
+        self.plot.append(SetRules(VENUE, self.now_us, breakers=BreakerRules()))
         self.ticked_us = self.now_us = begun_us + 3 * SECOND_US
         return self.plot.pop(0)
 
@@ -957,7 +964,7 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._rules, 1),
     (Story._some_rules, 1),
     (Story._halt, 1),
-    (Story._breakers, 1),
+    (Story._other_breakers, 1),
     (Story._seed_fund, 1),
     (Story._late_listing, 1),
     (Story._drift, 9),
