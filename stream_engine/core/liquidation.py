@@ -17,6 +17,8 @@ How much  WHOLE at the bankruptcy price: every position as a whole, through all 
 Waits     with a limit that is not the bankruptcy price what the book leaves waits while equity is not below zero, as
           a share's rest does: the account is looked at again at the next clock tick. Below zero it goes through all
           steps at once.
+          In the limit state or a pause of the price band what its edge has stopped waits, with all that the account
+          holds (circuit_breaker): neither fund nor deleveraging touches it meanwhile.
 Holds     every lot leaving one account enters another; an account that loses everything ends with nothing in its wallet
           (what rounding left is the fund's; its owner's, where the liquidation fee leaves the owner a surplus).
 Order     equal maintenance: by symbol. The fund's allowance is what it has after step 2.
@@ -32,9 +34,10 @@ from msgspec import Struct
 from stream_engine.core.accounts import Account, equity_of, is_liquidatable, standing_behind
 from stream_engine.core.arithmetic import div_ceil, div_floor
 from stream_engine.core.cancelling import cancel_orders, cancel_quotes
+from stream_engine.core.circuit_breaker import is_on
 from stream_engine.core.deleveraging import deleverage
 from stream_engine.core.insurance_fund import InsuranceFund
-from stream_engine.core.liquidation_order import can_fill, fill_liquidation, liquidation_order
+from stream_engine.core.liquidation_order import can_fill, fill_liquidation, has_to_wait, liquidation_order
 from stream_engine.core.margin import maintenance_margin, tier_of
 from stream_engine.core.market import Market
 from stream_engine.core.position import Position, notional
@@ -103,7 +106,7 @@ def _in_steps(liquidation: Liquidation, live: list[Position]) -> None:
     for position in live:
         if position.size and position not in shared and _is_below(liquidation):
             _close(liquidation, position, abs(position.size), Depth.END if is_bankruptcy else Depth.BOOK)
-    if not _is_below(liquidation):
+    if not _is_below(liquidation) or is_on(venue, account):
         return
     if equity_of(account, venue.markets) >= 0:
         venue.watch.put_off[account.number] = None
@@ -153,6 +156,8 @@ def _above_a_lower_tier(market: Market, position: Position, tiers_down: int) -> 
 def _close(liquidation: Liquidation, position: Position, lots: int, depth: Depth) -> int:
     """One step: so many lots of a position; returns those that are closed."""
     venue, account = liquidation.venue, liquidation.account
+    if is_on(venue, account):  # by what an earlier step came to
+        return 0
     market = venue.markets[position.symbol]
     figures = standing_behind(account, position, venue.markets)
     order = liquidation_order(venue, account, position, lots, figures, with_fund=depth is not Depth.BOOK)
@@ -168,7 +173,8 @@ def _close(liquidation: Liquidation, position: Position, lots: int, depth: Depth
         _cancel_everything(venue, account, started)
     book, fund = fill_liquidation(order, started)
     adl = deficit = 0
-    if depth is Depth.END and position.size:
+    waits = has_to_wait(order, lots - book - fund, started)
+    if depth is Depth.END and position.size and not waits:
         adl, deficit = deleverage(venue, market, account, position, order.bankruptcy, started)
         assert position.size == 0, (account.number, position.symbol)
     left = abs(position.size)

@@ -7,6 +7,7 @@ Limit     BANKRUPTCY  the bankruptcy price.
 Fills     no worse than the bankruptcy price: the owner's, but for what the liquidation fee gives the fund. Beyond it,
           and as far as the order goes: only where the fund COVERs; it pays each difference while its allowance lasts,
           one order in all.
+Band      it goes no farther than the edge of the symbol's price band, and waits where that is what stopped it.
 Rounding  a limit towards the mark: nobody is sold at a price that the formula does not reach.
 Bound     each fill takes a resting order or ends the allowance.
 """
@@ -15,6 +16,7 @@ from msgspec import Struct
 
 from stream_engine.core.accounts import Account, Standing, credit
 from stream_engine.core.arithmetic import div_floor
+from stream_engine.core.circuit_breaker import stopped
 from stream_engine.core.insurance_fund import fund_flow, to_fund
 from stream_engine.core.margin import bankruptcy_price, maintenance_margin
 from stream_engine.core.market import Market
@@ -62,6 +64,9 @@ def liquidation_order(
         reach = div_floor(price * rules.cover_bound_ppm, MILLION)
         cover = price + sign * reach if is_bankruptcy else limit
     limit = sign * min(sign * limit, sign * price)
+    if market.band is not None:
+        limit = market.band.cut(sign, limit)
+        cover = cover if cover is None else market.band.cut(sign, cover)
     return LiquidationOrder(venue, market, account, sign, lots, price, limit, cover)
 
 
@@ -87,6 +92,17 @@ def fill_liquidation(order: LiquidationOrder, started: Cause) -> tuple[int, int]
     book = _into_book(order, started)
     fund = _at_the_funds_cost(order, order.lots - book, started) if order.cover is not None else 0
     return book, fund
+
+
+def has_to_wait(order: LiquidationOrder, left: int, started: Cause) -> bool:
+    """Whether it is the price band alone that leaves so many lots of the order unfilled."""
+    band, sign = order.market.band, order.sign
+    if band is None or not left:
+        return False
+    reach = order.cover if order.cover is not None and _allowance(order) > 0 else order.limit
+    if order.market.book.opposite(sign).best_key <= sign * reach:  # for these the fund has too little
+        return False
+    return stopped(order.venue, order.market, band, sign, reach, started)
 
 
 def _limit(rules: LiquidationRules, market: Market, position: Position, figures: Standing, weight: int) -> int:

@@ -177,8 +177,9 @@ def test_every_field_of_the_state_comes_back_and_the_histories_fill_every_field(
     seldom.accounts[ALICE].whole_until_us = 7
     seldom.carried, seldom.deficit.total, seldom.watch.indebted = 5, -7, {3: None}
     seldom.watch.released = {3: None}
-    seldom.markets["A"].freeze = frozen = Freeze()
-    frozen.spent = {Breaker.STALL: None}
+    one = seldom.markets["A"]
+    one.band, one.freeze = PriceBand(), Freeze()
+    one.band.limit_ended_us, one.freeze.spent = 7, {Breaker.STALL: None}
     seldom.triggered = {7: (3, "c", (1, 2))}
     comparison.same(seldom, load(dump(exchange)).state, "venue")
     fields = {f"{part.__name__}.{name}" for part in PARTS for name in fields_of(part)} - {"Emitter.events"}

@@ -108,9 +108,9 @@ class NaiveBreakers:
 
     # who waits ---------------------------------------------------------------------------------------------
 
-    def those_who_need_not_wait(self, found: list[NaiveAccount]) -> list[NaiveAccount]:
-        """Of accounts below maintenance; the others are remembered."""
-        for account in found:
+    def those_who_need_not_wait(self, found: list[NaiveAccount], note: bool = True) -> list[NaiveAccount]:
+        """Of accounts below maintenance; the others are noted."""
+        for account in found if note else ():
             for breaker in self._on_for(account):
                 breaker.accounts.setdefault(account.number, self._owed(account))
         return [account for account in found if not self._on_for(account)]

@@ -73,7 +73,7 @@ class NaiveLiquidation:
         for symbol in symbols:
             if self._is_below() and self._size(symbol) and symbol not in shared:
                 self._close(symbol, self._size(symbol), with_fund=ends_at_bankruptcy, with_adl=ends_at_bankruptcy)
-        if not self._is_below():
+        if not self._is_below() or self._waits():
             return
         if self.exchange._equity(self.account) >= 0:
             self.exchange.put_off.add(self.account.number)
@@ -81,6 +81,9 @@ class NaiveLiquidation:
         for symbol in symbols:
             if self._is_below() and self._size(symbol):
                 self._close(symbol, self._size(symbol), with_fund=True, with_adl=True)
+
+    def _waits(self) -> bool:
+        return not self.exchange.breakers.those_who_need_not_wait([self.account], note=False)
 
     def _is_large(self, symbol: str) -> bool:
         is_cool = self.exchange.now_us >= self.account.whole_until_us
@@ -111,6 +114,8 @@ class NaiveLiquidation:
 
     def _close(self, symbol: str, lots: int, with_fund: bool = False, with_adl: bool = False) -> int:
         """One step; returns the lots that it closed."""
+        if self._waits():
+            return 0
         exchange, account = self.exchange, self.account
         market, before = exchange.markets[symbol], self._size(symbol)
         direction = 1 if account.holdings[symbol].size > 0 else -1
@@ -128,6 +133,9 @@ class NaiveLiquidation:
         elif self.covers and with_fund:
             covers_to = bankruptcy - direction * floor(part_of(bankruptcy, exchange.rules["cover_bound_ppm"]))
         owners = max(limit, bankruptcy) if direction > 0 else min(limit, bankruptcy)
+        owners = exchange.breakers.cut(symbol, -direction, owners)
+        if covers_to is not None:
+            covers_to = exchange.breakers.cut(symbol, -direction, covers_to)
         if not with_fund and not self._finds_anything(symbol, direction, owners, covers_to, bankruptcy):
             return 0
         started = exchange._emit(
@@ -141,7 +149,12 @@ class NaiveLiquidation:
             allowance = self._allowance(symbol)
             fund = self._into_the_book(symbol, lots - book, direction, covers_to, bankruptcy, allowance, started)
         adl = deficit = 0
-        if with_adl and self._size(symbol):
+        is_stopped = False
+        if book + fund < lots:
+            reach = covers_to if covers_to is not None and self._allowance(symbol) > 0 else owners
+            if not exchange._within(symbol, -direction, reach):
+                is_stopped = exchange.breakers.stopped(symbol, -direction, reach, started)
+        if with_adl and self._size(symbol) and not is_stopped:
             adl, deficit = exchange._deleverage(account, symbol, bankruptcy, started)
         self.last = exchange._emit(
             events.LiquidationEnded, started, account=account.number, symbol=symbol, book=book, fund=fund, adl=adl,
