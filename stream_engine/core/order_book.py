@@ -252,8 +252,8 @@ class OrderBook:
         return self.asks.best_key <= price if sign > 0 else self.bids.best_key <= -price
 
     def doubled_mid(self) -> int | None:
-        """Twice the mid price, which stays an integer; None while a side is empty, or while crossing orders are collected
-        for a call auction."""
+        """Twice the mid price, which stays an integer; None while a side is empty, or while orders that cross are
+        collected for a call auction."""
         bid_key, ask_key = self.bids.best_key, self.asks.best_key
         return None if bid_key == NOTHING or ask_key == NOTHING or self.is_crossed() else ask_key - bid_key
 
