@@ -68,7 +68,16 @@ from stream_engine.messages.events import (
     Traded,
     TradingReopened,
 )
-from stream_engine.messages.inputs import AnyInput, ClockTick, MapVenue, Place, ResumeTrading, SetRules, Withdraw
+from stream_engine.messages.inputs import (
+    AnyInput,
+    ClockTick,
+    MapVenue,
+    Place,
+    ResumeTrading,
+    SetRules,
+    TimeInForce,
+    Withdraw,
+)
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.rules import AdlPolicy, BreakerRules, SelfTrade
 from tests.core.histories import NO_BOUND, VENUE, histories, history
@@ -157,10 +166,13 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
         yield "several positions of one account in one input"
     rounds, has_moved, has_triggered = 0, True, False
     entered: set[int] = set()
+    whole: set[int] = set()
     amended: set[int] = set()
     filled: set[int] = set()
     for event in events:
         yield type(event).__name__
+        if isinstance(event, OrderAccepted | OrderTriggered) and event.time_in_force is TimeInForce.FOK:
+            whole.add(event.order_id)
         reason = getattr(event, "reason", None)
         if reason is not None:
             yield str(reason)
@@ -216,6 +228,8 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
                 yield "a debt that the fund could not pay"
             case QuoteAccepted() if event.cause is not None:
                 yield "a quote level cancelled against its own account"
+            case OrderCancelled() if reason is CancelReason.IMMEDIATE:
+                assert event.order_id not in whole, f"{event.order_id} was to be filled as a whole"
             case OrderCancelled() if reason is CancelReason.REDUCE_ONLY and event.order_id in entered:
                 yield "a reduce-only order cut while it took"
             case OrderCancelled() if reason is CancelReason.REDUCE_ONLY and event.order_id in filled:

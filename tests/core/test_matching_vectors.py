@@ -121,15 +121,17 @@ def _max_price(scenario: dict[str, Any]) -> int:
     return min(_highest_price(scenario), WIRE_MAX // min(WIRE_MAX, max(1, _all_lots(scenario))))
 
 
-def _trades_with_itself(scenario: dict[str, Any]) -> bool:
+def _trades_with_itself(scenario: dict[str, Any]) -> set[int]:
+    """The ids of the takers that do."""
     accounts: dict[int, set[str]] = {}
     for step in scenario["steps"]:
         if "acct" in step:
             accounts.setdefault(step["id"], set()).add(str(step["acct"]))
-    return any(
-        accounts.get(trade["maker"], set()) & accounts.get(trade["taker"], set())
+    return {
+        trade["taker"]
         for trade in scenario["expect"]["trades"]
-    )
+        if accounts.get(trade["maker"], set()) & accounts.get(trade["taker"], set())
+    }
 
 
 KNOWN = [scenario for scenario in scenarios() if why_not(scenario) is None]
@@ -219,9 +221,13 @@ def test_what_two_lots_cost_at_the_highest_price_stays_below_2_to_the_53(price: 
     assert beyond_the_range(changed({}, {"price": price})) == beyond
 
 
-def test_who_trades_with_himself_elsewhere_has_two_accounts_here() -> None:
-    outcome = Run(changed({}, {"acct": 1})).outcome()
-    assert outcome["trades"] == A_SCENARIO["expect"]["trades"]
+@pytest.mark.parametrize(
+    "later", [[], [{"op": "ioc", "id": 3, "side": "buy", "price": 1, "qty": 1, "stp": "cancel_both"}]]
+)
+def test_who_trades_with_himself_elsewhere_has_two_accounts_here(later: list[dict[str, Any]]) -> None:
+    scenario = changed({}, {"acct": 1})
+    scenario["steps"] += [step | {"acct": 1} for step in later]
+    assert Run(scenario).outcome()["trades"] == A_SCENARIO["expect"]["trades"]
 
 
 class Run:
@@ -231,6 +237,7 @@ class Run:
         self.steps = scenario["steps"]
         self.rules = scenario["symbol_rules"]
         self.owners_matter = _owners_matter(scenario)
+        self.trade_with_themselves = _trades_with_itself(scenario)
         self.exchange = Exchange(VENUE)
         self.accounts: dict[int, int] = {}  # by the scenario's order id, of its latest use
         self.client_ids: dict[int, str] = {}
@@ -270,7 +277,7 @@ class Run:
         others = self.own + len(self.steps) + 1
         accounts = range(1, others + 1)
         tick, most = self.rules["tick"], _max_price(scenario)
-        first = min(next((step["price"] for step in self.steps if step.get("price")), tick), most)
+        first = min(next((step["price"] for step in self.steps if (step.get("price") or 0) > 0), tick), most)
         instrument = Instrument(
             symbol=SYMBOL, tick_size="0.000001", lot_size="1", tick_value=1, price_step=tick, max_price=most,
             max_size=min(WIRE_MAX, max(1, _all_lots(scenario))), tiers=(Tier(0, 10_000),),
@@ -318,7 +325,7 @@ class Run:
         )
 
     def _owner(self, number: int, step: dict[str, Any]) -> int:
-        if "acct" not in step:
+        if "acct" not in step or step["id"] in self.trade_with_themselves:
             return self.own + number
         could_meet_its_own = any(
             later.get("acct") == step["acct"] and MODES[self._mode(later)] is not None
