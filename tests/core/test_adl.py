@@ -1,14 +1,19 @@
 """ADL: who is deleveraged first, at which price, how far, and what the lights say."""
 
 from collections import Counter
+from itertools import islice
+from random import Random
 
 import pytest
 
+from stream_engine.core.accounts import Account
 from stream_engine.core.adl.binance import POLICY, score
-from stream_engine.core.adl.candidate import SCORE_UNIT, closable
+from stream_engine.core.adl.candidate import SCORE_UNIT, Candidate, closable
 from stream_engine.core.adl.lights import by_number, lights_of_rank, thresholds_ppm
-from stream_engine.core.adl.queue import Ranking
+from stream_engine.core.adl.queue import POPPED_AT_MOST, Ranking
 from stream_engine.core.exchange import Exchange
+from stream_engine.core.market import hold
+from stream_engine.core.position import Position
 from stream_engine.messages.events import CancelReason, OrderCancelled, PositionDeleveraged, QuoteCancelled
 from tests.core.candidates import Ranked, candidate
 from tests.core.rulebook import (
@@ -122,6 +127,36 @@ def test_an_account_at_or_below_zero_has_no_score_and_stands_last_behind_losers_
     )
     exchange.state.accounts[BOB].wallet = usd(dollars)  # with his gain of 100: equity 1, 0, -1; Dave is a loser
     assert ranks(exchange) == queued
+
+
+@pytest.mark.parametrize("walked", [0, 1, POPPED_AT_MOST - 1, POPPED_AT_MOST, POPPED_AT_MOST + 1, 2 * POPPED_AT_MOST])
+def test_a_ranking_that_was_walked_and_refreshed_is_as_one_that_is_made_anew(walked: int) -> None:
+    random = Random(walked)
+    exchange = an_exchange(marks={"BTC": 100})
+    state, people = exchange.state, range(100, 100 + 2 * POPPED_AT_MOST)
+    market = state.markets["BTC"]
+    for number in people:
+        account = state.accounts[number] = Account(number, "", wallet=usd(random.randint(-50, 500)))
+        account.positions["BTC"] = Position(number, "BTC", 100_000, 10, size=-1, cost=-usd(random.randint(80, 120)))
+        hold(market, account.positions["BTC"], 0)
+    ranking = Ranking(market, -1, state.accounts, state.markets, POLICY.score)
+    for _ in range(3):
+        assert len(list(islice(ranking, walked))) == min(walked, len(market.shorts))
+        touched = random.sample(people, 40)
+        for number in touched[:30]:
+            state.accounts[number].wallet = usd(random.randint(-50, 500))
+        for number in touched[30:]:
+            position = state.accounts[number].positions["BTC"]
+            before, position.size = position.size, random.choice((0, -1, -2))
+            hold(market, position, before)
+        ranking.refresh(touched)
+        anew = Ranking(market, -1, state.accounts, state.markets, POLICY.score)
+        assert (ranking.positions, ranking.lots) == (anew.positions, anew.lots)
+        assert [figures_of(each) for each in ranking] == [figures_of(each) for each in anew]
+
+
+def figures_of(candidate: Candidate) -> tuple[int, ...]:
+    return candidate.account.number, candidate.score, candidate.equity, candidate.rank, candidate.through
 
 
 # how far ---------------------------------------------------------------------------------------------------

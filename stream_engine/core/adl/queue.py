@@ -1,7 +1,8 @@
 """Queue: one side of a symbol, first to be deleveraged first, ordered only as far as somebody asks.
 
 Ranking   by score, in a heap: made once, in O(n), while marks stay; of the deleveragings of one round only the first
-          scores everybody, each later one scores again whom a fill or a payment has touched since.
+          scores everybody, each later one scores again whom a fill or a payment has touched since. Whoever walks
+          far has the rest sorted: popping all would cost more.
 Rotation  where a policy has no rank: by account id, from a start.
 Holds     whoever walks the queue again meets the same candidates in the same order; a ranking that was refreshed
           walks as one that is made anew.
@@ -15,6 +16,8 @@ from stream_engine.core.accounts import Account
 from stream_engine.core.adl.candidate import Candidate, Key, Markets, Score, key_of, measured
 from stream_engine.core.market import Market
 from stream_engine.core.position import Position
+
+POPPED_AT_MOST = 300  # one after the other; then the rest is sorted
 
 
 class Queue(Protocol):
@@ -38,6 +41,7 @@ class Ranking:
         "_markets",
         "_marks",
         "_met",
+        "_rest",
         "_score",
         "_sign",
         "lots",
@@ -55,6 +59,7 @@ class Ranking:
         }
         self._heap: list[Key] = [key_of(candidate) for candidate in self._candidates.values()]
         heapify(self._heap)
+        self._rest: list[Key] = []  # sorted, the first one last
         self._met: list[Candidate] = []
         self.positions, self.lots = len(self._candidates), market.open_interest
 
@@ -70,6 +75,8 @@ class Ranking:
 
     def refresh(self, touched: Iterable[int]) -> None:
         """Begin again, with the accounts that were touched since it was made scored again."""
+        if self._rest:
+            self._heap, self._rest = self._rest[::-1], []
         met, self._met = self._met, []
         for candidate in met:
             candidate.rank = 0
@@ -88,8 +95,11 @@ class Ranking:
         self.positions, self.lots = len(self._candidates), self._market.open_interest
 
     def _meet_next(self) -> bool:
-        while self._heap:
-            key = heappop(self._heap)
+        if len(self._met) == POPPED_AT_MOST:
+            self._heap.sort(reverse=True)
+            self._heap, self._rest = [], self._heap
+        while self._heap or self._rest:
+            key = self._rest.pop() if self._rest else heappop(self._heap)
             candidate = self._candidates.get(key[2])
             # Left by whoever was scored again since: another key stands for it, or this one a second time.
             if candidate is None or candidate.rank or key_of(candidate) != key:
