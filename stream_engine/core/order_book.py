@@ -181,11 +181,12 @@ class BookSide:
     def take_changed(self) -> tuple[tuple[int, int], ...]:
         """(price, size now) of every level whose size is not what it was at the last call, best first."""
         changed, levels = self.changed, self.levels
-        self.changed = {}
         if len(changed) == 1:  # by far the most: one order came or went
-            ((price, before),) = changed.items()
-            size = levels[price].size if price in levels else 0
+            price, before = changed.popitem()
+            level = levels.get(price)
+            size = 0 if level is None else level.size
             return ((price, size),) if size != before else ()
+        self.changed = {}
         now = []
         for price in sorted(changed, reverse=self.sign > 0):
             level = levels.get(price)
