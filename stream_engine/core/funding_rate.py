@@ -1,7 +1,7 @@
 """Funding rate: how far the perpetual stood from its index over an interval, and what its longs pay for it.
 
-Premium   the mean of (mid - index) / index over the clock ticks of the interval; a tick with an empty side of the book
-          is no sample; without any the premium is 0.
+Premium   the mean of (mid - index) / index over the clock ticks of the interval; a tick without a mid price is no
+          sample; without any the premium is 0.
 Rate      premium + clamp(interest - premium, -damp, damp), and between -cap and cap: near the index it is the interest.
 Interval  ends at the multiples of `funding_interval_us` since 1970, at the first tick at or past one: that tick is its
           last sample. An interval is begun by the first tick after the listing, and after each end.

@@ -6,13 +6,14 @@ fair            P1 (BitMEX).
 moving-average  P2, and no farther than `mark_bound_ppm` from the index (OKX).
 hyperliquid     the median of (a) the index + EMA over 150 s of (mid - index), (b) the median of best bid, best ask and
                 last trade, (c) the weighted median of other venues' perpetuals, the sources named `perp...`.
-                (b) is missing while a side of the book is empty, and is the mid before the first trade; (c) while no
+                (b) is missing while there is no mid price, and is the mid before the first trade; (c) while no
                 such source is fresh. If exactly two are there, the EMA over 30 s of (b) is the third; without any
                 sample of it the mark is the mean of the two.
 
 P1     the index with the funding still to be paid; see funding_rate. The index where there is no funding.
 P2     index + mean basis, basis = mid - index, sampled every `basis_every_us` over `basis_window_us`, at clock ticks
-       and against the index of that tick; no sample is taken while a side of the book is empty (it stays due);
+       and against the index of that tick; no sample is taken while there is no mid price: a side of the
+       book is empty, or it is crossed and waits for a call auction (it stays due);
        without a sample P2 is the index.
 Means  of Hyperliquid's mark take a sample at each clock tick where there is one, rounded to the tick; see ema.
 Holds  a mark lies between one tick and the instrument's largest price.
@@ -25,7 +26,7 @@ from msgspec import Struct
 
 from stream_engine.core.arithmetic import div_floor, div_nearest
 from stream_engine.core.ema import Ema
-from stream_engine.core.order_book import NOTHING, OrderBook
+from stream_engine.core.order_book import OrderBook
 from stream_engine.messages.instrument import MARKS, Instrument
 from stream_engine.messages.units import MILLION
 
@@ -102,11 +103,11 @@ def hyperliquid_mark(with_basis: int, touch: int | None, others: int | None, tou
 
 
 def touch_price(book: OrderBook, last: int) -> int | None:
-    """(b): the median of best bid, best ask and last trade (0: none yet); None while a side is empty."""
-    if book.bids.best_key == NOTHING or book.asks.best_key == NOTHING:
+    """(b): the median of best bid, best ask and last trade (0: none yet); None while there is no mid price."""
+    doubled_mid = book.doubled_mid()
+    if doubled_mid is None:
         return None
-    bid, ask = -book.bids.best_key, book.asks.best_key
-    return sorted((bid, ask, last or div_nearest(bid + ask, 2)))[1]
+    return sorted((-book.bids.best_key, book.asks.best_key, last or div_nearest(doubled_mid, 2)))[1]
 
 
 def weighted_median(weighed: list[tuple[int, int]]) -> int | None:

@@ -183,7 +183,8 @@ def test_what_the_venue_shows_is_the_median_of_bid_ask_and_last_and_the_mid_befo
     assert touch_price(a_book(98, 103), last) == touch
 
 
-def test_a_venue_with_an_empty_side_shows_nothing() -> None:
+def test_a_venue_with_an_empty_side_or_a_crossed_book_shows_nothing() -> None:
+    assert touch_price(a_book(103, 98), 100) is None
     assert touch_price(a_book(98, None), 100) is None
     assert touch_price(a_book(None, 103), 100) is None
 

@@ -1029,9 +1029,9 @@ class NaiveExchange:
         return index
 
     def _touch(self, symbol: str) -> int | None:
-        bids, asks = self._side(symbol, 1), self._side(symbol, -1)
-        if not bids or not asks:
+        if self._mid(symbol) is None:
             return None
+        bids, asks = self._side(symbol, 1), self._side(symbol, -1)
         return naive_touch(bids[0].price, asks[0].price, self.markets[symbol].last)
 
     def _mid(self, symbol: str) -> Fraction | None:

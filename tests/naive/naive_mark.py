@@ -45,10 +45,8 @@ class NaiveMeans:
     touch: NaiveEma = field(default_factory=lambda: NaiveEma(30 * MILLION))
 
 
-def naive_touch(bid: int | None, ask: int | None, last: int) -> int | None:
+def naive_touch(bid: int, ask: int, last: int) -> int:
     """The middle one of bid, ask and last trade; where nothing has traded, the mid price."""
-    if bid is None or ask is None:
-        return None
     return nearest(Fraction(median([bid, ask, last]) if last else Fraction(bid + ask, 2)))
 
 
