@@ -24,7 +24,7 @@ Causes    of a freeze or a throttle Tripped and Released <- the symbol's last ma
 """
 
 from stream_engine.core import triggers
-from stream_engine.core.accounts import Account, equity_of
+from stream_engine.core.accounts import Account, shortfall
 from stream_engine.core.auction import uncross
 from stream_engine.core.cancelling import cancel_order, take_off_book
 from stream_engine.core.freeze import Freeze, age_of_oldest_us
@@ -98,7 +98,7 @@ def stopped(venue: Venue, market: Market, band: PriceBand, sign: int, limit: int
 def wait(venue: Venue, account: Account) -> None:
     """Keep an account below maintenance waiting, for every breaker that is on for it."""
     venue.watch.wait(account.number)
-    owed = max(0, -equity_of(account, venue.markets))
+    owed = shortfall(account, venue.markets)
     for symbol, position in account.positions.items():
         if position.size:
             for breaker in venue.markets[symbol].waits.values():
@@ -229,7 +229,7 @@ def _trip(
 
 def _release(venue: Venue, market: Market, breaker: Breaker, cause: Cause | None, capped: bool = False) -> None:
     waited = market.waits.pop(breaker)
-    after = sum(max(0, -equity_of(venue.accounts[number], venue.markets)) for number in waited.accounts)
+    after = sum(shortfall(venue.accounts[number], venue.markets) for number in waited.accounts)
     venue.out.emit(
         BreakerReleased, cause, market.instrument.symbol, breaker, venue.now_us - waited.since_us, len(waited.accounts),
         sum(waited.accounts.values()), after, capped,

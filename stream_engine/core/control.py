@@ -1,4 +1,4 @@
-"""Control: what the operator sets up. Rules, listings, accounts, money in and out, leverage, seeded positions, fund.
+"""Control: what the operator sets up. Rules, listings, accounts, money in and out, seeded positions, fund.
 
 Bulk inputs are taken or refused as a whole; of several wrong entries the reason that the enum has first answers.
 """
@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from msgspec.structs import astuple, replace
 
 from stream_engine.core import circuit_breaker, funding_rate, index_price, liquidation, mark_price, rate_limit
-from stream_engine.core.accounts import Account, free_margin, initial_of, is_marked
-from stream_engine.core.margin import TierTableError, initial_margin, initial_rate, maintenance_table, worst_size
-from stream_engine.core.market import hold, listed
+from stream_engine.core.accounts import Account, free_wallet, is_marked, isolate
+from stream_engine.core.margin import TierTableError, highest_leverage, initial_margin, initial_rate, maintenance_table
+from stream_engine.core.market import Market, hold, listed
 from stream_engine.core.order_entry import resting_loss
-from stream_engine.core.position import fill
+from stream_engine.core.position import Position, fill
 from stream_engine.core.venue import Rules, Venue, position_of
 from stream_engine.messages.events import (
     AccountsOpened,
@@ -20,7 +20,6 @@ from stream_engine.messages.events import (
     Deposited,
     FundReason,
     InstrumentListed,
-    LeverageSet,
     PositionsSeeded,
     RulesSet,
     Withdrawn,
@@ -28,11 +27,11 @@ from stream_engine.messages.events import (
 from stream_engine.messages.inputs import (
     Deposit,
     Input,
+    Leg,
     ListInstrument,
     OpenAccounts,
     SeedFund,
     SeedPositions,
-    SetLeverage,
     SetRules,
     Withdraw,
 )
@@ -137,8 +136,8 @@ def withdraw(venue: Venue, received: Withdraw) -> None:
     if not is_marked(account, venue.markets):
         refuse(venue, received, Reject.NO_MARK_PRICE, f"account {account.number}")
         return
-    free = free_margin(account, venue.markets) - resting_loss(venue, account)
-    if min(free, account.wallet) < received.quote:
+    free = free_wallet(account, venue.markets, loss=resting_loss(venue, account))
+    if free < received.quote:
         refuse(venue, received, Reject.INSUFFICIENT_MARGIN, f"account {account.number}: free margin {free}")
         return
     if received.quote <= 0:
@@ -148,34 +147,6 @@ def withdraw(venue: Venue, received: Withdraw) -> None:
     venue.paid_out += received.quote
     venue.touch(account)
     venue.out.emit(Withdrawn, None, account.number, received.quote, account.wallet)
-
-
-def set_leverage(venue: Venue, received: SetLeverage) -> None:
-    """Change the initial margin rate of an account on a symbol."""
-    account = venue.accounts.get(received.account)
-    market = venue.markets.get(received.symbol)
-    where = f"account {received.account}, {received.symbol}"
-    if account is None or market is None:
-        refuse(venue, received, Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_SYMBOL, where)
-        return
-    if not 1 <= received.leverage <= market.instrument.max_leverage:
-        detail = f"{where}: 1 to {market.instrument.max_leverage}, found {received.leverage}"
-        refuse(venue, received, Reject.LEVERAGE_OUT_OF_RANGE, detail)
-        return
-    position = account.positions.get(received.symbol)
-    rate = initial_rate(received.leverage)
-    if position is not None and rate > position.initial_ppm:
-        lots = worst_size(position.size, position.buying, position.selling)
-        more = initial_margin(lots * market.mark * market.tick_value, rate, market.table) - initial_of(position, market)
-        if lots and not is_marked(account, venue.markets):
-            refuse(venue, received, Reject.NO_MARK_PRICE, where)
-            return
-        if lots and free_margin(account, venue.markets) < more:
-            refuse(venue, received, Reject.INSUFFICIENT_MARGIN, where)
-            return
-    position = position_of(account, market)
-    position.initial_ppm, position.leverage = rate, received.leverage
-    venue.out.emit(LeverageSet, None, account.number, received.symbol, received.leverage)
 
 
 def seed_positions(venue: Venue, received: SeedPositions) -> None:
@@ -192,6 +163,11 @@ def seed_positions(venue: Venue, received: SeedPositions) -> None:
         before, cost = position.size, position.cost
         venue.carried += cost
         fill(position, leg.size, leg.entry, market.tick_value)
+        if leg.isolated or position.isolated:
+            isolate(account, position, True)
+            margin = _seeded_margin(leg, position, market)
+            position.margin += margin
+            account.wallet -= margin
         venue.carried -= position.cost
         hold(market, position, before)
         venue.touch(account, leg.symbol)
@@ -229,6 +205,7 @@ def _deposit_refusals(venue: Venue, received: Deposit) -> Iterator[Refusal]:
 
 def _seed_refusals(venue: Venue, received: SeedPositions) -> Iterator[Refusal]:
     sums: dict[str, int] = {}
+    margins: dict[int, int] = {}
     seen: set[tuple[int, str]] = set()
     for leg in received.legs:
         where = f"account {leg.account}, {leg.symbol}"
@@ -248,6 +225,17 @@ def _seed_refusals(venue: Venue, received: SeedPositions) -> Iterator[Refusal]:
             yield Reject.SIZE_TOO_LARGE, f"{where}: size {begun + leg.size}"
         if not 0 < leg.entry <= market.instrument.max_price:
             yield Reject.PRICE_NOT_POSITIVE if leg.entry <= 0 else Reject.PRICE_TOO_HIGH, f"{where}: entry {leg.entry}"
+        is_isolated = leg.isolated or (held is not None and held.isolated)
+        if leg.margin and not is_isolated:
+            yield Reject.NOT_ISOLATED, where
+        if leg.isolated and held is not None and not held.isolated and (begun or held.buying or held.selling):
+            yield Reject.POSITION_OR_ORDERS_OPEN, where
+        if leg.margin < 0:
+            yield Reject.AMOUNT_NOT_POSITIVE, f"{where}: margin {leg.margin}"
+        elif is_isolated and leg.size and leg.entry > 0:
+            margins[leg.account] = margins.get(leg.account, 0) + _seeded_margin(leg, held, market)
+            if margins[leg.account] > account.wallet:
+                yield Reject.INSUFFICIENT_MARGIN, f"{where}: the wallet holds {account.wallet}"
         seen.add((leg.account, leg.symbol))
         sums[leg.symbol] = sums.get(leg.symbol, 0) + leg.size
     if venue.traded:
@@ -265,6 +253,13 @@ def _complaint_of_rules(received: SetRules) -> str | None:
     if received.liquidation is not None and (complaint := liquidation.complaint(received.liquidation)) is not None:
         return f"liquidation: {complaint}"
     return None
+
+
+def _seeded_margin(leg: Leg, held: Position | None, market: Market) -> int:
+    """What an isolated leg takes out of the wallet: what it says, or its initial margin at its entry."""
+    leverage = leg.leverage or (market.instrument.default_leverage if held is None else held.leverage)
+    value = abs(leg.size) * leg.entry * market.tick_value
+    return leg.margin or initial_margin(value, initial_rate(leverage), market.table)
 
 
 def _complaint(instrument: Instrument) -> str | None:
@@ -293,9 +288,13 @@ def _complaint(instrument: Instrument) -> str | None:
         if found is not None:
             return found
     try:
-        maintenance_table(instrument.tiers)
+        table = maintenance_table(instrument.tiers, instrument.max_leverage)
     except TierTableError as error:
         return str(error)
+    if table.leverages and instrument.default_leverage > highest_leverage(0, table):
+        return f"default_leverage: expected at most {highest_leverage(0, table)}, found {instrument.default_leverage}"
+    if instrument.max_open_interest < 0:
+        return f"max_open_interest: expected 0 or more, found {instrument.max_open_interest}"
     if instrument.tiers[0].rate_ppm > initial_rate(instrument.max_leverage):
         return "tiers: the first rate is above the initial margin at max_leverage"
     return None

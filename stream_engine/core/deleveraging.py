@@ -17,7 +17,7 @@ Bound     a step takes an opposite position.
 
 from msgspec import Struct
 
-from stream_engine.core.accounts import Account, credit, equity_behind
+from stream_engine.core.accounts import Account, collateral_behind, credit, equity_behind
 from stream_engine.core.adl.candidate import Candidate, score_ppm
 from stream_engine.core.adl.dydx import start_of
 from stream_engine.core.adl.policies import POLICIES
@@ -126,7 +126,7 @@ def _close_against(deleveraging: Deleveraging, candidate: Candidate, lots: int, 
     venue, market, account = deleveraging.venue, deleveraging.market, deleveraging.account
     symbol, other = market.instrument.symbol, candidate.account
     change = lots * deleveraging.sign
-    settle(venue, market, account, -change, price, 0)
+    settle(venue, market, account, -change, price, 0, liquidation=True)
     realised = settle(venue, market, other, change, price, 0)
     deleveraged = venue.out.emit(
         PositionDeleveraged, deleveraging.cause, other.number, account.number, symbol, change, price,
@@ -165,6 +165,12 @@ def _ask_the_payers(deleveraging: Deleveraging) -> None:
             credit(payer, payer.positions[symbol], -loss)
             venue.touch(payer)
             payer.changed = venue.out.emit(
-                LossSocialised, deleveraging.cause, payer.number, account.number, symbol, loss, payer.wallet
+                LossSocialised,
+                deleveraging.cause,
+                payer.number,
+                account.number,
+                symbol,
+                loss,
+                collateral_behind(payer, payer.positions[symbol]),
             )
     venue.deficit.run(venue.out, deleveraging.cause, deleveraging.unpaid - sum(shares), account.number, symbol)

@@ -9,7 +9,8 @@ It orders the mechanisms and contains none. For every input:
 4  the cascade, unless trading is halted: while somebody may be below maintenance (margin_watch), rounds of
    a  all accounts with a crossed watch are checked exactly, at most `checks_per_input` of them per input; those below
       maintenance for which a breaker is on wait until it is released (circuit_breaker)
-   b  the others below maintenance are liquidated in the order of their ids, each checked once more at its turn
+   b  the others below maintenance are liquidated in the order of their ids, each checked once more at its turn: of an
+      account the cross portfolio, then its isolated positions, as far as they are below
    c  where somebody was, the marks of all symbols that traded since theirs was made are made anew, as listed
 5  what input and cascade have triggered enters the book (triggers), and the cascade goes on, until there is neither.
    What the bound of 4 leaves of both goes on at the venue's next input.
@@ -28,6 +29,7 @@ from stream_engine.core import (
     control,
     expiry,
     halt,
+    margin_mode,
     order_entry,
     protection,
     quotes,
@@ -64,6 +66,7 @@ from stream_engine.messages.inputs import (
     ListInstrument,
     MapVenue,
     MassQuote,
+    MoveMargin,
     OpenAccounts,
     Place,
     PriceShock,
@@ -72,6 +75,7 @@ from stream_engine.messages.inputs import (
     SeedFund,
     SeedPositions,
     SetLeverage,
+    SetMarginMode,
     SetProtection,
     SetRules,
     Withdraw,
@@ -108,7 +112,9 @@ class Exchange:
             OpenAccounts: self._with_state(control.open_accounts),
             Deposit: self._with_state(control.deposit),
             Withdraw: self._with_state(control.withdraw),
-            SetLeverage: self._with_state(control.set_leverage),
+            SetLeverage: self._with_state(margin_mode.set_leverage),
+            SetMarginMode: self._with_state(margin_mode.set_margin_mode),
+            MoveMargin: self._with_state(margin_mode.move_margin),
             SetProtection: self._with_state(protection.set_protection),
             SeedPositions: self._with_state(control.seed_positions),
             SeedFund: self._with_state(control.seed_fund),
@@ -183,7 +189,7 @@ class Exchange:
             doomed = []
             for number in crossed:
                 account = state.accounts[number]
-                if number in state.watch.put_off or not is_marked(account, state.markets):
+                if number in state.watch.put_off or not (account.isolated or is_marked(account, state.markets)):
                     continue
                 if not is_liquidatable(account, state.markets):
                     state.watch.split(account)

@@ -17,6 +17,7 @@ def check(exchange: Exchange) -> None:
     """Raises AssertionError where the exchange contradicts itself; by full scans, so it is slow."""
     state = exchange.state
     _money_is_conserved(state)
+    _margins_stand_with_isolated_positions(state)
     _longs_equal_shorts(state)
     _books_equal_their_orders(state)
     for pool in state.pools.values():
@@ -35,7 +36,7 @@ def check(exchange: Exchange) -> None:
 def _money_is_conserved(state: Venue) -> None:
     unopened = [pool.house for pool in state.pools.values() if pool.house.number not in state.accounts]
     held = sum(
-        account.wallet - sum(position.cost for position in account.positions.values())
+        account.wallet + sum(position.margin - position.cost for position in account.positions.values())
         for account in (*state.accounts.values(), *unopened)
     )
     total = held + state.fees + state.deficit.total
@@ -66,6 +67,15 @@ def _funding_is_within_its_terms(state: Venue) -> None:
             assert funding.ends_us % terms.funding_interval_us == 0, (symbol, funding.ends_us)
             assert funding.samples >= 0 and (funding.samples or not funding.total), symbol
         assert 1 <= market.mark <= terms.max_price or not market.index, (symbol, market.mark)
+
+
+def _margins_stand_with_isolated_positions(state: Venue) -> None:
+    for account in state.accounts.values():
+        positions = account.positions.values()
+        assert account.isolated == sum(position.isolated for position in positions), account.number
+        for position in positions:
+            assert position.isolated or not position.margin, (account.number, position.symbol)
+            assert position.size or position.margin <= 0, (account.number, position.symbol)
 
 
 def _longs_equal_shorts(state: Venue) -> None:

@@ -1,7 +1,10 @@
 """Liquidation: what happens to the positions their owner can no longer carry.
 
-Trigger   equity < maintenance margin, both at the mark price.
-Steps     1 cancel all its orders; then, the position with most maintenance first:
+Trigger   equity < maintenance margin, both at the mark price: of the cross portfolio, then of each isolated position by
+          its symbol. Each is judged by itself, when its turn comes, and liquidated with its own money: what the one
+          owes the other never pays.
+Steps     1 cancel all its orders (of an isolated position: those on its symbol); then, the position with most
+          maintenance first:
           2 an order into the book (liquidation_order), what it fills better than bankruptcy goes to the fund, as far as
             the liquidation fee says
           3 the fund covers: the order trades on beyond the bankruptcy price, the fund pays each difference, as far
@@ -19,8 +22,9 @@ Waits     with a limit that is not the bankruptcy price what the book leaves wai
           steps at once.
           In the limit state or a pause of the price band what its edge has stopped waits, with all that the account
           holds (circuit_breaker): neither fund nor deleveraging touches it meanwhile.
-Holds     every lot leaving one account enters another; an account that loses everything ends with nothing in its wallet
-          (what rounding left is the fund's; its owner's, where the liquidation fee leaves the owner a surplus).
+Holds     every lot leaving one account enters another; an account that loses everything ends with nothing in its
+          wallet, an isolated position with no margin (what rounding left is the fund's; its owner's, where the
+          liquidation fee leaves the owner a surplus).
 Order     equal maintenance: by symbol. The fund's allowance is what it has after step 2.
 Causes    Started <- the newest of the held symbols' marks and the account's own last fill; Filled <- Traded <- Started;
           DeleveragingStarted <- Started; Ended <- Started; DUST and DEBT <- the last Ended.
@@ -31,7 +35,17 @@ from enum import Enum
 
 from msgspec import Struct
 
-from stream_engine.core.accounts import Account, equity_of, is_liquidatable, standing_behind
+from stream_engine.core.accounts import (
+    Account,
+    collateral_behind,
+    cross_of,
+    equity_behind,
+    equity_of,
+    fallen_alone,
+    has_cross_fallen,
+    isolated_of,
+    standing_behind,
+)
 from stream_engine.core.arithmetic import div_ceil, div_floor
 from stream_engine.core.cancelling import cancel_orders, cancel_quotes
 from stream_engine.core.circuit_breaker import is_on
@@ -58,11 +72,12 @@ class Depth(Enum):
 
 
 class Liquidation(Struct):
-    """One account's, as it goes on. `last` and `pool` are those of the position closed last; `keeps`: the owner gets
-    what the liquidation fee leaves."""
+    """Of an account's cross portfolio or of one isolated position (`alone`), as it goes on. `last` and `pool` are those
+    of the position closed last; `keeps`: the owner gets what the liquidation fee leaves."""
 
     venue: Venue
     account: Account
+    alone: Position | None
     trigger: Cause | None
     last: Cause | None
     pool: InsuranceFund
@@ -79,20 +94,32 @@ def complaint(rules: LiquidationRules) -> str | None:
 
 def liquidate(venue: Venue, account: Account) -> None:
     """Close what an account can no longer carry, or write off the debt of one that has nothing left."""
-    trigger = _trigger(venue, account)
-    liquidation = Liquidation(venue, account, trigger, trigger, venue.fund)
-    live = _by_maintenance(venue, account)
+    if not account.isolated:
+        _liquidate(venue, account, None)
+        return
+    for alone in (None, *isolated_of(account)):
+        if _has_fallen(venue, account, alone):
+            _liquidate(venue, account, alone)
+    if account.number not in venue.watch.put_off:
+        venue.watch.split(account)
+
+
+def _liquidate(venue: Venue, account: Account, alone: Position | None) -> None:
+    live = _by_maintenance(venue, account, alone)
+    trigger = _trigger(venue, account, live)
+    pool = venue.fund if alone is None else venue.pool_behind(venue.markets[alone.symbol])
+    liquidation = Liquidation(venue, account, alone, trigger, trigger, pool)
     rules = venue.rules.liquidation
     if not live:
-        _cancel_everything(venue, account, trigger)
+        _cancel_everything(liquidation, trigger)
     elif rules.step is LiquidationStep.WHOLE and rules.limit is LiquidationLimit.BANKRUPTCY:
         for position in live:
             _close(liquidation, position, abs(position.size), Depth.END)
     else:
-        _cancel_everything(venue, account, trigger)
+        _cancel_everything(liquidation, trigger)
         liquidation.has_begun = True
         _in_steps(liquidation, live)
-    if not _by_maintenance(venue, account):
+    if not _by_maintenance(venue, account, alone):
         _settle_up(liquidation, had_positions=bool(live))
     elif account.number not in venue.watch.put_off:
         venue.watch.split(account)
@@ -108,7 +135,7 @@ def _in_steps(liquidation: Liquidation, live: list[Position]) -> None:
             _close(liquidation, position, abs(position.size), Depth.END if is_bankruptcy else Depth.BOOK)
     if not _is_below(liquidation) or is_on(venue, account):
         return
-    if equity_of(account, venue.markets) >= 0:
+    if _equity(liquidation) >= 0:
         venue.watch.put_off[account.number] = None
         return
     for position in live:
@@ -170,7 +197,7 @@ def _close(liquidation: Liquidation, position: Position, lots: int, depth: Depth
     )  # fmt: skip
     if not liquidation.has_begun:
         liquidation.has_begun = True
-        _cancel_everything(venue, account, started)
+        _cancel_everything(liquidation, started)
     book, fund = fill_liquidation(order, started)
     adl = deficit = 0
     waits = has_to_wait(order, lots - book - fund, started)
@@ -181,7 +208,7 @@ def _close(liquidation: Liquidation, position: Position, lots: int, depth: Depth
     assert before - left == book + fund + adl + deficit, (account.number, position.symbol)
     liquidation.last = venue.out.emit(
         LiquidationEnded, started, account.number, position.symbol, book, fund, adl, deficit, order.bankruptcy,
-        account.wallet, left,
+        collateral_behind(account, position), left,
     )  # fmt: skip
     liquidation.pool = venue.pool_behind(market)
     liquidation.keeps = liquidation.keeps or market.instrument.liquidation_fee_ppm < MILLION
@@ -189,34 +216,63 @@ def _close(liquidation: Liquidation, position: Position, lots: int, depth: Depth
 
 
 def _settle_up(liquidation: Liquidation, had_positions: bool) -> None:
-    """Nothing is held any more: what is left in the wallet is dust, a debt, or what the fee left its owner."""
+    """Nothing is held any more: what money is left is dust, a debt, or what the fee left its owner."""
     venue, account, pool, last = liquidation.venue, liquidation.account, liquidation.pool, liquidation.last
-    if account.wallet > 0 and had_positions and not liquidation.keeps:
-        change, account.wallet = account.wallet, 0
-        pool.change(venue.out, last, change, FundReason.DUST, account.number, None)
-    elif account.wallet < 0:
-        debt, account.wallet = -account.wallet, 0
-        pool.make_good(venue.out, last, debt, FundReason.DEBT, account.number, None)
+    alone, symbol = liquidation.alone, _symbol(liquidation)
+    left = account.wallet if alone is None else alone.margin
+    if left > 0 and had_positions and liquidation.keeps and alone is not None:
+        account.wallet, alone.margin = account.wallet + left, 0
+    elif left > 0 and had_positions and not liquidation.keeps:
+        _take(liquidation, left)
+        pool.change(venue.out, last, left, FundReason.DUST, account.number, symbol)
+    elif left < 0:
+        _take(liquidation, left)
+        pool.make_good(venue.out, last, -left, FundReason.DEBT, account.number, symbol)
+
+
+def _take(liquidation: Liquidation, left: int) -> None:
+    if liquidation.alone is None:
+        liquidation.account.wallet -= left
+    else:
+        liquidation.alone.margin -= left
 
 
 def _is_below(liquidation: Liquidation) -> bool:
-    return is_liquidatable(liquidation.account, liquidation.venue.markets)
+    return _has_fallen(liquidation.venue, liquidation.account, liquidation.alone)
 
 
-def _cancel_everything(venue: Venue, account: Account, cause: Cause | None) -> None:
-    cancel_quotes(venue, account, None, CancelReason.LIQUIDATION, cause)
-    cancel_orders(venue, account, None, CancelReason.LIQUIDATION, cause)
+def _has_fallen(venue: Venue, account: Account, alone: Position | None) -> bool:
+    if alone is None:
+        return has_cross_fallen(account, venue.markets)
+    return alone in fallen_alone(account, venue.markets)
 
 
-def _by_maintenance(venue: Venue, account: Account) -> list[Position]:
-    live = [position for position in account.positions.values() if position.size]
+def _equity(liquidation: Liquidation) -> int:
+    account, markets = liquidation.account, liquidation.venue.markets
+    return (
+        equity_of(account, markets) if liquidation.alone is None else equity_behind(account, liquidation.alone, markets)
+    )
+
+
+def _symbol(liquidation: Liquidation) -> str | None:
+    return None if liquidation.alone is None else liquidation.alone.symbol
+
+
+def _cancel_everything(liquidation: Liquidation, cause: Cause | None) -> None:
+    venue, account, symbol = liquidation.venue, liquidation.account, _symbol(liquidation)
+    cancel_quotes(venue, account, symbol, CancelReason.LIQUIDATION, cause)
+    cancel_orders(venue, account, symbol, CancelReason.LIQUIDATION, cause)
+
+
+def _by_maintenance(venue: Venue, account: Account, alone: Position | None) -> list[Position]:
+    live = cross_of(account) if alone is None else [alone] if alone.size else []
     live.sort(key=lambda position: (-_maintenance(venue, position), position.symbol))
     return live
 
 
-def _trigger(venue: Venue, account: Account) -> Cause | None:
+def _trigger(venue: Venue, account: Account, live: list[Position]) -> Cause | None:
     # The newest of what could have done it: a mark of one of its symbols, or its own last fill.
-    causes = [venue.markets[symbol].moved for symbol, held in account.positions.items() if held.size]
+    causes = [venue.markets[position.symbol].moved for position in live]
     known = [cause for cause in (*causes, account.changed) if cause is not None]
     return max(known, default=None)
 

@@ -24,15 +24,21 @@ class TierTableError(ValueError):
 class MaintenanceTable(Struct, frozen=True):
     """The tiers: bound in micro-quote (the last: 0, no end), rate in ppm, deduction in micro-quote * 10^6.
 
-    higher   the tiers above the first.
+    higher      the tiers above the first.
+    leverages   the highest leverage of each tier; empty where the table says nothing of it.
     """
 
     tiers: tuple[tuple[int, int, int], ...]
     higher: tuple[tuple[int, int, int], ...]
+    leverages: tuple[int, ...] = ()
 
 
-def maintenance_table(tiers: tuple[Tier, ...]) -> MaintenanceTable:
-    """The table with its deductions; they follow from the bounds, so that margin has no step where a tier begins."""
+def maintenance_table(tiers: tuple[Tier, ...], max_leverage: int = 0) -> MaintenanceTable:
+    """The table with its deductions; they follow from the bounds, so that margin has no step where a tier begins.
+
+    `max_leverage` is the instrument's, for tiers that name none. A higher tier allows no more than a lower one, and
+    none more than its rate carries: who opens at it is not liquidatable at once.
+    """
     if not tiers:
         raise TierTableError("tiers: expected at least one")
     deductions = [0]
@@ -47,8 +53,30 @@ def maintenance_table(tiers: tuple[Tier, ...]) -> MaintenanceTable:
         raise TierTableError(f"tiers[{len(tiers) - 1}]: the last bound is 0 (no end), found {tiers[-1].bound}")
     if not tiers[0].rate_ppm > 0 or not tiers[-1].rate_ppm < MILLION:
         raise TierTableError("tiers: expected rates above 0 and below 1,000,000 ppm")
+    leverages = _leverages(tiers, max_leverage) if any(tier.max_leverage for tier in tiers) else ()
     table = tuple((tier.bound, tier.rate_ppm, deduction) for tier, deduction in zip(tiers, deductions, strict=True))
-    return MaintenanceTable(table, table[1:])
+    return MaintenanceTable(table, table[1:], leverages)
+
+
+def _leverages(tiers: tuple[Tier, ...], max_leverage: int) -> tuple[int, ...]:
+    leverages: list[int] = []
+    for number, tier in enumerate(tiers):
+        leverage = tier.max_leverage or max_leverage
+        most = leverages[-1] if leverages else max_leverage
+        if not 1 <= leverage <= most:
+            raise TierTableError(f"tiers[{number}]: expected a leverage of 1 to {most}, found {leverage}")
+        if tier.rate_ppm > initial_rate(leverage):
+            raise TierTableError(f"tiers[{number}]: its rate is above the initial margin at leverage {leverage}")
+        leverages.append(leverage)
+    return tuple(leverages)
+
+
+def highest_leverage(notional: int, table: MaintenanceTable) -> int:
+    """The highest leverage at which a position may have this notional; the table says something of it."""
+    for (bound, _, _), leverage in zip(table.tiers, table.leverages, strict=True):
+        if notional <= bound or not bound:
+            return leverage
+    raise AssertionError("the last tier has no end")
 
 
 def maintenance_margin(notional: int, table: MaintenanceTable) -> int:

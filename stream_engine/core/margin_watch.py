@@ -4,8 +4,9 @@ Every position stands in an index under the mark price at which its share of the
 account can be liquidatable before one of its watch prices is crossed, so only those are looked at, and exactly.
 
 Floor     f(M) = unrealised PnL - maintenance at the mark M. Each position has a floor T. Standing alone:
-          T = -wallet, and the watch is the exact liquidation price. With others: T_i = f_i - floor(X w_i / sum w),
-          X = wallet + sum f, w = maintenance margin. The watch is the first mark at which f < T.
+          T = -wallet, and the watch is the exact liquidation price; isolated: T = -margin, and so it is always. With
+          others: T_i = f_i - floor(X w_i / sum w), X = wallet + sum f, w = maintenance margin. The watch is the first
+          mark at which f < T.
 Holds     slack = wallet + sum T >= 0, and f is monotone in M: while no watch is crossed every f_i >= T_i, so
           X >= slack >= 0. (`check` proves it by a full scan.)
 Upkeep    a change of wallet goes into the slack. A fill keeps T and makes that one watch anew, while f >= T and
@@ -70,6 +71,13 @@ class MarginWatch:
     def account_changed(self, account: Account, symbols: tuple[str, ...] = ()) -> None:
         """The wallet, or the positions on `symbols`, changed: put floors and watches right."""
         live = [position for position in account.positions.values() if position.size]
+        if account.isolated:
+            live = [position for position in live if not position.isolated]
+            if account.number in self.waiting or account.number in self.released:
+                self.waiting.pop(account.number, None)
+                self.released.pop(account.number, None)
+                self.split(account)
+            self._isolated_changed(account, symbols)
         if not live:
             account.slack = 0
             if account.wallet < 0:
@@ -109,6 +117,11 @@ class MarginWatch:
     def split(self, account: Account) -> None:
         """Give every position of an account its share of the cushion anew. Below zero every share is crossed."""
         live = [position for position in account.positions.values() if position.size]
+        if account.isolated:
+            live = [position for position in live if not position.isolated]
+            self._isolated_changed(account, tuple(account.positions))
+            if any(not self.markets[position.symbol].mark for position in live):
+                return
         cushions = [self._cushion(position) for position in live]
         weights = [self._maintenance(position) for position in live]
         total = sum(weights)
@@ -171,13 +184,17 @@ class MarginWatch:
             for entry in self._longs[symbol] + self._shorts[symbol]:
                 standing[symbol][entry & ACCOUNT_MASK].add(entry >> ACCOUNT_BITS)
         for account in self.accounts.values():
-            live = [position for position in account.positions.values() if position.size]
+            for position in account.positions.values():
+                if position.isolated and not self._is_taken_out(account.number):
+                    self._check_isolated(account, position, standing)
+            live = [position for position in account.positions.values() if position.size and not position.isolated]
             if any(not self.markets[position.symbol].mark for position in live):
                 continue
             if not live:
-                assert account.wallet >= 0 or account.number in self.indebted, account.number
+                is_known = account.number in self.indebted or self._is_taken_out(account.number)
+                assert account.wallet >= 0 or is_known, account.number
                 continue
-            if account.number in self.waiting or account.number in self.put_off or account.number in self.released:
+            if self._is_taken_out(account.number):
                 continue
             slack = account.wallet + sum(position.floor or 0 for position in live)
             assert slack == account.slack and slack >= 0, (account.number, slack, account.slack)
@@ -193,6 +210,34 @@ class MarginWatch:
                 assert is_crossed == (self._cushion(position) < position.floor), where
                 known = known or (is_crossed and position.symbol in self.owed)
             assert cushion >= 0 or known, (account.number, cushion)
+
+    def _is_taken_out(self, number: int) -> bool:
+        return number in self.waiting or number in self.put_off or number in self.released
+
+    def _check_isolated(self, account: Account, position: Position, standing: dict[str, dict[int, set[int]]]) -> None:
+        where = (account.number, position.symbol)
+        mark = self.markets[position.symbol].mark
+        if not position.size:
+            assert position.margin >= 0 or account.number in self.indebted, where
+        elif mark:
+            assert position.floor == -position.margin and position.watch is not None, where
+            assert position.standing is not None and position.standing <= position.watch, where
+            assert position.standing in standing[position.symbol][account.number], where
+            is_crossed = position.watch <= (-mark if position.size > 0 else mark)
+            assert is_crossed == (self._cushion(position) < position.floor), where
+            assert not is_crossed or position.symbol in self.owed, where
+
+    def _isolated_changed(self, account: Account, symbols: tuple[str, ...]) -> None:
+        for symbol, position in account.positions.items():
+            if not position.isolated:
+                continue
+            if not position.size:
+                if position.margin < 0:
+                    self.indebted[account.number] = None
+            elif not self.markets[symbol].mark:
+                forget(position)
+            elif symbol in symbols or position.floor != -position.margin:
+                self._watch(position, -position.margin)
 
     def _pop(
         self, heap: list[int], holders: dict[int, Position], limit: int, found: dict[int, None], most: int

@@ -73,7 +73,7 @@ def listed(instrument: Instrument) -> Market:
     """The market of a perpetual that is listed now: an empty book, no price, nobody in it."""
     return Market(
         instrument,
-        maintenance_table(instrument.tiers),
+        maintenance_table(instrument.tiers, instrument.max_leverage),
         instrument.tick_value,
         OrderBook(),
         IndexPrice(instrument),

@@ -5,16 +5,17 @@ Own       an order never trades with its own account. Where the two would meet, 
           cancelled and the taker goes on, or what is left of the taker is, or both are, the resting one first. A
           quote's level that is in the way is taken away as an order is; a quote takes by the venue's rule.
 Reducing  a reduce-only order gives and takes no more than its owner's position has; see reduce_only.
-Settled   each fill moves cost and realised PnL of both accounts and their fees; see `position.fill`.
+Settled   each fill moves cost and realised PnL of both accounts and their fees; see `position.fill`, and isolated.
 Rounding  fees paid go up, rebates go down.
 Protected a fill may be the one after which the maker's whole quote goes (protection): the taker finds the next order.
 Foreseen  `would_take` and `match` go the same way: what it says is what an order then gets.
 Bound     every step fills the taker or takes a resting order away.
 """
 
-from stream_engine.core.accounts import Account
+from stream_engine.core.accounts import Account, spare_wallet
 from stream_engine.core.arithmetic import div_ceil
 from stream_engine.core.cancelling import cancel_spent, finish, take_off_book
+from stream_engine.core.isolated import after_fill
 from stream_engine.core.margin_watch import forget
 from stream_engine.core.market import Market, hold
 from stream_engine.core.order_book import Order, orders_of
@@ -146,6 +147,7 @@ def trade_with_best(
     first = resting.first()
     if first.reduce_only:
         most = min(most, reducible(venue.accounts[first.account].positions[symbol], -sign))
+    assert most, first.order_id  # or whoever fills would never come to an end
     order, lots = resting.take(most)
     price = order.price if at is None else at
     maker = venue.accounts[order.account]
@@ -157,7 +159,7 @@ def trade_with_best(
     venue.fees += maker_fee + taker_fee
     venue.booked[symbol] = None
     settle(venue, market, maker, -sign * lots, price, maker_fee)
-    settle(venue, market, taker, sign * lots, price, taker_fee)
+    settle(venue, market, taker, sign * lots, price, taker_fee, liquidation)
     maker_position, taker_position = maker.positions[symbol], taker.positions[symbol]
     _give(venue, market, maker, order, lots)
     market.last = price
@@ -204,13 +206,24 @@ def _give(venue: Venue, market: Market, account: Account, order: Order, lots: in
         finish(venue, account, order.client_id)
 
 
-def settle(venue: Venue, market: Market, account: Account, lots: int, price: int, fee: int) -> int:
-    """Book one fill of signed lots, and a fee in micro-quote, to an account; returns the realised PnL."""
+def settle(
+    venue: Venue, market: Market, account: Account, lots: int, price: int, fee: int, liquidation: bool = False
+) -> int:
+    """Book one fill of signed lots, and a fee in micro-quote, to an account; returns the realised PnL.
+
+    `liquidation`: it is the account's position that is being liquidated.
+    """
     position = position_of(account, market)
     before = position.size
     venue.traded = True
     realised = fill(position, lots, price, market.tick_value)
-    account.wallet += realised - fee
+    if not position.isolated:
+        account.wallet += realised - fee
+    elif liquidation:
+        position.margin += realised - fee
+    else:
+        spare = spare_wallet(account, venue.markets)
+        account.wallet += after_fill(position, market, before, price, realised - fee, spare)
     hold(market, position, before)
     if (before > 0) != (position.size > 0) or not before:
         forget(position)

@@ -11,6 +11,11 @@ Refused   in the order of the `Reject` enum; refusing changes nothing. Nothing m
           accounts could trade themselves the fund's money.
           An order that only reduces (neither the long nor the short that the open orders can lead to grows) needs no
           more than not to leave a debt; neither does a reduce-only one.
+          What orders on an isolated symbol need is the reserve (isolated), free in the wallet; they may lose at once
+          what stands behind the position.
+Limits    no more notional than the position's leverage allows by the tiers; no more open interest than the instrument
+          allows: what there is, and all that the account's open orders could open on one side. Both are looked at when
+          an order would lead further; what rests is not looked at again.
 Market    an order without a price is an IOC limited at the mark, give or take the instrument's bound.
 Trigger   an order with one waits outside the book; see triggers.
 Cancelled quotes before orders.
@@ -21,13 +26,14 @@ Repeats   a client id seen before, with the same content, is answered as it was;
 
 from msgspec.structs import replace
 
-from stream_engine.core.accounts import Account, Answer, equity_of, free_margin, is_marked
+from stream_engine.core.accounts import Account, Answer, equity_behind, free_margin, free_wallet, is_marked
 from stream_engine.core.arithmetic import div_ceil, div_floor
 from stream_engine.core.auction import collect
 from stream_engine.core.cancelling import cancel_order, cancel_orders, cancel_quotes, cancel_waiting, finish
 from stream_engine.core.circuit_breaker import is_out_of_band, stopped
 from stream_engine.core.expiry import is_past, note_order
-from stream_engine.core.margin import initial_margin, initial_rate
+from stream_engine.core.isolated import reserve
+from stream_engine.core.margin import highest_leverage, initial_margin, initial_rate
 from stream_engine.core.market import Market, is_paused
 from stream_engine.core.matching import match, rest, would_take
 from stream_engine.core.order_book import Order
@@ -258,12 +264,25 @@ def exposure_refusal(
     longer = long > 0 and long > held.size + had_buying
     shorter = short > 0 and short > had_selling - held.size
     if not longer and not shorter:
-        return _debt_refusal(venue, account, loss)
+        return _debt_refusal(venue, account, held, loss)
     worst = long if long > short else short
+    notional = worst * market.mark * market.tick_value
     if worst > instrument.max_size:
         return Reject.POSITION_TOO_LARGE
+    if market.table.leverages:
+        leverage = instrument.default_leverage if position is None else position.leverage
+        if leverage > highest_leverage(notional, market.table):
+            return Reject.POSITION_TOO_LARGE
+    if instrument.max_open_interest:
+        opened = max(max(0, long) - max(0, held.size), max(0, short) - max(0, -held.size))
+        if market.open_interest + opened > instrument.max_open_interest:
+            return Reject.OPEN_INTEREST_TOO_LARGE
+    if held.isolated:
+        needed = reserve(held, market, long, short) + loss
+        free = free_wallet(account, venue.markets, besides=instrument.symbol)
+        return Reject.INSUFFICIENT_MARGIN if free < needed else None
     rate = initial_rate(instrument.default_leverage) if position is None else position.initial_ppm
-    required = initial_margin(worst * market.mark * market.tick_value, rate, market.table)
+    required = initial_margin(notional, rate, market.table)
     if free_margin(account, venue.markets, besides=instrument.symbol) - loss < required:
         return Reject.INSUFFICIENT_MARGIN
     return None
@@ -322,9 +341,9 @@ def order_refusal(
     if worse_than_mark > 0:
         loss += worse_than_mark * resting * market.tick_value
     if order.reduce_only:
-        if not size:
+        if not size or position is None:
             return Reject.REDUCE_ONLY_WITHOUT_POSITION
-        return _debt_refusal(venue, account, loss + resting_loss(venue, account, replaced) if loss else 0)
+        return _debt_refusal(venue, account, position, loss + resting_loss(venue, account, replaced) if loss else 0)
     held = position if position is not None else _NOTHING_HELD
     buying, selling = held.buying, held.selling
     if replaced is not None:
@@ -337,9 +356,9 @@ def order_refusal(
     return exposure_refusal(venue, account, market, position, held.size + sign * taken, buying, selling, loss, replaced)
 
 
-def _debt_refusal(venue: Venue, account: Account, loss: int) -> Reject | None:
-    """Whether losing so much would leave a debt."""
-    return Reject.INSUFFICIENT_MARGIN if loss > 0 and equity_of(account, venue.markets) < loss else None
+def _debt_refusal(venue: Venue, account: Account, held: Position, loss: int) -> Reject | None:
+    """Whether losing so much with a position would leave a debt."""
+    return Reject.INSUFFICIENT_MARGIN if loss > 0 and equity_behind(account, held, venue.markets) < loss else None
 
 
 def _place_trigger(venue: Venue, account: Account, market: Market, order: Place, trigger: Trigger) -> None:

@@ -46,6 +46,7 @@ class Position(Struct, gc=False):
     """An account's stake in one symbol: the position, its open orders, its quote, and where the watch has it.
 
     size, cost            signed lots, signed micro-quote.
+    isolated, margin      whether it stands alone, and its own money in micro-quote then; see isolated.
     initial_ppm           initial margin rate: 10^6 / leverage, rounded up.
     buying, selling       open lots of its resting orders and quote levels; `quote`: its levels.
     reducing              how many reduce-only orders rest, which count in neither; see reduce_only.
@@ -66,6 +67,8 @@ class Position(Struct, gc=False):
     standing: int | None = None
     protection: Protection | None = None
     reducing: int = 0
+    isolated: bool = False
+    margin: int = 0
 
 
 def add_open(position: Position, sign: int, lots: int) -> None:

@@ -10,7 +10,7 @@ Kept      also what only says in which order things are looked at: accounts, hol
           which they came, the heaps of the margin watch as they lie (stale entries too: `checks_per_input` counts
           what is looked at), the answers to orders that are done, with the time at which each is forgotten.
 Not kept  what follows from the rest: a maintenance table, the levels of a quote that are filled, how many
-          reduce-only orders rest and how many quotes are protected.
+          reduce-only orders rest, how many quotes are protected, on how many symbols an account's margin is isolated.
 Holds     dump(load(b)) == b; the same inputs give the same dump, whatever was dumped and loaded on the way.
 """
 
@@ -191,6 +191,8 @@ class PositionEntry(Struct, array_like=True, gc=False):
     floor: int | None
     watch: int | None
     standing: int | None
+    isolated: bool
+    margin: int
     quote: QuoteEntry | None
     protection: ProtectionEntry | None
 
@@ -439,6 +441,8 @@ def _position_of(position: Position) -> PositionEntry:
         position.floor,
         position.watch,
         position.standing,
+        position.isolated,
+        position.margin,
         None if position.quote is None else _quote_of(position.quote),
         None if position.protection is None else _protection_of(position.protection),
     )
@@ -617,6 +621,7 @@ def _account_from(line: AccountLine, venue: str, orders: dict[int, Order]) -> Ac
         line.slack,
         line.changed,
         line.whole_until_us,
+        sum(entry.isolated for entry in line.positions),
     )
 
 
@@ -642,6 +647,8 @@ def _position_from(entry: PositionEntry, number: int, orders: dict[int, Order]) 
         entry.watch,
         entry.standing,
         None if entry.protection is None else _protection_from(entry.protection),
+        isolated=entry.isolated,
+        margin=entry.margin,
     )
 
 

@@ -1,7 +1,8 @@
 """Venue: the state that the mechanisms share.
 
-Money     sum of (wallet - cost) + pools + fees + deficit (<= 0) = paid_in - paid_out + carried, to the micro-unit,
-          after every input. `carried` is minus the cost of the seeded positions, which were traded before the run.
+Money     sum of (wallet + isolated margins - cost) + pools + fees + deficit (<= 0) = paid_in - paid_out + carried, to
+          the micro-unit, after every input. `carried` is minus the cost of the seeded positions, which were traded
+          before the run.
 """
 
 from collections import deque

@@ -102,6 +102,24 @@ class LeverageSet(Event, frozen=True):
     leverage: Count
 
 
+class MarginModeSet(Event, frozen=True):
+    """Whether an account's margin on a symbol is isolated."""
+
+    account: AccountId
+    symbol: Name
+    isolated: bool
+
+
+class MarginMoved(Event, frozen=True):
+    """Money moved from the wallet to an isolated position's margin (+) or back (-), and both after it."""
+
+    account: AccountId
+    symbol: Name
+    quote: Quote
+    margin: Quote
+    wallet: Quote
+
+
 class PositionsSeeded(Event, frozen=True):
     """The positions that exist when the run begins."""
 
@@ -476,8 +494,8 @@ class LiquidationFilled(Event, frozen=True):
 
 class LiquidationEnded(Event, frozen=True):
     """Where the lots of a liquidated position went: into the book, into the book at the fund's cost, to deleveraged
-    accounts, to the deficit. `wallet` is the account's after it, `left` the lots that it still holds: a step may take a
-    part of a position only."""
+    accounts, to the deficit. `wallet` is the account's after it (of an isolated position: its margin), `left` the
+    lots that it still holds: a step may take a part of a position only."""
 
     account: AccountId
     symbol: Name
@@ -550,7 +568,8 @@ class PositionDeleveraged(Event, frozen=True):
 
 
 class LossSocialised(Event, frozen=True):
-    """What a holder of the symbol pays into a loss that a bankrupt account left; `wallet` is its own after it."""
+    """What a holder of the symbol pays into a loss that a bankrupt account left; `wallet` is its own after it (of an
+    isolated position: its margin)."""
 
     account: AccountId
     bankrupt: AccountId
@@ -577,6 +596,8 @@ AnyEvent = (
     | Deposited
     | Withdrawn
     | LeverageSet
+    | MarginModeSet
+    | MarginMoved
     | PositionsSeeded
     | ControlRejected
     | OrderAccepted

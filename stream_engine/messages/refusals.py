@@ -29,6 +29,8 @@ class Reject(Enum):
     QUOTE_ID_NOT_NEWER = "quote_id_not_newer"
     PROTECTED = "protected"  # the maker's protection has taken its quotes away, and holds still
     TRADING_PAUSED = "trading_paused"  # a breaker has paused the symbol: what could not rest is refused
+    NOT_ISOLATED = "not_isolated"  # margin moves to and from isolated positions only
+    POSITION_OR_ORDERS_OPEN = "position_or_orders_open"  # the margin mode changes while there are none
     LEVERAGE_OUT_OF_RANGE = "leverage_out_of_range"
     SIZE_NOT_POSITIVE = "size_not_positive"
     SIZE_TOO_LARGE = "size_too_large"
@@ -44,7 +46,8 @@ class Reject(Enum):
     POST_ONLY_WOULD_TAKE = "post_only_would_take"
     FOK_NOT_FILLABLE = "fok_not_fillable"  # not as a whole, at once
     REDUCE_ONLY_WITHOUT_POSITION = "reduce_only_without_position"  # it would open or enlarge a position
-    POSITION_TOO_LARGE = "position_too_large"  # position and open orders together would pass max_size
+    POSITION_TOO_LARGE = "position_too_large"  # with open orders it would pass max_size, or what its leverage allows
+    OPEN_INTEREST_TOO_LARGE = "open_interest_too_large"  # the instrument's limit
     INSUFFICIENT_MARGIN = "insufficient_margin"
     AMOUNT_NOT_POSITIVE = "amount_not_positive"
     AMOUNT_TOO_LARGE = "amount_too_large"  # a balance would pass 2^52 micro-quote

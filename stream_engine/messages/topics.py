@@ -63,6 +63,8 @@ EVENT_TOPIC: dict[type[events.Event], Topic] = {
     events.Deposited: Topic.EXECUTIONS,
     events.Withdrawn: Topic.EXECUTIONS,
     events.LeverageSet: Topic.EXECUTIONS,
+    events.MarginModeSet: Topic.EXECUTIONS,
+    events.MarginMoved: Topic.EXECUTIONS,
     events.PositionsSeeded: Topic.EXECUTIONS,
     events.ControlRejected: Topic.EXECUTIONS,
     events.OrderAccepted: Topic.EXECUTIONS,

@@ -33,6 +33,7 @@ from stream_engine.messages.inputs import (
     ListInstrument,
     MapVenue,
     MassQuote,
+    MoveMargin,
     OpenAccounts,
     Place,
     PriceShock,
@@ -41,6 +42,7 @@ from stream_engine.messages.inputs import (
     SeedFund,
     SeedPositions,
     SetLeverage,
+    SetMarginMode,
     SetProtection,
     SetRules,
     Side,
@@ -108,9 +110,12 @@ B_OF_MANY_PRICES = replace(
         *B.sources, IndexSource("third", 1), IndexSource("idle", 0), IndexSource("perp-x", 2), IndexSource("perp-y", 1),
     ),
 )  # fmt: skip
+A_WITH_LIMITS = replace(
+    A, tiers=(Tier(10 * USDT, 10_000), Tier(60 * USDT, 25_000, 20), Tier(0, 100_000, 5)), max_open_interest=150,
+)  # fmt: skip
 C_FUNDED = replace(C, mark="fair", funding_interval_us=10 * SECOND_US, interest_ppm=-2_000, funding_cap_ppm=40_000)
 C_BOUND = replace(C, mark="moving-average", mark_bound_ppm=30_000, basis_every_us=SECOND_US)
-LISTINGS = {"A": (A, A_FUNDED), "B": (B, B_OF_MANY_PRICES), "C": (C, C, C_FUNDED, C_BOUND)}
+LISTINGS = {"A": (A, A_FUNDED, A_WITH_LIMITS), "B": (B, B_OF_MANY_PRICES), "C": (C, C, C_FUNDED, C_BOUND)}
 SOURCES_OF_B = ("other", "third", "perp-x", "perp-y")
 INSTRUMENTS = {instrument.symbol: instrument for instrument in (A, B, C, D)}
 FIRST_PRICES = {"A": 10_000, "B": 1_000, "C": 400, "D": 100}
@@ -129,6 +134,9 @@ class Story:
         self.news = 0
         self.traded: tuple[str, ...] = TRADED
         self.newcomers = 1_000
+        self.wallets: dict[int, int] = {}
+        self.is_isolating = False
+        self.isolated: list[tuple[int, str]] = []  # whom it set so, or tried to
         self.plot: list[AnyInput] = []  # what is still to come of a plan that somebody is carrying out
 
     def begin(self, random: Random) -> Iterator[AnyInput]:
@@ -137,6 +145,7 @@ class Story:
         yield self._rules(random)
         if random.random() < 0.3:
             yield self._breakers(random)
+        self.is_isolating = random.random() < 0.6
         for listings in LISTINGS.values():
             yield ListInstrument(VENUE, self.now_us, random.choice(listings))
         is_d_listed = random.random() < 0.5
@@ -157,6 +166,9 @@ class Story:
         yield SeedPositions(VENUE, self.now_us, self._legs(random, early))
         yield self._outside(("A", "B", "C"))
         yield SeedPositions(VENUE, self.now_us, self._legs(random, late))
+        if self.is_isolating:
+            for _ in range(5):
+                yield self._margin_mode(random)
         if random.random() < 0.8:
             yield ClockTick(VENUE, self.now_us)
         for maker in MAKERS:
@@ -356,6 +368,7 @@ class Story:
         wallets |= {maker: random.choice((20, 60, 200)) * USDT for maker in MAKERS}
         wallets |= {account: random.randint(USDT, 12 * USDT) for account in POOR}
         wallets[RICH] = 2_000 * USDT
+        self.wallets = dict(wallets)
         return tuple((account, wallets[account]) for account in sorted(wallets))
 
     def _legs(self, random: Random, symbols: list[str]) -> tuple[Leg, ...]:
@@ -374,7 +387,10 @@ class Story:
                     if random.random() < 0.4:
                         continue
                 if size:
-                    legs.append(Leg(account, symbol, size, entry, random.choice((0, 2, 10))))
+                    leg = Leg(account, symbol, size, entry, random.choice((0, 2, 10)))
+                    if self.is_isolating and account in POOR and random.random() < 0.4:
+                        leg = self._isolated(random, leg)
+                    legs.append(leg)
                     total += size
             last = random.choice((RICH, *MAKERS, EMPTY))
             for account in (*MAKERS, RICH, last):
@@ -383,6 +399,31 @@ class Story:
                 if part:
                     legs.append(Leg(account, symbol, -part, entry))
         return tuple(legs)
+
+    def _isolated(self, random: Random, leg: Leg) -> Leg:
+        """The leg with a margin of its own, as far as the wallet goes."""
+        value = abs(leg.size) * leg.entry * INSTRUMENTS[leg.symbol].tick_value
+        margin = min(value * random.choice((20, 60, 150, 400)) // 1_000, self.wallets[leg.account] // 2)
+        self.wallets[leg.account] -= margin
+        self.isolated.append((leg.account, leg.symbol))
+        return replace(leg, isolated=True, margin=margin)
+
+    def _margin_mode(self, random: Random) -> AnyInput:
+        isolated = random.random() < 0.8
+        account, symbol = random.choice((*MAKERS, *POOR, *POOR, RICH)), random.choice(("A", "B", "C"))
+        self.isolated.append((account, symbol))
+        return SetMarginMode(VENUE, self.now_us, account, symbol, isolated)
+
+    def _move_margin(self, random: Random) -> AnyInput:
+        quote = random.choice((1, USDT // 10, USDT, 5 * USDT)) * random.choice((1, -1))
+        account, symbol = random.choice(self.isolated or [(RICH, "A")])
+        return MoveMargin(VENUE, self.now_us, account, symbol, quote)
+
+    def _isolated_order(self, random: Random) -> AnyInput:
+        """Near the market, by somebody whose margin may be isolated there."""
+        account, symbol = random.choice(self.isolated or [(RICH, "A")])
+        price = None if random.random() < 0.4 else self._near(random, symbol)
+        return self._place(account, symbol, random.choice(list(Side)), self._lots(random, symbol), price)
 
     def _deposit(self, random: Random) -> AnyInput:
         count = random.choice((1, 1, 2))
@@ -395,7 +436,10 @@ class Story:
 
     def _leverage(self, random: Random) -> AnyInput:
         leverage = random.choice((1, 2, 5, 10, 10, 20, 50))
-        return SetLeverage(VENUE, self.now_us, random.choice(ACCOUNTS), random.choice(self.traded), leverage)
+        account, symbol = random.choice(ACCOUNTS), random.choice(self.traded)
+        if self.isolated and random.random() < 0.4:
+            account, symbol = random.choice(self.isolated)
+        return SetLeverage(VENUE, self.now_us, account, symbol, leverage)
 
     def _rules(self, random: Random) -> SetRules:
         draw, bound = random.choice((0, 200_000, MILLION, MILLION)), random.choice((0, 50_000, 300_000, MILLION))
@@ -671,6 +715,64 @@ class Story:
         self.plot.append(bid)
         return self.plot.pop(0)
 
+    def _fall_on_both_sides(self, random: Random) -> AnyInput:
+        """Two newcomers hold a new symbol between them; one is ruined by it, the other by C in the same moment."""
+        price, long, short = self.prices["C"], self.newcomers, self.newcomers + 1
+        self.newcomers += 2
+        symbol, value = f"Y{long}", price * 10 * C.tick_value
+
+        def order(account: int, client_id: str, symbol: str, side: Side, size: int) -> Place:
+            return Place(VENUE, self.now_us, account, client_id, symbol, side, size, price)
+
+        self.plot = [
+            *self._cleared("C")[:2],
+            ListInstrument(VENUE, self.now_us, replace(C, symbol=symbol)),
+            IndexPrices(VENUE, self.now_us, "spot", ((symbol, price), ("C", price))),
+            OpenAccounts(VENUE, self.now_us, ((long, "newcomer"), (short, "newcomer"))),
+            Deposit(VENUE, self.now_us, ((long, value // 4), (short, value * 3 // 2))),
+            self._place(RICH, "C", Side.SELL, 60, price),
+            order(short, "C", "C", Side.BUY, 60),
+            order(long, "buy", symbol, Side.BUY, 10),
+            order(short, "sell", symbol, Side.SELL, 10),
+            IndexPrices(VENUE, self.now_us, "spot", ((symbol, price * 7 // 10), ("C", price * 6 // 10))),
+        ]
+        return self.plot.pop(0)
+
+    def _stand_alone(self, random: Random) -> AnyInput:
+        """A newcomer isolates a position, adds to it, turns it, changes its margin and its leverage, and the market
+        moves."""
+        symbol = random.choice(("A", "B"))
+        price, lots = self._on_grid(symbol, self.prices[symbol]), random.choice((4, 9))
+        side, other = random.choice(((Side.BUY, Side.SELL), (Side.SELL, Side.BUY)))
+        away = price * random.choice((-30, 0, 0, 30, 45)) // 1_000 * (1 if side is Side.BUY else -1)
+        worse = self._on_grid(symbol, price + away)
+        newcomer, value = self.newcomers, price * lots * INSTRUMENTS[symbol].tick_value
+        self.newcomers += 1
+        self.isolated.append((newcomer, symbol))
+        steps: list[AnyInput] = [
+            MoveMargin(VENUE, self.now_us, newcomer, symbol, value // 100 * random.choice((1, 5, -1))),
+            MoveMargin(VENUE, self.now_us, newcomer, symbol, -value // random.choice((40, 400))),
+            SetLeverage(VENUE, self.now_us, newcomer, symbol, random.choice((2, 5, 10))),
+            self._place(newcomer, symbol, other, lots // 2, price),
+            self._place(RICH, symbol, side, lots // 2, price),
+            self._place(newcomer, symbol, side, lots, worse),
+            self._place(RICH, symbol, other, lots, worse),
+            self._place(newcomer, symbol, other, lots * 3, price),
+            self._place(RICH, symbol, side, lots * 3, price),
+            Deposit(VENUE, self.now_us, ((newcomer, value // 50),)),
+        ]
+        random.shuffle(steps)
+        self.plot = [
+            *self._cleared(symbol)[:2],
+            OpenAccounts(VENUE, self.now_us, ((newcomer, "newcomer"),)),
+            Deposit(VENUE, self.now_us, ((newcomer, value * random.choice((6, 15, 40)) // 100),)),
+            SetMarginMode(VENUE, self.now_us, newcomer, symbol, True),
+            self._place(newcomer, symbol, side, lots, worse),
+            self._place(RICH, symbol, other, lots, worse, TimeInForce.IOC),
+            *steps[: random.choice((2, 5, 10))],
+        ]
+        return self.plot.pop(0)
+
     def _halt(self, random: Random) -> AnyInput:
         """Trading is halted, everybody goes on as if it were not, and prices may move far; then it is resumed."""
         tellers = (
@@ -859,7 +961,14 @@ class Story:
                 return SeedFund(VENUE, self.now_us, random.choice((0, -1, WIRE_MAX)))
 
     def _bad_control(self, random: Random) -> AnyInput:
-        match random.choice(("leverage", "open", "rules", "orders", "waterfall", "again", "halt", "resume", "resume")):
+        match random.choice(
+            ("leverage", "margin", "open", "rules", "orders", "waterfall", "again", "halt", "resume", "resume")
+        ):
+            case "margin":
+                account, symbol = random.choice((*ACCOUNTS, NOBODY)), random.choice(("A", "B", "E"))
+                if random.random() < 0.3:
+                    return SetMarginMode(VENUE, self.now_us, account, symbol, True)
+                return MoveMargin(VENUE, self.now_us, account, symbol, random.choice((0, WIRE_MAX, -WIRE_MAX)))
             case "leverage":
                 account, symbol = random.choice((*ACCOUNTS, NOBODY)), random.choice(("A", "C", "E"))
                 return SetLeverage(VENUE, self.now_us, account, symbol, random.choice((0, 11, 51)))
@@ -891,6 +1000,8 @@ class Story:
                 random.choice((0, 1, -1, 5_000)),
                 random.choice((400, 400, 0, 100_000)),
                 random.choice((0, 0, 5, 99)),
+                random.choice((False, True)),
+                random.choice((0, 0, -1, USDT)),
             )
             for _ in range(count)
         )
@@ -915,6 +1026,10 @@ class Story:
                 {"tiers": (Tier(USDT, 10_000), Tier(0, 10_000))},
                 {"tiers": (Tier(USDT, 10_000), Tier(USDT, 20_000), Tier(0, 30_000))},
                 {"tiers": (Tier(0, 20_001),)},
+                {"tiers": (Tier(USDT, 10_000, 20), Tier(0, 20_000, 25))},
+                {"tiers": (Tier(USDT, 10_000), Tier(0, 20_001, 50))},
+                {"tiers": (Tier(USDT, 10_000, 10), Tier(0, 20_000, 5))},
+                {"max_open_interest": -1},
             )
         )
         fields = {name: getattr(A, name) for name in A.__struct_fields__}
@@ -961,6 +1076,9 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._deposit, 2),
     (Story._withdraw, 3),
     (Story._leverage, 3),
+    (Story._margin_mode, 1),
+    (Story._move_margin, 2),
+    (Story._isolated_order, 4),
     (Story._rules, 1),
     (Story._some_rules, 1),
     (Story._halt, 1),
@@ -980,7 +1098,9 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._run_over_a_protected_quote, 1),
     (Story._reduce_more_than_there_is, 2),
     (Story._line_up_stops, 2),
-    (Story._bad, 9),
+    (Story._stand_alone, 2),
+    (Story._fall_on_both_sides, 1),
+    (Story._bad, 12),
 )
 KINDS = [teller for teller, _ in TELLERS]
 WEIGHTS = [weight for _, weight in TELLERS]

@@ -42,6 +42,7 @@ from stream_engine.messages.inputs import (
     Level,
     ListInstrument,
     MassQuote,
+    MoveMargin,
     OpenAccounts,
     Place,
     PriceShock,
@@ -50,6 +51,7 @@ from stream_engine.messages.inputs import (
     SeedFund,
     SeedPositions,
     SetLeverage,
+    SetMarginMode,
     SetRules,
     Side,
     TimeInForce,
@@ -147,9 +149,9 @@ def orders_of_book(drawn: str, by: int = MM, symbol: str = "BTC") -> list[Place]
     return orders
 
 
-def leg(account: int, size: int, at: int, symbol: str = "BTC", leverage: int = 0) -> Leg:
-    """A position from before the run."""
-    return Leg(account, symbol, size, at, leverage)
+def leg(account: int, size: int, at: int, symbol: str = "BTC", leverage: int = 0, margin: float | None = None) -> Leg:
+    """A position from before the run; isolated where it has a margin (in USDT; 0: its initial margin)."""
+    return Leg(account, symbol, size, at, leverage, margin is not None, usd(margin or 0))
 
 
 # inputs ----------------------------------------------------------------------------------------------------
@@ -266,6 +268,16 @@ def set_leverage(account: int, leverage: int, symbol: str = "BTC") -> SetLeverag
     return SetLeverage(VENUE, 0, account, symbol, leverage)
 
 
+def isolate(account: int, symbol: str = "BTC", isolated: bool = True) -> SetMarginMode:
+    """Let an account's position on a symbol stand alone, or (not isolated) in the cross portfolio."""
+    return SetMarginMode(VENUE, 0, account, symbol, isolated)
+
+
+def move_margin(account: int, dollars: float, symbol: str = "BTC") -> MoveMargin:
+    """Move USDT from the wallet to an isolated position (+), or back (-)."""
+    return MoveMargin(VENUE, 0, account, symbol, usd(dollars))
+
+
 def seed(*legs: Leg) -> SeedPositions:
     """Positions from before the run."""
     return SeedPositions(VENUE, 0, legs)
@@ -352,6 +364,11 @@ def position_of(exchange: Exchange, account: int, symbol: str = "BTC") -> Positi
 def wallet(exchange: Exchange, account: int) -> float:
     """USDT in an account's wallet."""
     return exchange.state.accounts[account].wallet / MILLION
+
+
+def margin(exchange: Exchange, account: int, symbol: str = "BTC") -> float:
+    """USDT that an isolated position has of its own."""
+    return position_of(exchange, account, symbol).margin / MILLION
 
 
 def fund(exchange: Exchange) -> float:

@@ -130,6 +130,8 @@ SELDOM = (
     "a stop that a liquidation set off",
     "a liquidation after a stop",
     "a liquidation set off by funding",
+    "an isolated position liquidated",
+    "margin moved by a lower leverage",
 )
 
 
@@ -224,6 +226,10 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
                 surplus = abs(event.price - event.bankruptcy_price) * event.size
                 if event.to_fund > 0 and event.to_fund % surplus:
                     yield "a surplus shared with its owner"
+            case vocabulary.FundChanged() if event.symbol is not None and event.reason is FundReason.DUST:
+                yield "an isolated position liquidated"
+            case vocabulary.MarginMoved() if event.n and isinstance(events[event.n - 1], vocabulary.LeverageSet):
+                yield "margin moved by a lower leverage"
             case DeficitChanged() if event.symbol is None:
                 yield "a debt that the fund could not pay"
             case QuoteAccepted() if event.cause is not None:
@@ -546,14 +552,22 @@ def test_a_rule_of_the_exchange_changed_by_one_step_is_seen(
     mutate: Callable[[Patch], None], monkeypatch: Patch
 ) -> None:
     mutate(monkeypatch)
-    assert any(difference(history(seed, LENGTH), NaiveExchange(VENUE)) for seed in SEEDS)
+    assert any(is_seen(seed) for seed in SEEDS)
+
+
+def is_seen(seed: int) -> bool:
+    """By the naive exchange, or by the exchange itself."""
+    try:
+        return difference(history(seed, LENGTH), NaiveExchange(VENUE)) is not None
+    except AssertionError:
+        return True
 
 
 class WithoutASecondLook(NaiveExchange):
     """Liquidates all that a round found, even who was saved by an earlier liquidation of the round."""
 
-    def _doomed(self, found: list[NaiveAccount]) -> Iterable[NaiveAccount]:
-        return found
+    def _is_doomed(self, account: NaiveAccount, alone: str | None, found: list[str | None]) -> bool:
+        return alone in found
 
 
 class WithoutWaiting(NaiveExchange):

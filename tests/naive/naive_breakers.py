@@ -130,7 +130,8 @@ class NaiveBreakers:
         return [wait for symbol in self._held(account) for wait in self.of(symbol).on.values()]
 
     def _owed(self, account: NaiveAccount) -> int:
-        return max(0, -self.exchange._equity(account))
+        purses = self.exchange._purses(account)
+        return sum(max(0, -self.exchange._equity(account, alone)) for alone in purses)
 
     # what happens ------------------------------------------------------------------------------------------
 

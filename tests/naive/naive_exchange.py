@@ -32,6 +32,7 @@ from stream_engine.messages.inputs import (
     ListInstrument,
     MapVenue,
     MassQuote,
+    MoveMargin,
     OpenAccounts,
     Place,
     PriceShock,
@@ -40,6 +41,7 @@ from stream_engine.messages.inputs import (
     SeedFund,
     SeedPositions,
     SetLeverage,
+    SetMarginMode,
     SetProtection,
     SetRules,
     Side,
@@ -67,6 +69,7 @@ from tests.naive.naive_breakers import NaiveBreakers
 from tests.naive.naive_breakers import is_bad as are_bad_breakers
 from tests.naive.naive_funding import NaiveFunding, naive_payment, naive_rate
 from tests.naive.naive_index import naive_index, naive_others
+from tests.naive.naive_isolated import Initial, after_closing, drawn_for_opening, reserve
 from tests.naive.naive_liquidation import NaiveLiquidation, is_contradictory
 from tests.naive.naive_mark import NaiveMeans, naive_bounded, naive_hyperliquid, naive_touch
 from tests.naive.naive_protection import NaiveProtection
@@ -75,6 +78,7 @@ from tests.naive.naive_rules import (
     initial_margin,
     initial_rate_ppm,
     is_bad,
+    leverage_allowed,
     maintenance_margin,
     median_of_three,
     nearest,
@@ -106,13 +110,16 @@ class Resting:
 
 @dataclass
 class Holding:
-    """What an account has on one symbol: signed lots, what they cost, its leverage, the id of its last quote."""
+    """What an account has on one symbol: signed lots, what they cost, its leverage, the id of its last quote; and
+    its own margin where it is isolated."""
 
     leverage: int
     size: int = 0
     cost: int = 0
     quote_id: int | None = None
     protection: NaiveProtection | None = None
+    isolated: bool = False
+    margin: int = 0
 
 
 @dataclass
@@ -339,6 +346,10 @@ class NaiveExchange:
                 self._withdraw(received)
             case SetLeverage():
                 self._set_leverage(received)
+            case SetMarginMode():
+                self._set_margin_mode(received)
+            case MoveMargin():
+                self._move_margin(received)
             case SetProtection():
                 self._set_protection(received)
             case SeedPositions():
@@ -397,21 +408,51 @@ class NaiveExchange:
         holding, market = account.holdings[symbol], self.markets[symbol]
         return holding.size * market.mark * market.instrument.tick_value - holding.cost if market.mark else 0
 
-    def _equity(self, account: NaiveAccount) -> int:
-        return account.wallet + sum(self._unrealised(account, symbol) for symbol in account.holdings)
+    def _equity(self, account: NaiveAccount, alone: str | None = None) -> int:
+        """Of the cross portfolio, or of what is isolated on a symbol."""
+        collateral = self._collateral(account, alone)
+        return collateral + sum(self._unrealised(account, symbol) for symbol in self._carried(account, alone))
+
+    def _collateral(self, account: NaiveAccount, alone: str | None) -> int:
+        return account.wallet if alone is None else account.holdings[alone].margin
+
+    def _carried(self, account: NaiveAccount, alone: str | None) -> list[str]:
+        if alone is not None:
+            return [alone]
+        return [symbol for symbol, holding in account.holdings.items() if not holding.isolated]
+
+    def _alone(self, account: NaiveAccount, symbol: str) -> str | None:
+        """Which equity stands behind a symbol: of what is isolated on it, or (None) the cross portfolio's."""
+        return symbol if symbol in account.holdings and account.holdings[symbol].isolated else None
+
+    def _purses(self, account: NaiveAccount) -> list[str | None]:
+        isolated = [symbol for symbol, holding in account.holdings.items() if holding.isolated]
+        return [None, *sorted(isolated)]
+
+    def _credit(self, account: NaiveAccount, alone: str | None, money: int) -> None:
+        if alone is None:
+            account.wallet += money
+        else:
+            account.holdings[alone].margin += money
 
     def _maintenance_on(self, account: NaiveAccount, symbol: str) -> int:
         tiers = self.markets[symbol].instrument.tiers
         return maintenance_margin(self._notional(symbol, account.holdings[symbol].size), tiers)
 
-    def _maintenance(self, account: NaiveAccount) -> int:
-        return sum(self._maintenance_on(account, symbol) for symbol in account.holdings)
+    def _maintenance(self, account: NaiveAccount, alone: str | None = None) -> int:
+        return sum(self._maintenance_on(account, symbol) for symbol in self._carried(account, alone))
 
     def _can_be_judged(self, account: NaiveAccount) -> bool:
         return all(self.markets[symbol].mark for symbol, held in account.holdings.items() if held.size)
 
+    def _has_fallen(self, account: NaiveAccount, alone: str | None) -> bool:
+        held = [symbol for symbol in self._carried(account, alone) if account.holdings[symbol].size]
+        if not all(self.markets[symbol].mark for symbol in held):
+            return False
+        return self._equity(account, alone) < self._maintenance(account, alone)
+
     def _is_liquidatable(self, account: NaiveAccount) -> bool:
-        return self._can_be_judged(account) and self._equity(account) < self._maintenance(account)
+        return bool(self._fallen(account))
 
     def _open_lots(self, account: NaiveAccount, symbol: str, sign: int) -> int:
         """What a reduce-only order has open counts nowhere: it can open nothing."""
@@ -433,8 +474,34 @@ class NaiveExchange:
         return initial_margin(self._notional(symbol, lots), leverage, self.markets[symbol].instrument.tiers)
 
     def _initial_but_on(self, account: NaiveAccount, left_out: str | None) -> int:
-        symbols = [symbol for symbol in account.holdings if symbol != left_out]
-        return sum(self._initial(account, symbol, self._largest(account, symbol)) for symbol in symbols)
+        """Of cross positions and their orders; with what the orders of isolated ones may draw from the wallet."""
+        symbols = [symbol for symbol in self._carried(account, None) if symbol != left_out]
+        cross = sum(self._initial(account, symbol, self._largest(account, symbol)) for symbol in symbols)
+        return cross + self._reserved_but_on(account, left_out)
+
+    def _reserved_but_on(self, account: NaiveAccount, left_out: str | None) -> int:
+        isolated = [symbol for symbol in self._purses(account) if symbol is not None and symbol != left_out]
+        return sum(self._reserve_now(account, symbol) for symbol in isolated)
+
+    def _reserve_now(self, account: NaiveAccount, symbol: str, leverage: int | None = None) -> int:
+        size = self._size(account, symbol)
+        longest = size + self._open_lots(account, symbol, 1)
+        return self._reserve(account, symbol, longest, size - self._open_lots(account, symbol, -1), leverage)
+
+    def _reserve(
+        self, account: NaiveAccount, symbol: str, longest: int, shortest: int, leverage: int | None = None
+    ) -> int:
+        initial = self._initial_at(account, symbol, leverage)
+        size, equity = self._size(account, symbol), self._equity(account, symbol)
+        return reserve(size, longest, shortest, self.markets[symbol].mark, equity, initial)
+
+    def _initial_at(self, account: NaiveAccount, symbol: str, leverage: int | None = None) -> Initial:
+        instrument, wanted = self.markets[symbol].instrument, leverage or account.holdings[symbol].leverage
+        return lambda lots, price: initial_margin(abs(lots) * price * instrument.tick_value, wanted, instrument.tiers)
+
+    def _free_wallet(self, account: NaiveAccount, left_out: str | None, loss: int) -> int:
+        free = self._equity(account) - self._initial_but_on(account, left_out) - loss
+        return min(free, account.wallet - self._reserved_but_on(account, left_out))
 
     # the book ----------------------------------------------------------------------------------------------
 
@@ -564,10 +631,8 @@ class NaiveExchange:
             maker_fee = 0
         taker_fee = 0 if liquidation else ceil(part_of(value, instrument.taker_fee_ppm))
         self._reduce(resting, lots)
-        self._book_fill(taker, resting.symbol, -resting.sign * lots, price)
-        self._book_fill(maker, resting.symbol, resting.sign * lots, price)
-        taker.wallet -= taker_fee
-        maker.wallet -= maker_fee
+        self._book_fill(taker, resting.symbol, -resting.sign * lots, price, taker_fee, liquidation)
+        self._book_fill(maker, resting.symbol, resting.sign * lots, price, maker_fee)
         side = Side.SELL if resting.sign > 0 else Side.BUY
         traded = self._emit(
             events.Traded, cause, symbol=resting.symbol, price=price, size=lots, taker=taker.number,
@@ -603,10 +668,14 @@ class NaiveExchange:
             )  # fmt: skip
             self._withdraw_quotes(maker, level.symbol, CancelReason.PROTECTION, triggered)
 
-    def _book_fill(self, account: NaiveAccount, symbol: str, lots: int, price: int) -> int:
+    def _book_fill(
+        self, account: NaiveAccount, symbol: str, lots: int, price: int, fee: int = 0, liquidation: bool = False
+    ) -> int:
         """Close first what is held the other way, then open the rest; returns what that realised."""
-        holding, tick_value = self._holding(account, symbol), self.markets[symbol].instrument.tick_value
-        realised = 0
+        holding, market = self._holding(account, symbol), self.markets[symbol]
+        tick_value = market.instrument.tick_value
+        realised = closed = 0
+        before = holding.size
         if holding.size * lots < 0:
             closed = min(abs(lots), abs(holding.size))
             direction = 1 if holding.size > 0 else -1
@@ -615,9 +684,27 @@ class NaiveExchange:
             holding.size -= direction * closed
             holding.cost -= released
             lots += direction * closed
+        if not holding.isolated:
+            account.wallet += realised - fee
+        elif liquidation:
+            holding.margin += realised - fee
+        elif closed:
+            holding.margin, gets = after_closing(holding.margin, before, closed, realised - fee)
+        else:
+            gets = -fee
+        if holding.isolated and not liquidation:
+            # What the wallet can spare counts the cross portfolio; the holding itself is no part of it.
+            account.wallet += gets
+            spare = min(account.wallet, self._equity(account) - self._maintenance(account))
+            if lots:
+                initial = self._initial_at(account, symbol)
+                drawn = drawn_for_opening(
+                    holding.size, holding.size + lots, price, market.mark, tick_value, initial, spare
+                )
+                account.wallet -= drawn
+                holding.margin += drawn
         holding.size += lots
         holding.cost += lots * price * tick_value
-        account.wallet += realised
         return realised
 
     # orders ------------------------------------------------------------------------------------------------
@@ -755,7 +842,8 @@ class NaiveExchange:
         gone = [replaced] if replaced is not None else []
         if order.reduce_only:
             needed = loss + self._resting_loss(account, gone) if loss else 0
-            return Reject.INSUFFICIENT_MARGIN if needed > 0 and self._equity(account) < needed else None
+            equity = self._equity(account, self._alone(account, order.symbol))
+            return Reject.INSUFFICIENT_MARGIN if needed > 0 and equity < needed else None
         rests -= sum(former.size for former in gone)
         size = self._size(account, order.symbol) + sign * taken
         longest = size + self._open_lots(account, order.symbol, 1) + (rests if sign > 0 else 0)
@@ -783,14 +871,33 @@ class NaiveExchange:
         if loss:
             loss += self._resting_loss(account, replaced)
         if longest <= max(0, was_longest) and shortest >= min(0, was_shortest):  # it only reduces
-            needed = loss
-        elif largest > self.markets[symbol].instrument.max_size:
+            alone = self._alone(account, symbol)
+            return Reject.INSUFFICIENT_MARGIN if loss > 0 and self._equity(account, alone) < loss else None
+        if largest > self.markets[symbol].instrument.max_size or self._is_beyond_its_tier(account, symbol, largest):
             return Reject.POSITION_TOO_LARGE
+        most_open = self.markets[symbol].instrument.max_open_interest
+        opened = max(max(0, longest) - max(0, size), max(0, -shortest) - max(0, -size))
+        if most_open and self._open_interest(symbol) + opened > most_open:
+            return Reject.OPEN_INTEREST_TOO_LARGE
+        if self._alone(account, symbol) is not None:
+            free = self._free_wallet(account, symbol, 0)
+            if free < self._reserve(account, symbol, longest, shortest) + loss:
+                return Reject.INSUFFICIENT_MARGIN
         else:
             needed = loss + self._initial(account, symbol, largest) + self._initial_but_on(account, symbol)
-        if needed > 0 and self._equity(account) < needed:
-            return Reject.INSUFFICIENT_MARGIN
+            if needed > 0 and self._equity(account) < needed:
+                return Reject.INSUFFICIENT_MARGIN
         return None
+
+    def _open_interest(self, symbol: str) -> int:
+        return sum(max(0, self._size(account, symbol)) for account in self.accounts.values())
+
+    def _is_beyond_its_tier(self, account: NaiveAccount, symbol: str, lots: int) -> bool:
+        instrument = self.markets[symbol].instrument
+        leverage = instrument.default_leverage
+        if symbol in account.holdings:
+            leverage = account.holdings[symbol].leverage
+        return leverage > leverage_allowed(self._notional(symbol, lots), instrument)
 
     def _resting_loss(self, account: NaiveAccount, replaced: Iterable[Resting] = ()) -> int:
         """What the account would lose against the marks if all its orders were filled at their limits."""
@@ -1105,7 +1212,7 @@ class NaiveExchange:
         for _, account in sorted(self.accounts.items()):
             paid = naive_payment(self._size(account, symbol), market.mark, instrument.tick_value, rate)
             if paid:
-                account.wallet -= paid
+                self._credit(account, self._alone(account, symbol), -paid)
                 account.changed = (settled[0], settled[1] + 1)
                 payments.append((account.number, paid, account.wallet))
         if payments:
@@ -1248,8 +1355,7 @@ class NaiveExchange:
         reasons = set()
         if not self._can_be_judged(account):
             reasons.add(Reject.NO_MARK_PRICE)
-        free = self._equity(account) - self._initial_but_on(account, None) - self._resting_loss(account)
-        if received.quote > free or received.quote > account.wallet:
+        if received.quote > self._free_wallet(account, None, self._resting_loss(account)):
             reasons.add(Reject.INSUFFICIENT_MARGIN)
         if received.quote <= 0:
             reasons.add(Reject.AMOUNT_NOT_POSITIVE)
@@ -1268,21 +1374,87 @@ class NaiveExchange:
         if market is None:
             self._refuse(received, Reject.UNKNOWN_SYMBOL)
             return
-        if received.leverage < 1 or received.leverage > market.instrument.max_leverage:
+        lots = self._largest(account, received.symbol)
+        value = self._notional(received.symbol, lots)
+        if received.leverage < 1 or received.leverage > leverage_allowed(value, market.instrument):
             self._refuse(received, Reject.LEVERAGE_OUT_OF_RANGE)
             return
-        lots = self._largest(account, received.symbol)
-        wanted = initial_margin(self._notional(received.symbol, lots), received.leverage, market.instrument.tiers)
+        wanted = initial_margin(value, received.leverage, market.instrument.tiers)
         holding = account.holdings.get(received.symbol)
+        missing = 0
         if holding is not None and lots and initial_rate_ppm(received.leverage) > initial_rate_ppm(holding.leverage):
             if not self._can_be_judged(account):
                 self._refuse(received, Reject.NO_MARK_PRICE)
                 return
-            if self._equity(account) < wanted + self._initial_but_on(account, received.symbol):
+            if holding.isolated:
+                missing = self._missing(account, received.symbol, received.leverage)
+                reserved = self._reserve_now(account, received.symbol, received.leverage)
+                is_short = self._free_wallet(account, received.symbol, 0) < missing + reserved
+            else:
+                is_short = self._equity(account) < wanted + self._initial_but_on(account, received.symbol)
+            if is_short:
                 self._refuse(received, Reject.INSUFFICIENT_MARGIN)
                 return
         self._holding(account, received.symbol).leverage = received.leverage
         self._emit(events.LeverageSet, None, account=account.number, symbol=received.symbol, leverage=received.leverage)
+        if missing:
+            self._move(account, received.symbol, missing)
+
+    def _missing(self, account: NaiveAccount, symbol: str, leverage: int) -> int:
+        """What an isolated position lacks of its initial margin at another leverage."""
+        size = self._size(account, symbol)
+        if not size:
+            return 0
+        required = self._initial_at(account, symbol, leverage)(size, self.markets[symbol].mark)
+        return max(0, required - self._equity(account, symbol))
+
+    def _move(self, account: NaiveAccount, symbol: str, quote: int) -> None:
+        holding = account.holdings[symbol]
+        account.wallet -= quote
+        holding.margin += quote
+        self._emit(
+            events.MarginMoved, None, account=account.number, symbol=symbol, quote=quote, margin=holding.margin,
+            wallet=account.wallet,
+        )  # fmt: skip
+
+    def _set_margin_mode(self, received: SetMarginMode) -> None:
+        account = self.accounts.get(received.account)
+        if account is None or received.symbol not in self.markets:
+            self._refuse(received, Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_SYMBOL)
+            return
+        holding = account.holdings.get(received.symbol)
+        open_lots = sum(self._open_lots(account, received.symbol, sign) for sign in (1, -1))
+        if holding is not None and (holding.size or holding.margin or open_lots):
+            self._refuse(received, Reject.POSITION_OR_ORDERS_OPEN)
+            return
+        self._holding(account, received.symbol).isolated = received.isolated
+        self._emit(
+            events.MarginModeSet, None, account=account.number, symbol=received.symbol, isolated=received.isolated
+        )
+
+    def _move_margin(self, received: MoveMargin) -> None:
+        account, symbol = self.accounts.get(received.account), received.symbol
+        if account is None or symbol not in self.markets:
+            self._refuse(received, Reject.UNKNOWN_ACCOUNT if account is None else Reject.UNKNOWN_SYMBOL)
+            return
+        if self._alone(account, symbol) is None or not self._size(account, symbol):
+            self._refuse(received, Reject.NOT_ISOLATED)
+            return
+        if not self._can_be_judged(account):
+            self._refuse(received, Reject.NO_MARK_PRICE)
+            return
+        loss = self._resting_loss(account)
+        if received.quote > 0:
+            free = self._free_wallet(account, None, loss)
+        else:
+            initial = self._initial_at(account, symbol)(self._size(account, symbol), self.markets[symbol].mark)
+            free = min(self._equity(account, symbol) - initial - loss, account.holdings[symbol].margin)
+        if free < abs(received.quote):
+            self._refuse(received, Reject.INSUFFICIENT_MARGIN)
+        elif not received.quote:
+            self._refuse(received, Reject.AMOUNT_NOT_POSITIVE)
+        else:
+            self._move(account, symbol, received.quote)
 
     def _set_protection(self, received: SetProtection) -> None:
         account, symbol = self.accounts.get(received.account), received.symbol
@@ -1313,9 +1485,46 @@ class NaiveExchange:
         for leg in received.legs:
             holding = self._holding(self.accounts[leg.account], leg.symbol)
             holding.leverage = leg.leverage or holding.leverage
+            holding.isolated = holding.isolated or leg.isolated
+            if holding.isolated:
+                margin = self._seeded_margin(leg)
+                holding.margin += margin
+                self.accounts[leg.account].wallet -= margin
             holding.size += leg.size
             holding.cost += leg.size * leg.entry * self.markets[leg.symbol].instrument.tick_value
         self._emit(events.PositionsSeeded, None, legs=received.legs)
+
+    def _seeded_margin(self, leg: Leg) -> int:
+        if leg.margin:
+            return leg.margin
+        instrument, account = self.markets[leg.symbol].instrument, self.accounts[leg.account]
+        leverage = leg.leverage or instrument.default_leverage
+        if not leg.leverage and leg.symbol in account.holdings:
+            leverage = account.holdings[leg.symbol].leverage
+        return initial_margin(abs(leg.size) * leg.entry * instrument.tick_value, leverage, instrument.tiers)
+
+    def _seed_margin_reasons(self, legs: tuple[Leg, ...]) -> Iterator[Reject]:
+        wallets = {number: account.wallet for number, account in self.accounts.items()}
+        for leg in legs:
+            if leg.account not in self.accounts or leg.symbol not in self.markets:
+                continue
+            account = self.accounts[leg.account]
+            is_isolated = leg.isolated or self._alone(account, leg.symbol) is not None
+            if leg.margin and not is_isolated:
+                yield Reject.NOT_ISOLATED
+            if leg.margin < 0:
+                yield Reject.AMOUNT_NOT_POSITIVE
+            open_lots = sum(self._open_lots(account, leg.symbol, sign) for sign in (1, -1))
+            if (
+                leg.isolated
+                and (open_lots or self._size(account, leg.symbol))
+                and self._alone(account, leg.symbol) is None
+            ):
+                yield Reject.POSITION_OR_ORDERS_OPEN
+            if is_isolated and leg.margin >= 0 and leg.size and leg.entry > 0:
+                wallets[leg.account] -= self._seeded_margin(leg)
+                if wallets[leg.account] < 0:
+                    yield Reject.INSUFFICIENT_MARGIN
 
     def _seed_reasons(self, legs: tuple[Leg, ...], adds: bool) -> Iterator[Reject]:
         places = [(leg.account, leg.symbol) for leg in legs]
@@ -1339,6 +1548,7 @@ class NaiveExchange:
             if abs(held + leg.size) > market.instrument.max_size:
                 yield Reject.SIZE_TOO_LARGE
             yield from _price_reasons(market.instrument, leg.entry, on_grid=False)
+        yield from self._seed_margin_reasons(legs)
         if self.has_traded:
             yield Reject.TRADING_HAS_BEGUN
 
@@ -1357,8 +1567,8 @@ class NaiveExchange:
     def _liquidate_until_nobody_is_left(self) -> None:
         by_number = sorted(self.accounts.values(), key=lambda account: account.number)
         while found := self._who_is_to_be_liquidated(by_number):
-            for account in self._doomed(found):
-                NaiveLiquidation(self, account).carry_out()
+            for account, purses in [(account, self._fallen(account)) for account in found]:
+                self._liquidate(account, purses)
             self._make_marks_of_what_traded()
 
     def _who_is_to_be_liquidated(self, by_number: list[NaiveAccount]) -> list[NaiveAccount]:
@@ -1367,14 +1577,24 @@ class NaiveExchange:
         ]
         return self.breakers.those_who_need_not_wait(below)
 
-    def _doomed(self, found: list[NaiveAccount]) -> Iterable[NaiveAccount]:
-        """Each is looked at once more when its turn comes: an earlier liquidation may have saved it."""
-        return (account for account in found if self._is_liquidatable(account) and self.breakers.may_go(account))
+    def _fallen(self, account: NaiveAccount) -> list[str | None]:
+        return [alone for alone in self._purses(account) if self._has_fallen(account, alone)]
+
+    def _is_doomed(self, account: NaiveAccount, alone: str | None, found: list[str | None]) -> bool:
+        """Each is looked at once more when its turn comes: another liquidation may have saved it, or pulled it down."""
+        return self._has_fallen(account, alone)
 
     def _make_marks_of_what_traded(self) -> None:
         for symbol, market in self.markets.items():
             if market.unpriced is not None:
                 self._make_mark(symbol, market.unpriced)
+
+    def _liquidate(self, account: NaiveAccount, found: list[str | None]) -> None:
+        purses = self._purses(account)
+        if any(self._is_doomed(account, alone, found) for alone in purses) and self.breakers.may_go(account):
+            for alone in purses:
+                if self._is_doomed(account, alone, found):
+                    NaiveLiquidation(self, account, alone).carry_out()
 
     def _holders(self, symbol: str, sign: int) -> list[Holder]:
         """All who hold one side, with what a policy may ask about them."""
@@ -1382,9 +1602,12 @@ class NaiveExchange:
         return [self._holder(account, symbol) for account in held]
 
     def _holder(self, account: NaiveAccount, symbol: str) -> Holder:
+        alone = self._alone(account, symbol)
+
         def margins(closed: int) -> tuple[int, int]:
             initial = maintenance = 0
-            for each, holding in account.holdings.items():
+            for each in self._carried(account, alone):
+                holding = account.holdings[each]
                 lots = abs(holding.size) - (closed if each == symbol else 0)
                 initial += self._initial(account, each, lots)
                 maintenance += maintenance_margin(self._notional(each, lots), self.markets[each].instrument.tiers)
@@ -1395,8 +1618,8 @@ class NaiveExchange:
         return Holder(
             number=account.number, is_long=holding.size > 0, lots=abs(holding.size),
             pnl=self._unrealised(account, symbol), value=self._notional(symbol, holding.size),
-            entry_value=abs(holding.cost), wallet=account.wallet, equity=self._equity(account),
-            own_maintenance=self._maintenance_on(account, symbol), maintenance=self._maintenance(account),
+            entry_value=abs(holding.cost), wallet=self._collateral(account, alone), equity=self._equity(account, alone),
+            own_maintenance=self._maintenance_on(account, symbol), maintenance=self._maintenance(account, alone),
             beside=sum(_sign_of(other.size) * self._notional(each, other.size) for each, other in others),
             margins=margins,
         )  # fmt: skip
@@ -1424,7 +1647,8 @@ class NaiveExchange:
                 unpaid += self._close_against(account, holder, symbol, lots, market.mark, bankruptcy, deleveraging)
         if payers:
             for payer, _ in payers:
-                payer.equity = self._equity(self.accounts[payer.number])
+                paying = self.accounts[payer.number]
+                payer.equity = self._equity(paying, self._alone(paying, symbol))
             for payer, loss in naive_adl.socialised(payers, unpaid):
                 unpaid -= loss
                 self._pay_into_a_loss(self.accounts[payer.number], account, symbol, loss, deleveraging)
@@ -1441,10 +1665,11 @@ class NaiveExchange:
         self, payer: NaiveAccount, bankrupt: NaiveAccount, symbol: str, loss: int, cause: Cause
     ) -> None:
         if loss:
-            payer.wallet -= loss
+            alone = self._alone(payer, symbol)
+            self._credit(payer, alone, -loss)
             payer.changed = self._emit(
                 events.LossSocialised, cause, account=payer.number, bankrupt=bankrupt.number, symbol=symbol,
-                loss=loss, wallet=payer.wallet,
+                loss=loss, wallet=self._collateral(payer, alone),
             )  # fmt: skip
 
     def _close_against(
@@ -1454,7 +1679,7 @@ class NaiveExchange:
         other, market = self.accounts[holder.number], self.markets[symbol]
         direction = -1 if holder.is_long else 1
         self.has_traded = True
-        self._book_fill(bankrupt, symbol, -direction * lots, price)
+        self._book_fill(bankrupt, symbol, -direction * lots, price, liquidation=True)
         realised = self._book_fill(other, symbol, direction * lots, price)
         deleveraged = self._emit(
             events.PositionDeleveraged, cause, account=other.number, bankrupt=bankrupt.number, symbol=symbol,
@@ -1465,7 +1690,7 @@ class NaiveExchange:
         self._withdraw_quotes(other, symbol, CancelReason.DELEVERAGED, deleveraged)
         self._withdraw_orders(other, symbol, CancelReason.DELEVERAGED, deleveraged)
         gain = direction * lots * (price - bankruptcy) * market.instrument.tick_value
-        bankrupt.wallet -= gain
+        self._credit(bankrupt, self._alone(bankrupt, symbol), -gain)
         pool = self._pool_of(symbol)
         if gain > 0:
             self._fund_takes(pool, gain, FundReason.SURPLUS, bankrupt.number, symbol, cause)

@@ -26,18 +26,19 @@ def is_contradictory(received: SetRules) -> bool:
 
 
 class NaiveLiquidation:
-    """One account's liquidation."""
+    """Of an account's cross portfolio, or of what is isolated on one symbol (`alone`)."""
 
-    def __init__(self, exchange: "NaiveExchange", account: "NaiveAccount") -> None:
+    def __init__(self, exchange: "NaiveExchange", account: "NaiveAccount", alone: str | None) -> None:
         self.exchange = exchange
         self.account = account
+        self.alone = alone
         self.rules = exchange.rules["liquidation"]
         self.covers = exchange.rules["fund"].policy is FundPolicy.COVER
-        self.held = [symbol for symbol, holding in account.holdings.items() if holding.size]
+        self.held = [symbol for symbol in exchange._carried(account, alone) if account.holdings[symbol].size]
         causes = [exchange.markets[symbol].moved for symbol in self.held] + [account.changed]
         self.trigger = max((cause for cause in causes if cause is not None), default=None)
         self.last = self.trigger
-        self.pool = MAIN_POOL
+        self.pool = MAIN_POOL if alone is None else exchange._pool_of(alone)
         self.owner_gets_a_surplus = False
 
     def carry_out(self) -> None:
@@ -75,7 +76,7 @@ class NaiveLiquidation:
                 self._close(symbol, self._size(symbol), with_fund=ends_at_bankruptcy, with_adl=ends_at_bankruptcy)
         if not self._is_below() or self._waits():
             return
-        if self.exchange._equity(self.account) >= 0:
+        if self.exchange._equity(self.account, self.alone) >= 0:
             self.exchange.put_off.add(self.account.number)
             return
         for symbol in symbols:
@@ -106,11 +107,11 @@ class NaiveLiquidation:
         return abs(self.exchange._size(self.account, symbol))
 
     def _is_below(self) -> bool:
-        return self.exchange._is_liquidatable(self.account)
+        return self.exchange._has_fallen(self.account, self.alone)
 
     def _cancel(self, cause: Cause | None) -> None:
-        self.exchange._withdraw_quotes(self.account, None, CancelReason.LIQUIDATION, cause)
-        self.exchange._withdraw_orders(self.account, None, CancelReason.LIQUIDATION, cause)
+        self.exchange._withdraw_quotes(self.account, self.alone, CancelReason.LIQUIDATION, cause)
+        self.exchange._withdraw_orders(self.account, self.alone, CancelReason.LIQUIDATION, cause)
 
     def _close(self, symbol: str, lots: int, with_fund: bool = False, with_adl: bool = False) -> int:
         """One step; returns the lots that it closed."""
@@ -119,7 +120,7 @@ class NaiveLiquidation:
         exchange, account = self.exchange, self.account
         market, before = exchange.markets[symbol], self._size(symbol)
         direction = 1 if account.holdings[symbol].size > 0 else -1
-        equity, maintenance = exchange._equity(account), exchange._maintenance(account)
+        equity, maintenance = exchange._equity(account, self.alone), exchange._maintenance(account, self.alone)
         own = exchange._maintenance_on(account, symbol)
         bankruptcy = bankruptcy_price(
             direction * before, market.mark, equity, own, maintenance, market.instrument.tick_value
@@ -158,7 +159,8 @@ class NaiveLiquidation:
             adl, deficit = exchange._deleverage(account, symbol, bankruptcy, started)
         self.last = exchange._emit(
             events.LiquidationEnded, started, account=account.number, symbol=symbol, book=book, fund=fund, adl=adl,
-            deficit=deficit, bankruptcy_price=bankruptcy, wallet=account.wallet, left=self._size(symbol),
+            deficit=deficit, bankruptcy_price=bankruptcy, wallet=exchange._collateral(account, self.alone),
+            left=self._size(symbol),
         )  # fmt: skip
         self.pool = exchange._pool_of(symbol)
         if market.instrument.liquidation_fee_ppm < MILLION:
@@ -218,7 +220,7 @@ class NaiveLiquidation:
             if gain > 0 and instrument.liquidation_fee_ppm < MILLION:
                 fee = part_of(filled_lots * price * instrument.tick_value, instrument.liquidation_fee_ppm)
                 gain = min(gain, floor(fee))
-            account.wallet -= gain
+            exchange._credit(account, self.alone, -gain)
             filled = exchange._emit(
                 events.LiquidationFilled, traded, account=account.number, symbol=symbol,
                 side=Side.SELL if direction > 0 else Side.BUY, size=filled_lots, price=price,
@@ -230,9 +232,15 @@ class NaiveLiquidation:
 
     def _settle_up(self) -> None:
         account, exchange = self.account, self.exchange
-        if account.wallet > 0 and self.held and not self.owner_gets_a_surplus:
-            dust, account.wallet = account.wallet, 0
-            exchange._fund_takes(self.pool, dust, FundReason.DUST, account.number, None, self.last)
-        if account.wallet < 0:
-            debt, account.wallet = -account.wallet, 0
-            exchange._make_good(self.pool, debt, FundReason.DEBT, account.number, None, self.last)
+        left = exchange._collateral(account, self.alone)
+        if left == 0 or (left > 0 and not self.held):
+            return
+        if left > 0 and self.owner_gets_a_surplus:
+            exchange._credit(account, self.alone, -left)
+            account.wallet += left
+            return
+        exchange._credit(account, self.alone, -left)
+        if left > 0:
+            exchange._fund_takes(self.pool, left, FundReason.DUST, account.number, self.alone, self.last)
+        else:
+            exchange._make_good(self.pool, -left, FundReason.DEBT, account.number, self.alone, self.last)

@@ -46,6 +46,12 @@ def maintenance_margin(notional: int, tiers: tuple[Tier, ...]) -> int:
     return ceil(margin)
 
 
+def leverage_allowed(notional: int, instrument: Instrument) -> int:
+    """The highest leverage at which a position may be so large: that of the tier where its notional lies."""
+    tier = next(tier for tier in instrument.tiers if not tier.bound or notional <= tier.bound)
+    return tier.max_leverage or instrument.max_leverage
+
+
 def bankruptcy_price(size: int, mark: int, equity: int, own: int, total: int, tick_value: int) -> int:
     """The price at which closing leaves nothing of the position's share (own / total) of the account's equity.
 
@@ -103,8 +109,21 @@ def is_bad(instrument: Instrument) -> bool:
         or sum(source.weight for source in instrument.sources if not source.name.startswith(PERPETUALS)) == 0
         or not 0 <= instrument.index_clamp_ppm < MILLION
         or _is_bad_table(instrument.tiers)
+        or _has_bad_leverages(instrument)
+        or instrument.max_open_interest < 0
         or instrument.tiers[0].rate_ppm > initial_rate_ppm(instrument.max_leverage)
     )
+
+
+def _has_bad_leverages(instrument: Instrument) -> bool:
+    """From tier to tier it may not rise, and none may be above what the tier's rate carries."""
+    if not any(tier.max_leverage for tier in instrument.tiers):
+        return False
+    leverages = [instrument.max_leverage, *(tier.max_leverage or instrument.max_leverage for tier in instrument.tiers)]
+    if leverages != sorted(leverages, reverse=True) or leverages[-1] < 1 or instrument.default_leverage > leverages[1]:
+        return True
+    rates = [initial_rate_ppm(leverage) for leverage in leverages[1:]]
+    return any(tier.rate_ppm > rate for tier, rate in zip(instrument.tiers, rates, strict=True))
 
 
 def _is_bad_table(tiers: tuple[Tier, ...]) -> bool:

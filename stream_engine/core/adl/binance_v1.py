@@ -1,12 +1,13 @@
 """Binance until about 2022 (copied by Aevo, which closes at the mark): profit to wallet, by how near liquidation is.
 
 Rank     PnlPercent = max(0, U) / max(1, wallet), U of the symbol, the wallet in USDT; MarginRatio = MM / (W + U) of the
-         account; score PnlPercent * MarginRatio. Who does not win scores 0.
+         account, or of an isolated position with its margin for the wallet; score PnlPercent * MarginRatio. Who does
+         not win scores 0.
 Price    the bankruptcy price.      Lights   by number of positions.      Share   the queue in full.
 Rounding scores down. Who is at or below zero stands last. Ties: the lower account id.
 """
 
-from stream_engine.core.accounts import standing_behind
+from stream_engine.core.accounts import collateral_behind, standing_behind
 from stream_engine.core.adl.candidate import SCORE_UNIT, Candidate, Markets
 from stream_engine.core.adl.lights import by_number
 from stream_engine.core.adl.policy import Policy
@@ -30,7 +31,8 @@ def score_of(candidate: Candidate, markets: Markets) -> int:
     """The score at the mark."""
     account = candidate.account
     maintenance = standing_behind(account, candidate.position, markets).maintenance
-    return leveraged_pnl(candidate.pnl, account.wallet, maintenance, candidate.equity)
+    wallet = collateral_behind(account, candidate.position)
+    return leveraged_pnl(candidate.pnl, wallet, maintenance, candidate.equity)
 
 
 POLICY = Policy(score=score_of, price=bankruptcy_price, share=in_full, lights=by_number)

@@ -46,7 +46,10 @@ def stays_collateralised(candidate: Candidate, lots: int, asked: Asked) -> bool:
     """Whether the account, closed by so many lots, covers initial margin or stands no worse against maintenance."""
     equity_after = candidate.equity - lots * asked.loss_per_lot
     initial_after = before = after = 0
+    isolated = candidate.position.isolated
     for symbol, position in candidate.account.positions.items():
+        if symbol != candidate.position.symbol and (isolated or position.isolated):
+            continue
         market = asked.markets[symbol]
         held = abs(position.size)
         kept = held - lots if symbol == candidate.position.symbol else held
