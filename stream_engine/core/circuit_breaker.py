@@ -11,8 +11,8 @@ state     Trading goes on inside the band. It ends at a clock tick at which the 
 Pause     orders and quotes are collected, immediate orders refused, triggers wait. The first clock tick at or past its
           end holds the call (auction), and the band begins anew there. In that instant the band does not stop a
           liquidation from going on to fund and deleveraging: nobody waits through a second pause.
-Waits     an account below maintenance that holds a symbol of which a breaker is on, with all that it holds: neither
-          book nor fund nor deleveraging touches it, its orders stay. Its prices move on, and its owner may mend it.
+Waits     an account below maintenance that holds a symbol of which a breaker is on, with all that it has, isolated too:
+          neither book nor fund nor deleveraging touches it, its orders stay. Its owner may mend it meanwhile.
 Goes on   with the release, in the same input: who waited longest is looked at first, within the venue's bound, and is
           liquidated only if still below maintenance; so nobody is forgotten, and nobody is liquidated twice.
 Says      the release how many were below maintenance meanwhile, and what they owed beyond their margin when each began
