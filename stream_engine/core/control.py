@@ -7,7 +7,17 @@ from collections.abc import Iterable, Iterator
 
 from msgspec.structs import astuple, replace
 
-from stream_engine.core import circuit_breaker, funding_rate, index_price, liquidation, mark_price, rate_limit
+from stream_engine.core import (
+    backstop,
+    circuit_breaker,
+    drawdown,
+    funding_rate,
+    index_price,
+    inheritance,
+    liquidation,
+    mark_price,
+    rate_limit,
+)
 from stream_engine.core.accounts import Account, free_wallet, is_marked, isolate
 from stream_engine.core.margin import TierTableError, highest_leverage, initial_margin, initial_rate, maintenance_table
 from stream_engine.core.market import Market, hold, listed
@@ -75,6 +85,8 @@ def set_rules(venue: Venue, received: SetRules) -> None:
         refuse(venue, received, Reject.AMOUNT_TOO_LARGE, f"{most}: {shares[most]}")
     else:
         venue.rules = replace(venue.rules, **given)
+        for vault in venue.rules.backstop.vaults:
+            venue.open_pool(vault)
         if received.orders is not None:  # another rate limit counts from its own beginning
             venue.sent = {}
         if venue.ticked_us is not None:  # before, it is a part of the setup, which nobody listens to yet
@@ -252,6 +264,12 @@ def _complaint_of_rules(received: SetRules) -> str | None:
         return f"breakers: {complaint}"
     if received.liquidation is not None and (complaint := liquidation.complaint(received.liquidation)) is not None:
         return f"liquidation: {complaint}"
+    if received.fund is not None:
+        for complain in (drawdown.complaint, inheritance.complaint):
+            if (complaint := complain(received.fund)) is not None:
+                return f"fund: {complaint}"
+    if received.backstop is not None and (complaint := backstop.complaint(received.backstop)) is not None:
+        return f"backstop: {complaint}"
     return None
 
 

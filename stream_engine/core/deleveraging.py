@@ -28,7 +28,7 @@ from stream_engine.core.insurance_fund import fund_flow
 from stream_engine.core.market import Market
 from stream_engine.core.matching import settle
 from stream_engine.core.position import Position
-from stream_engine.core.venue import Venue
+from stream_engine.core.venue import Venue, balance_of_house
 from stream_engine.core.water_filling import water_fill
 from stream_engine.messages.events import (
     CancelReason,
@@ -134,6 +134,8 @@ def _close_against(deleveraging: Deleveraging, candidate: Candidate, lots: int, 
         lights_of(deleveraging.policy, candidate, deleveraging.queue), realised,
     )  # fmt: skip
     other.changed = account.changed = deleveraged
+    if other.number in venue.houses:
+        balance_of_house(venue, venue.houses[other.number], deleveraged, symbol)
     cancel_quotes(venue, other, symbol, CancelReason.DELEVERAGED, deleveraged)
     cancel_orders(venue, other, symbol, CancelReason.DELEVERAGED, deleveraged)
     _book_difference(deleveraging, lots, price)
@@ -173,4 +175,6 @@ def _ask_the_payers(deleveraging: Deleveraging) -> None:
                 loss,
                 collateral_behind(payer, payer.positions[symbol]),
             )
+            if payer.number in venue.houses:
+                balance_of_house(venue, venue.houses[payer.number], payer.changed, symbol)
     venue.deficit.run(venue.out, deleveraging.cause, deleveraging.unpaid - sum(shares), account.number, symbol)

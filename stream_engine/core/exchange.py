@@ -12,6 +12,7 @@ It orders the mechanisms and contains none. For every input:
    b  the others below maintenance are liquidated in the order of their ids, each checked once more at its turn: of an
       account the cross portfolio, then its isolated positions, as far as they are below
    c  where somebody was, the marks of all symbols that traded since theirs was made are made anew, as listed
+   and when nobody is left, a pool of the fund that is worth less than nothing is closed (inheritance), and they go on
 5  what input and cascade have triggered enters the book (triggers), and the cascade goes on, until there is neither.
    What the bound of 4 leaves of both goes on at the venue's next input.
 6  the changed levels of each book are published.
@@ -27,8 +28,10 @@ from stream_engine.core import (
     amend,
     circuit_breaker,
     control,
+    drawdown,
     expiry,
     halt,
+    inheritance,
     margin_mode,
     order_entry,
     protection,
@@ -157,7 +160,7 @@ class Exchange:
         if state.dirty:
             state.watch_touched()
         watch = state.watch
-        if (watch.owed or watch.indebted or watch.released or state.triggered) and not state.halted:
+        if (watch.owed or watch.indebted or watch.released or state.triggered or state.houses) and not state.halted:
             self._run_its_course()
         if state.booked:
             self._publish_books()
@@ -167,7 +170,7 @@ class Exchange:
         state = self.state
         budget = state.rules.checks_per_input
         while budget:
-            if state.watch.owed or state.watch.indebted or state.watch.released:
+            if state.watch.owed or state.watch.indebted or state.watch.released or state.houses:
                 budget = self._cascade(budget)
             entering = min(budget, len(state.triggered))
             if not entering:
@@ -184,7 +187,10 @@ class Exchange:
         while budget:
             crossed = state.watch.crossed(budget)
             if not crossed:
-                break
+                if not state.houses or not inheritance.close_bankrupt(state):
+                    break
+                self._make_marks_of_what_traded()
+                continue
             budget -= len(crossed)
             doomed = []
             for number in crossed:
@@ -238,6 +244,8 @@ class Exchange:
         for market in state.markets.values():
             if market.funding is not None:
                 settle_funding(state, market, market.funding)
+        inheritance.count(state)
+        drawdown.tick(state)
         if is_new_minute:
             expiry.throw_away_stale(state)
         for market in state.markets.values():
@@ -247,6 +255,8 @@ class Exchange:
                 if market.mark:
                     report_adl_queue(state, market, 1)
                     report_adl_queue(state, market, -1)
+        if state.houses and not state.halted:
+            inheritance.unwind(state)
 
     def _shock(self, received: PriceShock) -> None:
         if self._prices_taken(received):

@@ -8,6 +8,8 @@ House     a pool's money is the wallet of its house account, which also holds wh
 Holds     no balance is below zero; the deficit, which is the venue's, is never above zero; both change with an event.
 """
 
+from collections import deque
+
 from stream_engine.core.accounts import Account
 from stream_engine.core.arithmetic import div_floor
 from stream_engine.core.emitter import Emitter
@@ -39,14 +41,21 @@ class Deficit:
 
 
 class InsuranceFund:
-    """A pool: its name, its house account with its money, the balance that was last told, and the venue's deficit."""
+    """A pool: its name, its house account with its money, the balance that was last told, and the venue's deficit.
 
-    __slots__ = ("deficit", "house", "name", "told")
+    inherited        by symbol, the largest size of what it holds since it was last flat (inheritance).
+    is_down, parts   its drawdown trigger, and the window: (began, largest worth, sum, ticks) of each part (drawdown).
+    """
+
+    __slots__ = ("deficit", "house", "inherited", "is_down", "name", "parts", "told")
 
     def __init__(self, name: str = MAIN_POOL, place: int = 0, deficit: Deficit | None = None) -> None:
         self.name = name
         self.house = Account(LAST_ACCOUNT - place, f"insurance-fund:{name}")
         self.told = 0
+        self.inherited: dict[str, int] = {}
+        self.is_down = False
+        self.parts: deque[tuple[int, int, int, int]] = deque()
         self.deficit = Deficit() if deficit is None else deficit
 
     @property

@@ -8,9 +8,11 @@ Steps     1 cancel all its orders (of an isolated position: those on its symbol)
           2 an order into the book (liquidation_order), what it fills better than bankruptcy goes to the fund, as far as
             the liquidation fee says
           3 the fund covers: the order trades on beyond the bankruptcy price, the fund pays each difference, as far
-            as its balance and its limits go
-          4 ADL, and what even that leaves at the fund's or the deficit's cost (deleveraging).
-How much  WHOLE at the bankruptcy price: every position as a whole, through all steps, whatever the first ones brought.
+            as its balance and its limits go; or takes what is left over at that price (inheritance)
+          4 a backstop vault takes the whole account, if it is far enough below maintenance (backstop)
+          5 ADL, and what even that leaves at the fund's or the deficit's cost (deleveraging).
+How much  WHOLE at the bankruptcy price, without vaults: every position as a whole, through all steps, whatever the
+          first ones brought.
           Else equity is looked at again after each step, and once it covers maintenance the owner keeps the rest:
           TIER, TWO_TIERS  first step 2 alone, for what a position is above the bound of the tier below (or of the
               second tier below), again and again; the book not taking all of it, or the lowest tiers reached, the
@@ -39,17 +41,18 @@ from stream_engine.core.accounts import (
     Account,
     collateral_behind,
     cross_of,
-    equity_behind,
-    equity_of,
     fallen_alone,
     has_cross_fallen,
     isolated_of,
     standing_behind,
 )
 from stream_engine.core.arithmetic import div_ceil, div_floor
+from stream_engine.core.backstop import hand_over, is_due, next_vault
 from stream_engine.core.cancelling import cancel_orders, cancel_quotes
 from stream_engine.core.circuit_breaker import is_on
 from stream_engine.core.deleveraging import deleverage
+from stream_engine.core.drawdown import judge
+from stream_engine.core.inheritance import take_over
 from stream_engine.core.insurance_fund import InsuranceFund
 from stream_engine.core.liquidation_order import can_fill, fill_liquidation, has_to_wait, liquidation_order
 from stream_engine.core.margin import maintenance_margin, tier_of
@@ -57,7 +60,7 @@ from stream_engine.core.market import Market
 from stream_engine.core.position import Position, notional
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import CancelReason, Cause, FundReason, LiquidationEnded, LiquidationStarted
-from stream_engine.messages.rules import LiquidationLimit, LiquidationRules, LiquidationStep
+from stream_engine.messages.rules import FundPolicy, LiquidationLimit, LiquidationRules, LiquidationStep
 from stream_engine.messages.units import MILLION
 
 TIERS_DOWN = {LiquidationStep.TIER: 1, LiquidationStep.TWO_TIERS: 2}
@@ -112,7 +115,11 @@ def _liquidate(venue: Venue, account: Account, alone: Position | None) -> None:
     rules = venue.rules.liquidation
     if not live:
         _cancel_everything(liquidation, trigger)
-    elif rules.step is LiquidationStep.WHOLE and rules.limit is LiquidationLimit.BANKRUPTCY:
+    elif (
+        rules.step is LiquidationStep.WHOLE
+        and rules.limit is LiquidationLimit.BANKRUPTCY
+        and not venue.rules.backstop.below_ppm
+    ):
         for position in live:
             _close(liquidation, position, abs(position.size), Depth.END)
     else:
@@ -128,19 +135,31 @@ def _liquidate(venue: Venue, account: Account, alone: Position | None) -> None:
 
 def _in_steps(liquidation: Liquidation, live: list[Position]) -> None:
     venue, account = liquidation.venue, liquidation.account
+    below_ppm = venue.rules.backstop.below_ppm
     is_bankruptcy = venue.rules.liquidation.limit is LiquidationLimit.BANKRUPTCY
-    shared = _reduce(liquidation, live)
+    depth = Depth.BOOK
+    if is_bankruptcy:
+        depth = Depth.FUND if below_ppm else Depth.END
+    wait = _reduce(liquidation, live)
     for position in live:
-        if position.size and position not in shared and _is_below(liquidation):
-            _close(liquidation, position, abs(position.size), Depth.END if is_bankruptcy else Depth.BOOK)
+        if position.size and position not in wait and _is_below(liquidation):
+            _close(liquidation, position, abs(position.size), depth)
     if not _is_below(liquidation) or is_on(venue, account):
         return
-    if _equity(liquidation) >= 0:
-        venue.watch.put_off[account.number] = None
+    figures = standing_behind(account, live[0], venue.markets)
+    vault = next_vault(venue) if figures.equity >= 0 and is_due(figures, below_ppm) else None
+    if vault is not None:
+        hand_over(venue, vault, account, live, figures, liquidation.trigger)
         return
+    if figures.equity < 0:
+        wait = []
+    elif not is_bankruptcy:
+        wait = live
     for position in live:
-        if position.size and _is_below(liquidation):
+        if position.size and position not in wait and _is_below(liquidation):
             _close(liquidation, position, abs(position.size), Depth.END)
+    if wait and _is_below(liquidation):
+        venue.watch.put_off[account.number] = None
 
 
 def _reduce(liquidation: Liquidation, live: list[Position]) -> list[Position]:
@@ -199,18 +218,23 @@ def _close(liquidation: Liquidation, position: Position, lots: int, depth: Depth
         liquidation.has_begun = True
         _cancel_everything(liquidation, started)
     book, fund = fill_liquidation(order, started)
-    adl = deficit = 0
+    taken = adl = deficit = 0
     waits = has_to_wait(order, lots - book - fund, started)
+    takes_over = depth is not Depth.BOOK and venue.rules.fund.policy is FundPolicy.TAKE_OVER
+    if takes_over and position.size and not waits:
+        taken = take_over(venue, market, account, position, order.bankruptcy, started)
     if depth is Depth.END and position.size and not waits:
         adl, deficit = deleverage(venue, market, account, position, order.bankruptcy, started)
         assert position.size == 0, (account.number, position.symbol)
     left = abs(position.size)
-    assert before - left == book + fund + adl + deficit, (account.number, position.symbol)
+    assert before - left == book + fund + taken + adl + deficit, (account.number, position.symbol)
     liquidation.last = venue.out.emit(
         LiquidationEnded, started, account.number, position.symbol, book, fund, adl, deficit, order.bankruptcy,
-        collateral_behind(account, position), left,
+        collateral_behind(account, position), left, taken,
     )  # fmt: skip
     liquidation.pool = venue.pool_behind(market)
+    if venue.rules.fund.drawdown_on_ppm:
+        judge(venue, liquidation.pool, liquidation.last)
     liquidation.keeps = liquidation.keeps or market.instrument.liquidation_fee_ppm < MILLION
     return before - left
 
@@ -245,13 +269,6 @@ def _has_fallen(venue: Venue, account: Account, alone: Position | None) -> bool:
     if alone is None:
         return has_cross_fallen(account, venue.markets)
     return alone in fallen_alone(account, venue.markets)
-
-
-def _equity(liquidation: Liquidation) -> int:
-    account, markets = liquidation.account, liquidation.venue.markets
-    return (
-        equity_of(account, markets) if liquidation.alone is None else equity_behind(account, liquidation.alone, markets)
-    )
 
 
 def _symbol(liquidation: Liquidation) -> str | None:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from stream_engine.core.accounts import Account, Standing, credit
 from stream_engine.core.arithmetic import div_floor
 from stream_engine.core.circuit_breaker import stopped
+from stream_engine.core.drawdown import payable
 from stream_engine.core.insurance_fund import fund_flow, to_fund
 from stream_engine.core.margin import bankruptcy_price, maintenance_margin
 from stream_engine.core.market import Market
@@ -144,7 +145,7 @@ def _at_the_funds_cost(order: LiquidationOrder, size: int, started: Cause) -> in
 
 
 def _allowance(order: LiquidationOrder) -> int:
-    return order.venue.pool_behind(order.market).allowance(order.venue.rules.fund_draw_ppm)
+    return payable(order.venue, order.venue.pool_behind(order.market))
 
 
 def _affordable(order: LiquidationOrder, left: int, allowance: int) -> int:

@@ -20,6 +20,7 @@ Waiting   who is found below maintenance while a circuit breaker is on does not 
           watched again.
 """
 
+from collections.abc import Collection
 from heapq import heapify, heappop, heappush
 
 from stream_engine.core.accounts import Account
@@ -40,18 +41,31 @@ class MarginWatch:
     indebted  accounts with a debt.
     waiting   accounts for which a circuit breaker must end first.
     put_off   accounts below maintenance that are not looked at before the next clock tick.
+    exempt    accounts that are not watched: the house accounts of the fund.
     released  those of either that are to be looked at again.
     """
 
-    __slots__ = ("_longs", "_shorts", "accounts", "indebted", "markets", "owed", "put_off", "released", "waiting")
+    __slots__ = (
+        "_longs",
+        "_shorts",
+        "accounts",
+        "exempt",
+        "indebted",
+        "markets",
+        "owed",
+        "put_off",
+        "released",
+        "waiting",
+    )
 
-    def __init__(self, accounts: dict[int, Account], markets: dict[str, Market]) -> None:
+    def __init__(self, accounts: dict[int, Account], markets: dict[str, Market], exempt: Collection[int] = ()) -> None:
         self.accounts = accounts
         self.markets = markets
         self._longs: dict[str, list[int]] = {}
         self._shorts: dict[str, list[int]] = {}
         self.owed: dict[str, None] = {}
         self.indebted: dict[int, None] = {}
+        self.exempt = exempt
         self.waiting: dict[int, None] = {}
         self.released: dict[int, None] = {}
         self.put_off: dict[int, None] = {}
@@ -184,6 +198,8 @@ class MarginWatch:
             for entry in self._longs[symbol] + self._shorts[symbol]:
                 standing[symbol][entry & ACCOUNT_MASK].add(entry >> ACCOUNT_BITS)
         for account in self.accounts.values():
+            if account.number in self.exempt:
+                continue
             for position in account.positions.values():
                 if position.isolated and not self._is_taken_out(account.number):
                     self._check_isolated(account, position, standing)

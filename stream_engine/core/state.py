@@ -62,6 +62,9 @@ class PoolEntry(Struct, array_like=True, gc=False):
 
     name: str
     balance: int
+    inherited: dict[str, int]
+    is_down: bool
+    parts: list[tuple[int, int, int, int]]
 
 
 class VenueLine(Struct, array_like=True, gc=False):
@@ -339,7 +342,10 @@ def _venue_of(venue: Venue, wanted: Wanted) -> VenueLine:
         paid_in=venue.paid_in,
         paid_out=venue.paid_out,
         carried=venue.carried,
-        pools=[PoolEntry(pool.name, pool.balance) for pool in venue.pools.values()],
+        pools=[
+            PoolEntry(pool.name, pool.balance, pool.inherited, pool.is_down, wanted.of(pool.parts, WINDOW))
+            for pool in venue.pools.values()
+        ],
         deficit=venue.deficit.total,
         last_order_id=venue.last_order_id,
         traded=venue.traded,
@@ -509,6 +515,7 @@ def _loaded(line: VenueLine, lines: Iterator[bytes]) -> Exchange:
     for entry in line.pools:
         pool = venue.open_pool(entry.name)
         pool.house.wallet = pool.told = entry.balance
+        pool.inherited, pool.is_down, pool.parts = entry.inherited, entry.is_down, deque(entry.parts)
     venue.deficit.total = line.deficit
     venue.last_order_id, venue.traded = line.last_order_id, line.traded
     venue.finished = deque(line.finished)
@@ -527,8 +534,11 @@ def _loaded(line: VenueLine, lines: Iterator[bytes]) -> Exchange:
         account = _account_from(_account_line.decode(next(lines)), line.venue, orders)
         venue.accounts[account.number] = account
         _count_again(venue, account)
-    for pool in venue.pools.values():
-        pool.house = venue.accounts.get(pool.house.number, pool.house)
+    pools = {pool.house.number: pool for pool in venue.pools.values()}
+    for number in venue.accounts:  # in the order in which they were opened
+        if number in pools:
+            venue.houses[number] = pools[number]
+            pools[number].house = venue.accounts[number]
     waiting = [one for account in venue.accounts.values() for one in account.waiting.values()]
     for one in sorted(waiting, key=lambda one: one.order_id):
         if one.order_id not in venue.triggered:

@@ -17,7 +17,7 @@ from stream_engine.core.margin import initial_rate
 from stream_engine.core.margin_watch import MarginWatch
 from stream_engine.core.market import Market
 from stream_engine.core.position import Position
-from stream_engine.messages.events import Cause
+from stream_engine.messages.events import Cause, FundReason
 from stream_engine.messages.instrument import MAIN_POOL
 from stream_engine.messages.rules import (
     AdlRules,
@@ -54,7 +54,7 @@ class Rules(Struct, frozen=True, gc=False):
 class Venue:
     """Accounts, markets, fund and ledger of one venue, and what the input being applied has touched.
 
-    fund       the main pool.     pools      all pools by name.
+    fund       the main pool.     pools      all pools by name.     houses   those whose account is open, by its number.
     now_us     the venue's time.     ticked_us   its last clock tick; None before the first.
     finished   (time, account, client id) of orders that are done, oldest first.
     expiring   what stands until a time, as a heap; see expiry.
@@ -77,6 +77,7 @@ class Venue:
         "finished",
         "fund",
         "halted",
+        "houses",
         "last_order_id",
         "markets",
         "name",
@@ -102,9 +103,10 @@ class Venue:
         self.accounts: dict[int, Account] = {}
         self.markets: dict[str, Market] = {}
         self.deficit = Deficit()
+        self.houses: dict[int, InsuranceFund] = {}
         self.pools: dict[str, InsuranceFund] = {}
         self.fund = self.open_pool(MAIN_POOL)
-        self.watch = MarginWatch(self.accounts, self.markets)
+        self.watch = MarginWatch(self.accounts, self.markets, self.houses)
         self.fees = self.paid_in = self.paid_out = self.carried = 0
         self.now_us = 0
         self.ticked_us: int | None = None
@@ -145,6 +147,8 @@ class Venue:
     def watch_touched(self) -> None:
         """Put the margin watch right for every account that was touched."""
         if self.dirty:
+            for number in self.houses:
+                self.dirty.pop(number, None)
             for number, symbols in self.dirty.items():
                 self.watch.account_changed(self.accounts[number], symbols)
             self.dirty = {}
@@ -157,6 +161,27 @@ class Venue:
         while finished and finished[0][0] <= self.now_us - ANSWERS_KEPT_US:
             _, number, client_id = finished.popleft()
             del self.accounts[number].answers[client_id]
+
+
+def balance_of_house(
+    venue: Venue,
+    pool: InsuranceFund,
+    cause: Cause | None,
+    symbol: str | None,
+    reason: FundReason = FundReason.UNWOUND,
+) -> None:
+    """What a fill left in the wallet of a pool's house account is its balance: never below zero. See inheritance."""
+    house = pool.house
+    for position in house.positions.values() if house.wallet < 0 else ():
+        market = venue.markets[position.symbol]
+        gained = position.size * market.mark * market.tick_value - position.cost
+        counted = max(0, min(gained, -house.wallet))
+        position.cost += counted
+        house.wallet += counted
+    if house.wallet < 0:
+        owed, house.wallet = -house.wallet, 0
+        pool.deficit.run(venue.out, cause, owed, house.number, symbol)
+    pool.tell(venue.out, cause, reason, house.number, symbol)
 
 
 def position_of(account: Account, market: Market) -> Position:

@@ -59,6 +59,8 @@ class FundReason(Enum):
     SHORTFALL = "shortfall"  # what deleveraging left was closed at the mark: the fund paid the difference
     DEBT = "debt"  # an account without a position owed money
     DUST = "dust"  # what rounding left in a liquidated account
+    UNWOUND = "unwound"  # what it had taken over realised: a part was closed, or funding came
+    BACKSTOP = "backstop"  # a vault took over an account: its equity
 
 
 class Event(Struct, frozen=True, gc=False, tag=True, tag_field="type", omit_defaults=True):
@@ -494,8 +496,8 @@ class LiquidationFilled(Event, frozen=True):
 
 class LiquidationEnded(Event, frozen=True):
     """Where the lots of a liquidated position went: into the book, into the book at the fund's cost, to deleveraged
-    accounts, to the deficit. `wallet` is the account's after it (of an isolated position: its margin), `left` the
-    lots that it still holds: a step may take a part of a position only."""
+    accounts, to the deficit, to the fund itself (`taken_over`). `wallet` is the account's after it (of an isolated
+    position: its margin), `left` the lots that it still holds: a step may take a part of a position only."""
 
     account: AccountId
     symbol: Name
@@ -506,9 +508,46 @@ class LiquidationEnded(Event, frozen=True):
     bankruptcy_price: Ticks
     wallet: Quote
     left: Lots = 0
+    taken_over: Lots = 0
+
+
+class BackstopTookOver(Event, frozen=True):
+    """A backstop vault took over all that an account had: (symbol, signed lots, mark) of each position, and its
+    equity. `house` is the vault's own account."""
+
+    account: AccountId
+    house: AccountId
+    vault: Name
+    positions: tuple[tuple[Name, Lots, Ticks], ...]
+    equity: Quote
+    maintenance: Quote
 
 
 # fund ------------------------------------------------------------------------------------------------------
+
+
+class PositionTakenOver(Event, frozen=True):
+    """A pool of the insurance fund took `size` signed lots of a liquidated position at its bankruptcy price; `house` is
+    the pool's own account, and `position` what it holds now."""
+
+    account: AccountId
+    house: AccountId
+    symbol: Name
+    size: Lots
+    price: Ticks
+    position: Lots
+    pool: Name
+
+
+class DrawdownChanged(Event, frozen=True):
+    """A pool has lost too much of the window's reference and no longer pays, or (not `on`) pays again. `worth` is its
+    balance and the unrealised PnL of what it has taken over."""
+
+    pool: Name
+    on: bool
+    ratio_ppm: Ppm
+    reference: Quote
+    worth: Quote
 
 
 class FundChanged(Event, frozen=True):
@@ -634,6 +673,9 @@ AnyEvent = (
     | LiquidationStarted
     | LiquidationFilled
     | LiquidationEnded
+    | BackstopTookOver
+    | PositionTakenOver
+    | DrawdownChanged
     | FundChanged
     | DeficitChanged
     | DeleveragingStarted

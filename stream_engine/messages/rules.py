@@ -33,7 +33,7 @@ class LiquidationStep(Enum):
     WHOLE = "whole"
     TIER = "tier"  # down to the bound of the tier below, again and again while equity is below maintenance
     TWO_TIERS = "two-tiers"
-    SHARE = "share"  # of a large position `share_ppm` first; what is left after `cooldown_us` as a whole
+    SHARE = "share"  # of a large position `share_ppm` first, and what is left as a whole
 
 
 class LiquidationLimit(Enum):
@@ -96,8 +96,8 @@ class LiquidationRules(Struct, frozen=True, gc=False, kw_only=True, forbid_unkno
     instrument's `liquidation_fee_ppm`; the rest is the owner's.
 
     step                  how much at a time.
-    share_ppm, share_above_quote, cooldown_us   with SHARE: of a position worth more, so much first, and no other step
-                          before so long.
+    share_ppm, share_above_quote, cooldown_us   with SHARE: of a position worth more, so much first; for so long after
+                          it whatever is liquidated goes as a whole.
     limit                 how far the order goes into the book.
     spread_ppm, adjustment_ppm   with FILLABLE: dYdX's spread to maintenance (SMMR) and bankruptcy adjustment (BA).
     """
@@ -120,7 +120,7 @@ class FundRules(Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fiel
     unwind_ppm, unwind_within_ppm   with TAKE_OVER: of what was inherited at most so much goes back into the book per
                         clock tick, no further than so far from the mark.
     drawdown_on_ppm     loss of the window's reference, as a share of it, at which the fund no longer pays and what the
-                        book leaves is deleveraged; 0: never.       drawdown_off_ppm   at or under it, it pays again.
+                        book leaves is deleveraged; 0: never.       drawdown_off_ppm   under it, it pays again.
     drawdown_window_us, drawdown_reference, drawdown_above_quote   only of a reference larger than that.
     """
 

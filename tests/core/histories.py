@@ -56,11 +56,15 @@ from stream_engine.messages.instrument import MAIN_POOL, OWN_TRADES, IndexSource
 from stream_engine.messages.rules import (
     AdlPolicy,
     AdlRules,
+    BackstopRules,
     BreakerRules,
+    FundPolicy,
+    FundRules,
     LiquidationLimit,
     LiquidationRules,
     LiquidationStep,
     OrderRules,
+    Reference,
     SelfTrade,
 )
 from stream_engine.messages.units import MILLION, WIRE_MAX
@@ -448,8 +452,26 @@ class Story:
 
     def _waterfall_rules(self, random: Random) -> dict[str, Any]:
         """How venues liquidate; half the time as a plain one."""
-        if random.random() < 0.5:
-            return {"liquidation": LiquidationRules()}
+        if random.random() < 0.4:
+            return {"liquidation": LiquidationRules(), "fund": FundRules(), "backstop": BackstopRules()}
+        drawdown = random.choice((0, 0, 100_000, 300_000))
+        fund = FundRules(
+            policy=random.choice((FundPolicy.COVER, FundPolicy.TAKE_OVER, FundPolicy.TAKE_OVER, FundPolicy.NONE)),
+            position_limit_ppm=random.choice((300_000, MILLION, 5 * MILLION)),
+            unwind_ppm=random.choice((1, 100_000, 500_000)),
+            unwind_within_ppm=random.choice((0, 25_000, 200_000)),
+            drawdown_on_ppm=drawdown,
+            drawdown_off_ppm=random.choice((drawdown, drawdown // 2)),
+            drawdown_window_us=random.choice((480, 10 * SECOND_US, 10 * MINUTE_US)),
+            drawdown_reference=random.choice(list(Reference)),
+            drawdown_above_quote=random.choice((0, USDT)),
+        )
+        backstop = BackstopRules(
+            below_ppm=random.choice((0, 666_667, MILLION)),
+            vaults=random.choice((("vault",), ("vault", "another"))),
+            unwind_ppm=random.choice((100_000, 500_000)),
+            unwind_within_ppm=random.choice((0, 25_000, 200_000)),
+        )
         step = random.choice(list(LiquidationStep))
         liquidation = LiquidationRules(
             step=step,
@@ -460,7 +482,7 @@ class Story:
             spread_ppm=random.choice((0, 100_000, 1_500_000)),
             adjustment_ppm=random.choice((500_000, MILLION, 3 * MILLION)),
         )
-        return {"liquidation": liquidation}
+        return {"liquidation": liquidation, "fund": fund, "backstop": backstop}
 
     def _order_rules(self, random: Random) -> OrderRules:
         """Mostly those of a plain venue."""
@@ -530,7 +552,7 @@ class Story:
         return self._breakers(random)
 
     def _seed_fund(self, random: Random) -> AnyInput:
-        pool = random.choice((MAIN_POOL, C.fund_pool, C.fund_pool, "none"))
+        pool = random.choice((MAIN_POOL, C.fund_pool, C.fund_pool, "vault", "none"))
         return SeedFund(VENUE, self.now_us, random.choice((1, USDT, 4 * USDT)), pool)
 
     def _late_listing(self, random: Random) -> AnyInput:
@@ -640,6 +662,16 @@ class Story:
         below = price * 90 // 100 - random.choice((1, 5, 30))
         self.plot = [
             *self._cleared("A"),
+            SetRules(
+                VENUE,
+                self.now_us,
+                NO_BOUND,
+                MILLION,
+                MILLION,
+                liquidation=LiquidationRules(),
+                fund=FundRules(),
+                backstop=BackstopRules(),
+            ),
             OpenAccounts(VENUE, self.now_us, ((newcomer, "newcomer"),)),
             Deposit(VENUE, self.now_us, ((newcomer, margin + margin // 100),)),
             self._outside(["A"]),
@@ -981,8 +1013,17 @@ class Story:
             case "orders":
                 return SetRules(VENUE, self.now_us, orders=OrderRules(rate_limit=3, rate_window_us=0))
             case "waterfall":
-                rules = LiquidationRules(step=LiquidationStep.SHARE, share_ppm=0)
-                return SetRules(VENUE, self.now_us, NO_BOUND, liquidation=rules)
+                no_share = LiquidationRules(step=LiquidationStep.SHARE, share_ppm=0)
+                return random.choice(
+                    (
+                        SetRules(VENUE, self.now_us, liquidation=no_share),
+                        SetRules(VENUE, self.now_us, fund=FundRules(policy=FundPolicy.TAKE_OVER, unwind_ppm=0)),
+                        SetRules(VENUE, self.now_us, fund=FundRules(drawdown_on_ppm=1, drawdown_off_ppm=2)),
+                        SetRules(VENUE, self.now_us, fund=FundRules(drawdown_on_ppm=MILLION, drawdown_window_us=479)),
+                        SetRules(VENUE, self.now_us, backstop=BackstopRules(below_ppm=1)),
+                        SetRules(VENUE, self.now_us, backstop=BackstopRules(vaults=("vault", "vault"))),
+                    )
+                )
             case "halt":  # maybe a second time; it is resumed at once
                 self.plot.insert(0, ResumeTrading(VENUE, self.now_us))
                 return HaltTrading(VENUE, self.now_us, "by mistake")
@@ -1081,7 +1122,7 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._isolated_order, 4),
     (Story._rules, 1),
     (Story._some_rules, 1),
-    (Story._halt, 1),
+    (Story._halt, 2),
     (Story._other_breakers, 1),
     (Story._seed_fund, 1),
     (Story._late_listing, 1),
@@ -1097,7 +1138,7 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._fall_through_the_book, 1),
     (Story._run_over_a_protected_quote, 1),
     (Story._reduce_more_than_there_is, 2),
-    (Story._line_up_stops, 2),
+    (Story._line_up_stops, 3),
     (Story._stand_alone, 2),
     (Story._fall_on_both_sides, 1),
     (Story._bad, 12),

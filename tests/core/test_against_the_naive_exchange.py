@@ -607,6 +607,7 @@ def below_maintenance(real: Exchange) -> list[int]:
         for number, account in real.state.accounts.items()
         if is_marked(account, markets)
         and is_liquidatable(account, markets)
+        and number not in real.state.houses
         and number not in real.state.watch.waiting
         and number not in real.state.watch.put_off
     ]

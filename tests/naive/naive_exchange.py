@@ -67,6 +67,8 @@ from tests.naive import naive_adl, naive_amend
 from tests.naive.naive_adl import Holder
 from tests.naive.naive_breakers import NaiveBreakers
 from tests.naive.naive_breakers import is_bad as are_bad_breakers
+from tests.naive.naive_fund import NaiveFund
+from tests.naive.naive_fund import is_bad as is_bad_fund
 from tests.naive.naive_funding import NaiveFunding, naive_payment, naive_rate
 from tests.naive.naive_index import naive_index, naive_others
 from tests.naive.naive_isolated import Initial, after_closing, drawn_for_opening, reserve
@@ -182,6 +184,7 @@ class NaiveExchange:
         self.waiting: list[NaiveWaiting] = []
         self.reached: list[NaiveWaiting] = []  # those that enter next, in this order
         self.pools = {MAIN_POOL: 0}
+        self.fund = NaiveFund(self)
         self.sent: list[tuple[int, int]] = []  # (time, account) of all that counts against the rate limit
         self.deficit = 0
         self.orders_numbered = 0
@@ -1171,6 +1174,8 @@ class NaiveExchange:
         for symbol, market in self.markets.items():
             if market.instrument.funding_interval_us and market.funding.is_over(self.now_us):
                 self._settle_funding(symbol, market)
+        self.fund.count()
+        self.fund.tick()
         for symbol, market in self.markets.items():
             self._report_open_interest(symbol, market)
             if first_of_minute:
@@ -1178,6 +1183,8 @@ class NaiveExchange:
                 if market.mark:
                     self._report_queue(symbol, 1)
                     self._report_queue(symbol, -1)
+        if not self.is_halted:
+            self.fund.unwind()
 
     def _sample_basis(self, symbol: str, market: NaiveMarket, index: int) -> None:
         window_us, every_us = market.instrument.basis_window_us, market.instrument.basis_every_us
@@ -1268,7 +1275,11 @@ class NaiveExchange:
 
     def _set_rules(self, received: SetRules) -> None:
         rate = received.orders
-        if (rate is not None and rate.rate_limit and not rate.rate_window_us) or is_contradictory(received):
+        if (
+            (rate is not None and rate.rate_limit and not rate.rate_window_us)
+            or is_contradictory(received)
+            or is_bad_fund(received)
+        ):
             self._refuse(received, Reject.BAD_RULES)
             return
         checks, draw, bound = received.checks_per_input, received.fund_draw_ppm, received.cover_bound_ppm
@@ -1284,6 +1295,8 @@ class NaiveExchange:
                 value = getattr(received, name)
                 if value is not None:
                     self.rules[name] = value
+            for vault in self.rules["backstop"].vaults:
+                self.pools.setdefault(vault, 0)
             if received.orders is not None:
                 self.sent = []
             if self.ticked_us is not None:
@@ -1566,14 +1579,21 @@ class NaiveExchange:
 
     def _liquidate_until_nobody_is_left(self) -> None:
         by_number = sorted(self.accounts.values(), key=lambda account: account.number)
-        while found := self._who_is_to_be_liquidated(by_number):
-            for account, purses in [(account, self._fallen(account)) for account in found]:
-                self._liquidate(account, purses)
-            self._make_marks_of_what_traded()
+        has_closed_a_pool = True
+        while has_closed_a_pool:
+            while found := self._who_is_to_be_liquidated(by_number):
+                for account, purses in [(account, self._fallen(account)) for account in found]:
+                    self._liquidate(account, purses)
+                self._make_marks_of_what_traded()
+            has_closed_a_pool = self.fund.close_bankrupt()
+            if has_closed_a_pool:
+                self._make_marks_of_what_traded()
 
     def _who_is_to_be_liquidated(self, by_number: list[NaiveAccount]) -> list[NaiveAccount]:
         below = [
-            account for account in by_number if self._is_liquidatable(account) and account.number not in self.put_off
+            account
+            for account in by_number
+            if account.number not in self.put_off and not self.fund.is_own(account) and self._is_liquidatable(account)
         ]
         return self.breakers.those_who_need_not_wait(below)
 
@@ -1671,6 +1691,7 @@ class NaiveExchange:
                 events.LossSocialised, cause, account=payer.number, bankrupt=bankrupt.number, symbol=symbol,
                 loss=loss, wallet=self._collateral(payer, alone),
             )  # fmt: skip
+            self.fund.settle_if_it_is_one(payer, symbol, payer.changed)
 
     def _close_against(
         self, bankrupt: NaiveAccount, holder: Holder, symbol: str, lots: int, price: int, bankruptcy: int, cause: Cause
@@ -1687,6 +1708,7 @@ class NaiveExchange:
             score_ppm=naive_adl.published(holder.score), lights=holder.lights, realised=realised,
         )  # fmt: skip
         bankrupt.changed = other.changed = deleveraged
+        self.fund.settle_if_it_is_one(other, symbol, deleveraged)
         self._withdraw_quotes(other, symbol, CancelReason.DELEVERAGED, deleveraged)
         self._withdraw_orders(other, symbol, CancelReason.DELEVERAGED, deleveraged)
         gain = direction * lots * (price - bankruptcy) * market.instrument.tick_value
@@ -1702,18 +1724,16 @@ class NaiveExchange:
         self._fund_takes(pool, -from_fund, FundReason.SHORTFALL, bankrupt.number, symbol, cause)
         return -gain - from_fund
 
+    def _new_account(self, number: int) -> NaiveAccount:
+        return NaiveAccount(number)
+
     def _pool_of(self, symbol: str) -> str:
         return self.markets[symbol].instrument.fund_pool
 
     def _fund_takes(
         self, pool: str, change: int, reason: FundReason, account: int | None, symbol: str | None, cause: Cause | None
     ) -> None:
-        if change:
-            self.pools[pool] += change
-            self._emit(
-                events.FundChanged, cause, change=change, balance=self.pools[pool], reason=reason, account=account,
-                symbol=symbol, pool=pool,
-            )  # fmt: skip
+        self.fund.takes(pool, change, reason, account, symbol, cause)
 
     def _make_good(
         self, pool: str, loss: int, reason: FundReason, account: int, symbol: str | None, cause: Cause | None

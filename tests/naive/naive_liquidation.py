@@ -44,6 +44,7 @@ class NaiveLiquidation:
     def carry_out(self) -> None:
         """Close what has to be closed."""
         at_once = self.rules.step is LiquidationStep.WHOLE and self.rules.limit is LiquidationLimit.BANKRUPTCY
+        at_once = at_once and not self.exchange.rules["backstop"].below_ppm
         symbols = sorted(self.held)
         symbols.sort(key=lambda symbol: self.exchange._maintenance_on(self.account, symbol), reverse=True)
         if at_once and symbols:
@@ -71,17 +72,24 @@ class NaiveLiquidation:
                 cools_until_us = self.exchange.now_us + self.rules.cooldown_us
         self.account.whole_until_us = cools_until_us
         ends_at_bankruptcy = self.rules.limit is LiquidationLimit.BANKRUPTCY
+        with_adl = ends_at_bankruptcy and not self.exchange.rules["backstop"].below_ppm
         for symbol in symbols:
             if self._is_below() and self._size(symbol) and symbol not in shared:
-                self._close(symbol, self._size(symbol), with_fund=ends_at_bankruptcy, with_adl=ends_at_bankruptcy)
+                self._close(symbol, self._size(symbol), with_fund=ends_at_bankruptcy, with_adl=with_adl)
         if not self._is_below() or self._waits():
             return
-        if self.exchange._equity(self.account, self.alone) >= 0:
-            self.exchange.put_off.add(self.account.number)
+        equity = self.exchange._equity(self.account, self.alone)
+        maintenance = self.exchange._maintenance(self.account, self.alone)
+        vault = self.exchange.fund.vault_for(equity, maintenance)
+        if vault is not None:
+            self.exchange.fund.hand_over(vault, self.account, self.alone, symbols, self.trigger)
             return
+        waiting = [] if equity < 0 else shared if ends_at_bankruptcy else symbols
         for symbol in symbols:
-            if self._is_below() and self._size(symbol):
+            if self._is_below() and self._size(symbol) and symbol not in waiting:
                 self._close(symbol, self._size(symbol), with_fund=True, with_adl=True)
+        if waiting and self._is_below():
+            self.exchange.put_off.add(self.account.number)
 
     def _waits(self) -> bool:
         return not self.exchange.breakers.those_who_need_not_wait([self.account], note=False)
@@ -149,20 +157,25 @@ class NaiveLiquidation:
         if covers_to is not None and book < lots:
             allowance = self._allowance(symbol)
             fund = self._into_the_book(symbol, lots - book, direction, covers_to, bankruptcy, allowance, started)
-        adl = deficit = 0
+        taken = adl = deficit = 0
         is_stopped = False
         if book + fund < lots:
             reach = covers_to if covers_to is not None and self._allowance(symbol) > 0 else owners
             if not exchange._within(symbol, -direction, reach):
                 is_stopped = exchange.breakers.stopped(symbol, -direction, reach, started)
+        takes_over = exchange.rules["fund"].policy is FundPolicy.TAKE_OVER
+        if with_fund and takes_over and self._size(symbol) and not is_stopped:
+            taken = exchange.fund.take_over(account, symbol, bankruptcy, started)
         if with_adl and self._size(symbol) and not is_stopped:
             adl, deficit = exchange._deleverage(account, symbol, bankruptcy, started)
         self.last = exchange._emit(
             events.LiquidationEnded, started, account=account.number, symbol=symbol, book=book, fund=fund, adl=adl,
             deficit=deficit, bankruptcy_price=bankruptcy, wallet=exchange._collateral(account, self.alone),
-            left=self._size(symbol),
+            left=self._size(symbol), taken_over=taken,
         )  # fmt: skip
         self.pool = exchange._pool_of(symbol)
+        if exchange.rules["fund"].drawdown_on_ppm:
+            exchange.fund.judge(self.pool, self.last)
         if market.instrument.liquidation_fee_ppm < MILLION:
             self.owner_gets_a_surplus = True
         return before - self._size(symbol)
@@ -179,8 +192,7 @@ class NaiveLiquidation:
         return min(max(1, market.mark - direction * away), instrument.max_price)
 
     def _allowance(self, symbol: str) -> int:
-        pool = self.exchange._pool_of(symbol)
-        return floor(part_of(self.exchange.pools[pool], self.exchange.rules["fund_draw_ppm"]))
+        return self.exchange.fund.payable(self.exchange._pool_of(symbol))
 
     def _finds_anything(self, symbol: str, direction: int, owners: int, covers_to: int | None, bankruptcy: int) -> bool:
         if self.exchange._within(symbol, -direction, owners):
