@@ -113,14 +113,14 @@ class Amend(Input, frozen=True):
 
 
 class Cancel(Input, frozen=True):
-    """Cancel one resting order by its owner's id."""
+    """Cancel one order, that rests or waits, by its owner's id."""
 
     account: TraderId
     client_id: ClientId
 
 
 class CancelAll(Input, frozen=True):
-    """Cancel all resting orders of an account, quotes included: on one symbol, or on all (no symbol)."""
+    """Cancel all orders of an account, quotes and those that wait included: on one symbol, or on all (no symbol)."""
 
     account: TraderId
     symbol: Name | None = None

@@ -11,6 +11,7 @@ from tests.core.rulebook import (
     BOB,
     SECOND,
     VENUE,
+    amend,
     an_exchange,
     apply,
     buy,
@@ -42,6 +43,12 @@ def test_orders_and_quotes_count_together_whatever_the_symbol() -> None:
     apply(exchange, buy(1, 99), quote(1, [(98, 1)], by=ALICE, symbol="ETH"))
     assert reasons(apply(exchange, buy(1, 99))) == [Reject.RATE_LIMITED]
     assert reasons(apply(exchange, quote(2, [(98, 1)], by=ALICE))) == [Reject.RATE_LIMITED]
+
+
+def test_an_amend_counts_as_an_order_does() -> None:
+    exchange = an_exchange(rules=limited(2))
+    apply(exchange, buy(1, 99, id="mine"), amend("mine", size=2))
+    assert reasons(apply(exchange, amend("mine", size=3))) == [Reject.RATE_LIMITED]
 
 
 def test_everybody_has_a_limit_of_his_own() -> None:

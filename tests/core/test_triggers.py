@@ -19,7 +19,16 @@ from stream_engine.messages.events import (
     PositionDeleveraged,
     Traded,
 )
-from stream_engine.messages.inputs import ListInstrument, Place, SetRules, Side, Trigger, TriggerBy, TriggerKind
+from stream_engine.messages.inputs import (
+    ListInstrument,
+    Place,
+    SetRules,
+    Side,
+    TimeInForce,
+    Trigger,
+    TriggerBy,
+    TriggerKind,
+)
 from stream_engine.messages.instrument import OWN_TRADES, IndexSource
 from stream_engine.messages.refusals import Reject
 from tests.core.rulebook import (
@@ -226,6 +235,15 @@ def test_a_triggered_order_is_refused_as_a_new_one_would_be_and_cancelled_with_t
     assert (gone.client_id, gone.size, gone.reason) == ("mine", 5, CancelReason.NOT_ALLOWED)
     assert gone.refusal is Reject.INSUFFICIENT_MARGIN and gone.cause == identity(fired)
     assert book(exchange) == "|"
+
+
+@pytest.mark.parametrize(("bid", "traded"), [(4, False), (5, True), (6, True)])
+def test_a_fill_or_kill_order_is_judged_by_the_book_that_it_is_triggered_into(bid: int, traded: bool) -> None:
+    exchange = an_exchange()
+    apply(exchange, stop(95, replace(sell(5, 95), time_in_force=TimeInForce.FOK)), buy(bid, 95, by=MM))
+    events = apply(exchange, spot(BTC=95))
+    assert trades(events) == (["5 @ 95"] if traded else [])
+    assert [gone.refusal for gone in only(events, OrderCancelled)] == ([] if traded else [Reject.FOK_NOT_FILLABLE])
 
 
 def test_a_post_only_order_that_would_take_when_it_is_triggered_is_cancelled() -> None:
