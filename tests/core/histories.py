@@ -850,8 +850,11 @@ class Story:
         return protection
 
     def _line_up_stops(self, random: Random) -> AnyInput:
-        """Stops one below the other, and a bid below each: one sets off the next, down to the last."""
-        symbol, by = random.choice(("A", "C")), random.choice((TriggerBy.LAST, TriggerBy.MARK))
+        """Stops one below the other, and a bid below each: one sets off the next, down to the last. Or trading is
+        halted meanwhile, and they find the mark where it is by then."""
+        is_halted = random.random() < 0.4
+        symbol = "C" if is_halted else random.choice(("A", "C"))
+        by = TriggerBy.MARK if is_halted else random.choice((TriggerBy.LAST, TriggerBy.LAST, TriggerBy.MARK))
         price, lots = self.prices[symbol], 5
         steps = [price * (1_000 - 5 * step) // 1_000 for step in range(1, 6)]
         owners = [random.choice((*MAKERS, *POOR)) for _ in steps]
@@ -860,14 +863,14 @@ class Story:
             limit = random.choice((None, step * 95 // 100))
             stops.append(self._place(account, symbol, Side.SELL, lots, limit))
             self.orders[-1] = stops[-1] = replace(stops[-1], trigger=Trigger(TriggerKind.STOP, step, by))
-        told = [*stops, *(self._place(RICH, symbol, Side.BUY, lots, step) for step in steps)]
         self.plot = [
             *self._cleared(symbol)[:-1],
-            *told,
-            *(() if random.random() < 0.5 else (HaltTrading(VENUE, self.now_us, "stops"), self._drift(random))),
-            *(() if random.random() < 0.7 else (ResumeTrading(VENUE, self.now_us),)),
+            *stops,
+            *(self._place(RICH, symbol, Side.BUY, lots, step) for step in steps),
+            Amend(VENUE, self.now_us, stops[2].account, stops[2].client_id, lots - 1),
+            *([HaltTrading(VENUE, self.now_us, "stops")] if is_halted else []),
             self._place(random.choice(TWINS), symbol, Side.SELL, lots, steps[0], TimeInForce.IOC),
-            IndexPrices(VENUE, self.now_us, "spot", ((symbol, steps[random.choice((0, 0, 4))]),)),
+            IndexPrices(VENUE, self.now_us, "spot", ((symbol, steps[random.choice((0, 1, 4))]),)),
             ResumeTrading(VENUE, self.now_us),
         ]
         return self._cleared(symbol)[-1]
@@ -1135,7 +1138,7 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._run_up_a_debt, 3),
     (Story._build_a_staircase, 1),
     (Story._be_stopped_by_the_band, 1),
-    (Story._fall_through_the_book, 1),
+    (Story._fall_through_the_book, 2),
     (Story._run_over_a_protected_quote, 1),
     (Story._reduce_more_than_there_is, 2),
     (Story._line_up_stops, 3),
