@@ -19,8 +19,9 @@ from typing import Any
 
 import pytest
 
-from stream_engine.core.accounts import Account, is_liquidatable
+from stream_engine.core.accounts import Account, Standing, is_liquidatable
 from stream_engine.core.insurance_fund import fund_flow
+from stream_engine.core.liquidation_order import fillable_price
 from stream_engine.core.margin import (
     MaintenanceTable,
     bankruptcy_price,
@@ -33,6 +34,7 @@ from stream_engine.core.mark_price import hyperliquid_mark, touch_price, weighte
 from stream_engine.core.order_book import Order, OrderBook
 from stream_engine.core.position import Position, notional, unrealised
 from stream_engine.messages.instrument import Tier
+from stream_engine.messages.rules import LiquidationRules
 from stream_engine.messages.units import MILLION
 from tests.conftest import data_path
 from tests.core import adl_vectors as adl
@@ -62,6 +64,23 @@ def dydx_bankruptcy_quote(inputs: Inputs, quantity: str) -> Fraction:
     price = _dydx_bankruptcy_price(inputs, inputs["close"])
     quote = -_integer(inputs["delta"], LOT) * price
     return Fraction(-(-quote * QUOTE_QUANTUM // MONEY), QUOTE_QUANTUM)
+
+
+def dydx_fillable_price(inputs: Inputs, quantity: str) -> Fraction:
+    """The limit of the liquidation order."""
+    symbol, table = inputs["close"], _flat(inputs["mmr"])
+    marks = {name: _integer(price, TICK) for name, price in inputs["oracle"].items()}
+    held = {name: Position(1, name, 0, 0, size=_integer(size, LOT)) for name, size in inputs["positions"].items()}
+    weights = {
+        name: maintenance_margin(notional(position, marks[name], TICK_VALUE), table) for name, position in held.items()
+    }
+    equity = _integer(inputs["usdc"], MONEY) + sum(
+        unrealised(position, marks[name], TICK_VALUE) for name, position in held.items()
+    )
+    rules = LiquidationRules(spread_ppm=_ppm(inputs["spreadToMMR"]), adjustment_ppm=_ppm(inputs["bankruptcyAdj"]))
+    figures = Standing(equity, sum(weights.values()))
+    price = fillable_price(held[symbol].size, marks[symbol], figures, weights[symbol], rules, TICK_VALUE)
+    return Fraction(price, TICK)
 
 
 def dydx_fund_delta(inputs: Inputs, quantity: str) -> Fraction:
@@ -129,10 +148,28 @@ def liquidation_price_in_cross(inputs: Inputs, quantity: str) -> Fraction:
     return _liquidation_price(cushion, _leg_size(wanted), wanted["EP"], _table(wanted["mmr"], wanted["cum"]))
 
 
+def liquidation_price_with_fee(inputs: Inputs, quantity: str) -> Fraction:
+    """OKX and Gate count the fee of closing into maintenance: it is a part of the table's rate."""
+    size = _side(inputs, quantity) * abs(_integer(inputs["q"], LOT))
+    wallet = int(_decimal(inputs["EP"]) * abs(size) * TICK / _decimal(inputs["L"]))
+    rate = _decimal(inputs["MMR"]) + _decimal(inputs["fee"])
+    return _liquidation_price(wallet, size, inputs["EP"], _table(rate, inputs.get("cum", 0)))
+
+
+def bybit_liquidation_price(inputs: Inputs, quantity: str) -> Fraction:
+    """Bybit's is where a position that stands alone has used up its initial margin but for the maintenance of its entry
+    value: the bankruptcy price of that much margin. (This exchange liquidates by the maintenance of the value at the
+    mark, as the others do.)"""
+    size, entry = _side(inputs, quantity) * LOT, _integer(inputs["EP"], TICK)
+    value = abs(size) * entry
+    margin = int(Fraction(value) / Fraction(_decimal(inputs["L"]))) - maintenance_margin(value, _flat(inputs["MMR"]))
+    return Fraction(bankruptcy_price(size, entry, margin, 1, 1, TICK_VALUE), TICK)
+
+
 def hyperliquid_liquidation_price(inputs: Inputs, quantity: str) -> Fraction:
     """From the margin of a position at the present price; the rate is one over the maintenance leverage."""
     size = _side(inputs, quantity) * abs(_integer(inputs["size"], LOT))
-    table = _flat(Decimal(1) / _decimal(inputs["maint_lev"]))
+    table = _flat(Fraction(1) / Fraction(_decimal(inputs["maint_lev"])))
     return _liquidation_price(_integer(inputs["margin"], MONEY), size, inputs["price"], table)
 
 
@@ -212,11 +249,6 @@ def _fund_delta_is_capped(inputs: Inputs, quantity: str) -> str | None:
     return "not built yet: a liquidation fee that caps the fund's surplus" if capped else None
 
 
-def _rate_is_too_fine(inputs: Inputs, quantity: str) -> str | None:
-    rate = 1 / Fraction(_decimal(inputs["maint_lev"])) if "maint_lev" in inputs else Fraction(_decimal(inputs["MMR"]))
-    return None if (rate * MILLION).denominator == 1 else "outside: a maintenance rate that is no whole number of ppm"
-
-
 def _tiers_are_not_told(inputs: Inputs, quantity: str) -> str | None:
     return None if _TWO_TIERS.search(quantity) else "no test knows these tiers"
 
@@ -227,7 +259,7 @@ def _legs_are_strange(inputs: Inputs, quantity: str) -> str | None:
         return "no test knows these positions"
     if sum("mark" not in leg for leg in legs) != 1:
         return "no test knows which position is meant"
-    return next((why for leg in legs if (why := _rate_is_too_fine({"MMR": leg["mmr"]}, ""))), None)
+    return None
 
 
 _TWO_TIERS = re.compile(r"([\d.]+)\s*% to (\d+)M, ([\d.]+)\s*% above")
@@ -264,11 +296,10 @@ KNOWN = (
     Known("dYdX", "liquidatable", {"usdc", "BTC"}, dydx_liquidatable),
     Known("dYdX", "", {"bankrupt", "offset"}, adl.dydx_quote_after_deleveraging),
     Known(
-        "Binance", "liq price", {"WB", "cum", "q", "EP", "MMR"}, liquidation_price_of_wallet, SIDE, _rate_is_too_fine
+        "Binance", "liq price", {"WB", "cum", "q", "EP", "MMR"}, liquidation_price_of_wallet, SIDE
     ),
     Known(
         "Binance", "liq price", {"L", "EP", "q", "MMR"}, liquidation_price_of_leverage, SIDE | {"cum"},
-        _rate_is_too_fine,
     ),
     Known("Binance", "liq price cross", {"WB"}, liquidation_price_in_cross, frozenset("*"), _legs_are_strange),
     Known("Binance", "score", {"notional", "upnl", "wallet"}, adl.binance_score),
@@ -283,12 +314,15 @@ KNOWN = (
     Known("paper", "pro-rata haircut", {"w", "B", "e"}, adl.pro_rata_haircuts),
     Known("paper", "capped pro-rata", {"w", "caps", "B"}, adl.capped_level),
     Known("paper", "contract pro-rata", {"Q", "q"}, adl.contracts_in_proportion),
+    Known("dYdX", "fillable", MARKET - {"delta"} | {"close", "bankruptcyAdj", "spreadToMMR"}, dydx_fillable_price),
+    Known("OKX", "liq price", {"L", "EP", "q", "MMR", "fee"}, liquidation_price_with_fee, SIDE | {"cum"}),
+    Known("Gate", "liq price", {"L", "EP", "q", "MMR", "fee"}, liquidation_price_with_fee, SIDE | {"cum"}),
+    Known("Bybit", "liq price", {"L", "EP", "MMR"}, bybit_liquidation_price, SIDE),
     Known("Bybit", "bankruptcy price usdt", {"EP", "L"}, bybit_bankruptcy_price, SIDE),
     Known("Bybit", "fund flow", {"fill", "bk"}, bybit_fund_flow),
     Known("BitMEX", "fund change", {"bk", "fills"}, bitmex_fund_flow),
     Known(
         "Hyperliquid", "liq price", {"price", "size", "margin", "maint_lev"}, hyperliquid_liquidation_price, SIDE,
-        _rate_is_too_fine,
     ),
     Known("Hyperliquid", "maintenance margin", {"notional"}, hyperliquid_maintenance, unless=_tiers_are_not_told),
     Known("Hyperliquid", "mark", {"oracle", "ema", "bid", "ask", "last", "cex"}, hyperliquid_mark_of_three),
@@ -299,11 +333,7 @@ KNOWN = (
 # (venue, words of the quantity, why it is not run); the first that fits.
 NOT_HERE = (
     ("", "inverse", "outside: inverse contracts"),
-    ("dYdX", "fillable", "not built: the liquidation order is limited at the bankruptcy price, not at a fillable one"),
     ("dYdX", "fee", "not built yet: liquidation fee"),
-    ("Gate", "liq price", "not built: a closing fee counted into maintenance"),
-    ("OKX", "liq price", "not built: a closing fee counted into maintenance"),
-    ("Bybit", "liq price", "not built: maintenance of the entry value, here it is of the value at the mark"),
     ("Bybit", "pnlratio", "not built yet: ADL set off by the fund's drawdown"),
     ("Bybit", "stop condition", "not built yet: ADL set off by the fund's drawdown"),
     ("OKX", "threshold", "not built yet: ADL set off by the fund's drawdown"),
@@ -370,15 +400,21 @@ def _side(inputs: Inputs, quantity: str) -> int:
     return -1 if size < 0 or "short" in quantity.lower().split(" with ")[0] else 1
 
 
+def _ppm(rate: object) -> Any:
+    """A rate in ppm: whole where it is, else a fraction, which the functions take as well."""
+    ppm = (rate if isinstance(rate, Fraction) else Fraction(_decimal(rate))) * MILLION
+    return int(ppm) if ppm.denominator == 1 else ppm
+
+
 def _flat(rate: object) -> MaintenanceTable:
-    return maintenance_table((Tier(0, _integer(rate, MILLION)),))
+    return maintenance_table((Tier(0, _ppm(rate)),))
 
 
 def _table(rate: object, deduction: object) -> MaintenanceTable:
     """The table whose last tier has this rate and this deduction; below its bound next to nothing is required."""
     if not deduction:
         return _flat(rate)
-    rate_ppm = _integer(rate, MILLION)
+    rate_ppm = _ppm(rate)
     bound = _integer(deduction, MONEY) * MILLION // (rate_ppm - TOP_RATE_PPM)
     return maintenance_table((Tier(bound, TOP_RATE_PPM), Tier(0, rate_ppm)))
 
@@ -427,10 +463,11 @@ def test_a_case_of_a_quantity_that_is_known_is_run_whatever_its_id_and_its_numbe
     assert known is not None and agrees(known.answer(A_CASE["inputs"], A_CASE["quantity"]), 90, 1e-6)
 
 
-def test_a_rate_that_is_no_whole_number_of_ppm_is_reported() -> None:
-    third: Vector = {"venue": "Hyperliquid", "quantity": "liq price", "inputs": {"price": 1, "size": 1, "margin": 1}}
-    for leverage, reason in ((4, None), (6, "outside: a maintenance rate that is no whole number of ppm")):
-        assert why_not(third | {"inputs": third["inputs"] | {"maint_lev": leverage}}) == reason
+def test_a_rate_that_is_no_whole_number_of_ppm_is_run_as_a_fraction() -> None:
+    # Maintenance is a sixth: a long of 1 at 100 with 25 falls below (100 - 25) / (1 - 1/6) = 90.
+    inputs = {"price": 100, "size": 1, "margin": 25, "maint_lev": 6}
+    known = known_as({"venue": "Hyperliquid", "quantity": "liq price long", "inputs": inputs})
+    assert known is not None and agrees(known.answer(inputs, "liq price long"), 90, 1e-9)
 
 
 def test_a_short_is_told_from_a_long_by_the_words_of_the_quantity() -> None:
