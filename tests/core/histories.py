@@ -778,6 +778,7 @@ class Story:
         side, other = random.choice(((Side.BUY, Side.SELL), (Side.SELL, Side.BUY)))
         away = price * random.choice((-30, 0, 0, 30, 45)) // 1_000 * (1 if side is Side.BUY else -1)
         worse = self._on_grid(symbol, price + away)
+        behind = price * (90 if side is Side.BUY else 110) // 100
         newcomer, value = self.newcomers, price * lots * INSTRUMENTS[symbol].tick_value
         self.newcomers += 1
         self.isolated.append((newcomer, symbol))
@@ -793,6 +794,10 @@ class Story:
             self._place(RICH, symbol, side, lots * 3, price),
             Deposit(VENUE, self.now_us, ((newcomer, value // 50),)),
         ]
+        rest = [
+            self._place(newcomer, symbol, side, lots * random.choice((1, 2, 4)), self._on_grid(symbol, behind)),
+            *(Withdraw(VENUE, self.now_us, newcomer, value * part // 100) for part in (12, 5, 3, 2)),
+        ]
         random.shuffle(steps)
         self.plot = [
             *self._cleared(symbol)[:2],
@@ -801,6 +806,7 @@ class Story:
             SetMarginMode(VENUE, self.now_us, newcomer, symbol, True),
             self._place(newcomer, symbol, side, lots, worse),
             self._place(RICH, symbol, other, lots, worse, TimeInForce.IOC),
+            *(rest if random.random() < 0.5 else ()),
             *steps[: random.choice((2, 5, 10))],
         ]
         return self.plot.pop(0)

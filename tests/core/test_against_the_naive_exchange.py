@@ -510,6 +510,18 @@ def what_the_marks_reached_in_a_halt_waits_on(patch: Patch) -> None:
     patch.setattr(halt, "mark_moved", lambda state, market: None)
 
 
+def an_isolated_position_gives_margin_back_rounded_up(patch: Patch) -> None:
+    patch.setattr("stream_engine.core.isolated.div_floor", div_ceil)
+
+
+def an_isolated_position_draws_more_than_can_be_spared(patch: Patch) -> None:
+    patch.setattr(matching, "spare_wallet", lambda *asked: 1 << 60)
+
+
+def an_isolated_position_reserves_nothing_in_the_wallet(patch: Patch) -> None:
+    patch.setattr("stream_engine.core.accounts.reserve_of", lambda *asked: 0)
+
+
 MUTATIONS: tuple[Callable[[Patch], None], ...] = (
     fees_round_down,
     a_partial_close_releases_cost_rounded_up,
@@ -544,6 +556,9 @@ MUTATIONS: tuple[Callable[[Patch], None], ...] = (
     quotes_are_frozen_a_microsecond_longer,
     what_a_price_reaches_enters_from_the_farthest,
     what_the_marks_reached_in_a_halt_waits_on,
+    an_isolated_position_gives_margin_back_rounded_up,
+    an_isolated_position_draws_more_than_can_be_spared,
+    an_isolated_position_reserves_nothing_in_the_wallet,
 )
 
 
