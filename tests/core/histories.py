@@ -636,6 +636,8 @@ class Story:
         bids = [price * (94_800 - step * 700) // 100_000 for step in range(steps)]
         tick_us = self.ticked_us + 7 * SECOND_US
         fall = random.choice((3_000, 4_200, 4_200, 4_200, 6_000))
+        stop = self._place(MAKERS[0], "A", Side.SELL, lots, bids[1])
+        self.orders[-1] = stop = replace(stop, trigger=Trigger(TriggerKind.STOP, price * 99 // 100))
         self.plot = [
             *self._cleared("A"),
             OpenAccounts(VENUE, self.now_us, tuple((account, "newcomer") for account in crowd)),
@@ -646,6 +648,7 @@ class Story:
             self._place(RICH, "A", Side.SELL, lots * steps, price),
             *(self._place(account, "A", Side.BUY, lots, price, TimeInForce.IOC) for account in crowd),
             *(self._place(RICH, "A", Side.BUY, lots, bid) for bid in bids),
+            *([stop] if random.random() < 0.7 else []),
             ClockTick(VENUE, tick_us + 7 * SECOND_US),
             IndexPrices(VENUE, tick_us + 7 * SECOND_US, "spot", (("A", price - price * fall // 100_000),)),
         ]
@@ -1115,7 +1118,7 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._deep_order, 4),
     (Story._own_crossing, 4),
     (Story._reducing_order, 6),
-    (Story._amend, 8),
+    (Story._amend, 11),
     (Story._stray_order, 5),
     (Story._again, 3),
     (Story._cancel, 6),
@@ -1142,7 +1145,7 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._stall, 1),
     (Story._leave_nobody_to_pay, 1),
     (Story._run_up_a_debt, 3),
-    (Story._build_a_staircase, 1),
+    (Story._build_a_staircase, 2),
     (Story._be_stopped_by_the_band, 1),
     (Story._fall_through_the_book, 2),
     (Story._run_over_a_protected_quote, 1),

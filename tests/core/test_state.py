@@ -181,6 +181,8 @@ def test_every_field_of_the_state_comes_back_and_the_histories_fill_every_field(
     one.band, one.freeze = PriceBand(), Freeze()
     one.band.limit_ended_us, one.freeze.spent = 7, {Breaker.STALL: None}
     seldom.triggered = {7: (3, "c", (1, 2))}
+    one.turnover = Turnover(7)
+    one.turnover.add(0, 5, liquidation=True)
     comparison.same(seldom, load(dump(exchange)).state, "venue")
     fields = {f"{part.__name__}.{name}" for part in PARTS for name in fields_of(part)} - {"Emitter.events"}
     parts_of_parts = {
