@@ -1,7 +1,8 @@
 """Fund: what the insurance fund had, was paid, paid, and has; and the deficit that nobody carried.
 
-Ledger     opening (seeded) + surplus + dust - cover - shortfall - debt = closing, to the micro-unit, checked against
-           the balance. The first payment is the first change below zero, whatever its reason.
+Ledger     opening (seeded) + surplus + dust - cover - shortfall - debt + what positions taken over realised + equity
+           of accounts that vaults took over = closing, to the micro-unit, checked against the balance. All pools
+           together. The first payment is the first change below zero, whatever its reason.
 Findings   fund-half: below half of its highest balance, until above 70 % of it; fund-empty: below 1 %, until above 5 %;
            deficit: a loss was carried by nobody (stays open, updated at most once a minute).
 """
@@ -33,6 +34,7 @@ class Fund:
     def __init__(self, venue: str) -> None:
         self.venue = venue
         self.balance = Path()
+        self.pools: dict[str, int] = {}
         self.by_reason: dict[FundReason, int] = dict.fromkeys(FundReason, 0)
         self.first_payment_us: int | None = None
         self.paid = Totals()
@@ -68,18 +70,20 @@ class Fund:
         self.by_reason[event.reason] += event.change
         if event.reason is FundReason.SEEDED and not self.paid.total and not self.received.total:
             self.balance = Path()  # its path begins when it has been paid in wholly
-        self.balance.put(event.ts_us, event.balance)
-        self.peak = max(self.peak, event.balance)
+        self.pools[event.pool] = event.balance
+        balance = sum(self.pools.values())
+        self.balance.put(event.ts_us, balance)
+        self.peak = max(self.peak, balance)
         if event.change < 0:
             if self.first_payment_us is None:
                 self.first_payment_us = event.ts_us
             self.paid.add(event.ts_us, -event.change)
         elif event.reason is not FundReason.SEEDED:
             self.received.add(event.ts_us, event.change)
-        return self._judge(event)
+        return self._judge(event, balance)
 
-    def _judge(self, event: e.FundChanged) -> Iterator[Finding]:
-        balance, peak = event.balance, self.peak
+    def _judge(self, event: e.FundChanged, balance: int) -> Iterator[Finding]:
+        peak = self.peak
         values = {"balance": balance, "peak": peak}
         for rule, severity, below, above in RULES:
             episode = self._open.get(rule)

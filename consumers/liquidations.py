@@ -1,8 +1,8 @@
 """Liquidations: how many positions were taken, from whom, how large, and where they went.
 
 Counted    a position when its liquidation ends (`LiquidationEnded`), valued at the mark at which it was taken.
-Went       into the book up to the bankruptcy price; into the book beyond it at the fund's cost; to deleveraged
-           accounts; to the deficit. The four add up to what was liquidated.
+Went       into the book up to the bankruptcy price; into the book beyond it at the fund's cost, or to the fund itself;
+           to deleveraged accounts; to the deficit. The four add up to what was liquidated.
 Long       the liquidated position was long (its closing sells).
 Finding    liquidations, per symbol: open from the first until there was none for 5 minutes; an update a minute.
 """
@@ -141,7 +141,7 @@ class Liquidations:
             event.symbol,
             started.size > 0,
             event.book * per_lot,
-            event.fund * per_lot,
+            (event.fund + event.taken_over) * per_lot,
             event.adl * per_lot,
             event.deficit * per_lot,
         )

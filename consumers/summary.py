@@ -108,7 +108,8 @@ class LiquidationSummary(Struct, frozen=True):
 
 
 class FundSummary(Struct, frozen=True):
-    """Opening + surplus + dust - cover - shortfall - debt = closing; `adds_up` says whether, to the micro-unit."""
+    """Opening + surplus + dust - cover - shortfall - debt + unwound + backstop = closing, over all pools; `adds_up`
+    says whether, to the micro-unit."""
 
     opening_usd: float
     surplus_usd: float
@@ -116,6 +117,8 @@ class FundSummary(Struct, frozen=True):
     cover_usd: float
     shortfall_usd: float
     debt_usd: float
+    unwound_usd: float
+    backstop_usd: float
     closing_usd: float
     adds_up: bool
     lowest_usd: float
@@ -348,6 +351,8 @@ def _fund(board: Board) -> FundSummary:
         cover_usd=usd(-fund.by_reason[FundReason.COVER]),
         shortfall_usd=usd(-fund.by_reason[FundReason.SHORTFALL]),
         debt_usd=usd(-fund.by_reason[FundReason.DEBT]),
+        unwound_usd=usd(fund.by_reason[FundReason.UNWOUND]),
+        backstop_usd=usd(fund.by_reason[FundReason.BACKSTOP]),
         closing_usd=usd(fund.closing),
         adds_up=fund.adds_up,
         lowest_usd=usd(low.value) if low else 0.0,

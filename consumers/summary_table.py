@@ -82,6 +82,7 @@ def _makers_table(summary: Summary) -> Table:
 
 
 def _fund_text(fund: FundSummary) -> Text:
+    taken_over = [("+ unwound", fund.unwound_usd), ("+ backstop", fund.backstop_usd)]
     terms = (
         ("opening", fund.opening_usd),
         ("+ surplus", fund.surplus_usd),
@@ -89,6 +90,7 @@ def _fund_text(fund: FundSummary) -> Text:
         ("- cover", fund.cover_usd),
         ("- shortfall", fund.shortfall_usd),
         ("- debt", fund.debt_usd),
+        *(term for term in taken_over if term[1]),
         ("= closing", fund.closing_usd),
     )
     line = " ".join(f"{term} {usd_text(dollars)}" for term, dollars in terms)

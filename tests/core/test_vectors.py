@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from stream_engine.core.accounts import Account, Standing, is_liquidatable
-from stream_engine.core.insurance_fund import fund_flow
+from stream_engine.core.insurance_fund import fund_flow, to_fund
 from stream_engine.core.liquidation_order import fillable_price
 from stream_engine.core.margin import (
     MaintenanceTable,
@@ -38,6 +38,7 @@ from stream_engine.messages.rules import LiquidationRules
 from stream_engine.messages.units import MILLION
 from tests.conftest import data_path
 from tests.core import adl_vectors as adl
+from tests.core import fund_vectors as fund
 from tests.core.rulebook import an_exchange
 
 FILE = "vectors.json"
@@ -68,15 +69,8 @@ def dydx_bankruptcy_quote(inputs: Inputs, quantity: str) -> Fraction:
 
 def dydx_fillable_price(inputs: Inputs, quantity: str) -> Fraction:
     """The limit of the liquidation order."""
-    symbol, table = inputs["close"], _flat(inputs["mmr"])
-    marks = {name: _integer(price, TICK) for name, price in inputs["oracle"].items()}
-    held = {name: Position(1, name, 0, 0, size=_integer(size, LOT)) for name, size in inputs["positions"].items()}
-    weights = {
-        name: maintenance_margin(notional(position, marks[name], TICK_VALUE), table) for name, position in held.items()
-    }
-    equity = _integer(inputs["usdc"], MONEY) + sum(
-        unrealised(position, marks[name], TICK_VALUE) for name, position in held.items()
-    )
+    symbol = inputs["close"]
+    marks, held, weights, equity = _dydx_account(inputs)
     rules = LiquidationRules(spread_ppm=_ppm(inputs["spreadToMMR"]), adjustment_ppm=_ppm(inputs["bankruptcyAdj"]))
     figures = Standing(equity, sum(weights.values()))
     price = fillable_price(held[symbol].size, marks[symbol], figures, weights[symbol], rules, TICK_VALUE)
@@ -84,12 +78,24 @@ def dydx_fillable_price(inputs: Inputs, quantity: str) -> Fraction:
 
 
 def dydx_fund_delta(inputs: Inputs, quantity: str) -> Fraction:
-    """What the fill of a liquidation order brings the fund."""
+    """What the fill of a liquidation order brings the fund: a surplus as far as the fee goes."""
     (symbol,) = inputs["positions"]
     lots = _integer(inputs["delta"], LOT)
     fill_price = _integer(inputs["fill_px"], TICK)
     flow = fund_flow(-lots, abs(lots), fill_price, _dydx_bankruptcy_price(inputs, symbol), TICK_VALUE)
-    return Fraction(flow, MONEY)
+    fee_ppm = _integer(inputs["max_fee"], MILLION)
+    return Fraction(to_fund(flow, abs(lots) * fill_price * TICK_VALUE, fee_ppm), MONEY)
+
+
+def dydx_fee_and_rest(inputs: Inputs, quantity: str) -> list[Fraction]:
+    """What a liquidation of the whole position brings the fund, and what it leaves its owner."""
+    size, fill_price = _integer(inputs["BTC"], LOT), _integer(inputs["fill_px"], TICK)
+    equity = _integer(inputs["usdc"], MONEY) + size * ORACLE * TICK * TICK_VALUE
+    price = bankruptcy_price(size, ORACLE * TICK, equity, 1, 1, TICK_VALUE)
+    flow = fund_flow(size, abs(size), fill_price, price, TICK_VALUE)
+    fee = to_fund(flow, abs(size) * fill_price * TICK_VALUE, _integer(inputs["max_fee"], MILLION))
+    left = _integer(inputs["usdc"], MONEY) + size * fill_price * TICK_VALUE - fee
+    return [Fraction(fee, MONEY), Fraction(left, MONEY)]
 
 
 def dydx_liquidatable(inputs: Inputs, quantity: str) -> bool:
@@ -103,6 +109,13 @@ def dydx_liquidatable(inputs: Inputs, quantity: str) -> bool:
 
 
 def _dydx_bankruptcy_price(inputs: Inputs, symbol: str) -> int:
+    marks, held, weights, equity = _dydx_account(inputs)
+    total = sum(weights.values())
+    return bankruptcy_price(held[symbol].size, marks[symbol], equity, weights[symbol], total, TICK_VALUE)
+
+
+def _dydx_account(inputs: Inputs) -> tuple[dict[str, int], dict[str, Position], dict[str, int], int]:
+    """Marks, positions, the maintenance of each, and the equity of all."""
     table = _flat(inputs["mmr"])
     marks = {name: _integer(price, TICK) for name, price in inputs["oracle"].items()}
     held = {name: Position(1, name, 0, 0, size=_integer(size, LOT)) for name, size in inputs["positions"].items()}
@@ -112,9 +125,7 @@ def _dydx_bankruptcy_price(inputs: Inputs, symbol: str) -> int:
     equity = _integer(inputs["usdc"], MONEY) + sum(
         unrealised(position, marks[name], TICK_VALUE) for name, position in held.items()
     )
-    return bankruptcy_price(
-        held[symbol].size, marks[symbol], equity, weights[symbol], sum(weights.values()), TICK_VALUE
-    )
+    return marks, held, weights, equity
 
 
 # liquidation and bankruptcy prices of a position that stands alone, or beside others ----------------------
@@ -243,12 +254,6 @@ def _flow(fill_price: object, bankruptcy: object, quantity: str) -> Fraction:
 # which case is which ---------------------------------------------------------------------------------------
 
 
-def _fund_delta_is_capped(inputs: Inputs, quantity: str) -> str | None:
-    fill_quote = Fraction(abs(_integer(inputs["delta"], LOT)) * _integer(inputs["fill_px"], TICK), MONEY)
-    capped = dydx_fund_delta(inputs, quantity) > Fraction(_decimal(inputs["max_fee"])) * fill_quote
-    return "not built yet: a liquidation fee that caps the fund's surplus" if capped else None
-
-
 def _tiers_are_not_told(inputs: Inputs, quantity: str) -> str | None:
     return None if _TWO_TIERS.search(quantity) else "no test knows these tiers"
 
@@ -292,7 +297,8 @@ SIDE = frozenset({"side"})
 MARKET = {"usdc", "positions", "delta", "oracle", "mmr"}
 KNOWN = (
     Known("dYdX", "bankruptcy quote", MARKET | {"close"}, dydx_bankruptcy_quote),
-    Known("dYdX", "insurance fund", MARKET | {"fill_px", "max_fee"}, dydx_fund_delta, unless=_fund_delta_is_capped),
+    Known("dYdX", "insurance fund", MARKET | {"fill_px", "max_fee"}, dydx_fund_delta),
+    Known("dYdX", "liquidation fee", {"usdc", "BTC", "fill_px", "max_fee"}, dydx_fee_and_rest),
     Known("dYdX", "liquidatable", {"usdc", "BTC"}, dydx_liquidatable),
     Known("dYdX", "", {"bankrupt", "offset"}, adl.dydx_quote_after_deleveraging),
     Known(
@@ -319,6 +325,11 @@ KNOWN = (
     Known("Gate", "liq price", {"L", "EP", "q", "MMR", "fee"}, liquidation_price_with_fee, SIDE | {"cum"}),
     Known("Bybit", "liq price", {"L", "EP", "MMR"}, bybit_liquidation_price, SIDE),
     Known("Bybit", "bankruptcy price usdt", {"EP", "L"}, bybit_bankruptcy_price, SIDE),
+    Known("Bybit", "pnlratio", {"pool_peak", "sym_pnl", "sym_max"}, fund.drawdown_of_a_symbol),
+    Known("Bybit", "stop condition", {"pnlRatio", "stop"}, fund.drawdown_is_over),
+    Known("OKX", "fund threshold", {"avg", "reserve"}, fund.threshold_of_a_reserve),
+    Known("Hyperliquid", "backstop", {"mm", "equity"}, fund.vault_is_due),
+    Known("Hyperliquid", "deposit", {"start"}, fund.balance_after_flows),
     Known("Bybit", "fund flow", {"fill", "bk"}, bybit_fund_flow),
     Known("BitMEX", "fund change", {"bk", "fills"}, bitmex_fund_flow),
     Known(
@@ -333,12 +344,6 @@ KNOWN = (
 # (venue, words of the quantity, why it is not run); the first that fits.
 NOT_HERE = (
     ("", "inverse", "outside: inverse contracts"),
-    ("dYdX", "fee", "not built yet: liquidation fee"),
-    ("Bybit", "pnlratio", "not built yet: ADL set off by the fund's drawdown"),
-    ("Bybit", "stop condition", "not built yet: ADL set off by the fund's drawdown"),
-    ("OKX", "threshold", "not built yet: ADL set off by the fund's drawdown"),
-    ("Hyperliquid", "backstop", "not built yet: take-over by a backstop vault"),
-    ("Hyperliquid", "deposit", "outside: flows of a vault"),
     ("Drift", "", "outside: Drift's partial liquidation and socialised losses"),
 )
 

@@ -76,6 +76,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.fund = 0
+        self.pools: dict[str, int] = defaultdict(int)
         self.deficit = 0
         self.fees = 0
         self.paid_in = 0
@@ -161,8 +162,8 @@ class Ledger:
             case LiquidationFilled(account=account, to_fund=to_fund):
                 self._pay(account, -to_fund)
             case LiquidationEnded(account=account, symbol=symbol, wallet=wallet):
-                left = self._holdings[symbol][account].size
-                self._must("I5", left == 0, f"{left} lots are left of a liquidated position")
+                left = abs(self._holdings[symbol][account].size)
+                self._must("I5", left == event.left, f"{left} lots are left of a liquidated position, not {event.left}")
                 self._wallet_is(account, wallet)
             case FundChanged():
                 self._fund_changes(event)
@@ -207,7 +208,8 @@ class Ledger:
 
     def _fund_changes(self, event: FundChanged) -> None:
         self.fund += event.change
-        kept = self.fund
+        self.pools[event.pool] += event.change
+        kept = self.pools[event.pool]
         self._must("I5", kept == event.balance >= 0, f"the fund has {event.balance}, {kept} by the events")
         if event.reason is FundReason.SEEDED:
             self.paid_in += event.change

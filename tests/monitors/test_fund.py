@@ -22,6 +22,15 @@ def test_opening_and_surplus_and_dust_less_cover_and_shortfall_and_debt_are_the_
     assert fund.adds_up
 
 
+def test_the_balances_of_all_pools_count_together() -> None:
+    fund, story = a_fund()
+    story.tell(e.FundChanged, 500 * USD, 500 * USD, FundReason.SEEDED, None, None, "alts")
+    story.tell(e.FundChanged, -200 * USD, 300 * USD, FundReason.COVER, 1, TOKEN, "alts")
+    story.tell(e.FundChanged, 40 * USD, 340 * USD, FundReason.UNWOUND, 2, TOKEN, "alts")
+    assert (fund.opening, fund.closing, fund.peak) == (1_500 * USD, 1_340 * USD, 1_500 * USD)
+    assert fund.adds_up
+
+
 def test_a_ledger_that_is_one_micro_unit_off_does_not_add_up() -> None:
     fund, story = a_fund()
     story.tell(e.FundChanged, -300 * USD, 700 * USD + 1, FundReason.COVER)
