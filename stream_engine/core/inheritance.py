@@ -81,11 +81,8 @@ def take_over(
 
 
 def note_inherited(pool: InsuranceFund, position: Position) -> None:
-    """Remember the largest size of a position, of which a share is unwound at a time."""
-    if position.size:
-        pool.inherited[position.symbol] = max(abs(position.size), pool.inherited.get(position.symbol, 0))
-    else:
-        pool.inherited.pop(position.symbol, None)
+    """Something was taken: remember the largest size of the position, of which a share is unwound at a time."""
+    pool.inherited[position.symbol] = max(abs(position.size), pool.inherited.get(position.symbol, 0))
 
 
 def count(venue: Venue) -> None:
@@ -135,10 +132,13 @@ def _takeable(venue: Venue, market: Market, pool: InsuranceFund, position: Posit
 def _unwind(venue: Venue, market: Market, pool: InsuranceFund, position: Position, lots: int, reach: int) -> None:
     house = pool.house
     sign = -1 if position.size > 0 else 1
+    limit = market.mark + sign * reach
+    if market.band is not None:
+        limit = market.band.cut(sign, limit)
     resting = market.book.opposite(sign)
     order_id = venue.next_order_id()
     done = 0
-    while done < lots and resting.best_key <= sign * (market.mark + sign * reach):
+    while done < lots and resting.best_key <= sign * limit:
         left = lots - done
         loss_per_lot = fund_flow(sign, 1, resting.first().price, market.mark, market.tick_value)
         most = min(left, div_floor(max(0, worth_of(venue, pool)), loss_per_lot)) if loss_per_lot > 0 else left
@@ -147,7 +147,6 @@ def _unwind(venue: Venue, market: Market, pool: InsuranceFund, position: Positio
         filled, _, traded = trade_with_best(venue, market, house, order_id, sign, most, left, None, liquidation=True)
         done += filled
         balance_of_house(venue, pool, traded, position.symbol)
-    note_inherited(pool, position)
 
 
 def _close(venue: Venue, pool: InsuranceFund) -> None:

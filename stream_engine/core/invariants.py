@@ -22,6 +22,7 @@ def check(exchange: Exchange) -> None:
     _books_equal_their_orders(state)
     for pool in state.pools.values():
         pool.check()
+    _houses_hold_what_pools_took(state)
     state.deficit.check()
     _waiting_orders_are_found(state)
     _nothing_stands_beyond_its_time(state)
@@ -31,6 +32,16 @@ def check(exchange: Exchange) -> None:
     state.watch.check()
     assert not state.rankings, "a ranking outlives its round"
     _who_waits_waits_for_a_breaker(state)
+
+
+def _houses_hold_what_pools_took(state: Venue) -> None:
+    for number, pool in state.houses.items():
+        house = state.accounts[number]
+        assert house is pool.house and house.number == number, pool.name
+        assert not house.orders and not house.isolated, pool.name
+        held = {symbol: abs(position.size) for symbol, position in house.positions.items() if position.size}
+        assert set(held) == set(pool.inherited), pool.name
+        assert all(pool.inherited[symbol] >= lots for symbol, lots in held.items()), pool.name
 
 
 def _money_is_conserved(state: Venue) -> None:

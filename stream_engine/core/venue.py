@@ -172,6 +172,7 @@ def balance_of_house(
 ) -> None:
     """What a fill left in the wallet of a pool's house account is its balance: never below zero. See inheritance."""
     house = pool.house
+    pool.inherited = {held: lots for held, lots in pool.inherited.items() if house.positions[held].size}
     for position in house.positions.values() if house.wallet < 0 else ():
         market = venue.markets[position.symbol]
         gained = position.size * market.mark * market.tick_value - position.cost

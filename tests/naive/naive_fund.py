@@ -68,6 +68,7 @@ class NaiveFund:
     ) -> None:
         """What a fill left is the balance; gains elsewhere count before anything is owed."""
         own = self.account_of(pool)
+        self._forget_what_is_gone(pool)
         for held, holding in own.holdings.items():
             short = max(0, -own.wallet)
             counted = min(short, max(0, self.exchange._unrealised(own, held)))
@@ -147,7 +148,12 @@ class NaiveFund:
 
     def _note_size(self, pool: str, symbol: str) -> None:
         lots = abs(self.exchange._size(self.account_of(pool), symbol))
-        self.largest[pool, symbol] = max(lots, self.largest.get((pool, symbol), 0)) if lots else 0
+        self.largest[pool, symbol] = max(lots, self.largest.get((pool, symbol), 0))
+
+    def _forget_what_is_gone(self, pool: str) -> None:
+        for symbol, holding in self.account_of(pool).holdings.items():
+            if not holding.size:
+                self.largest[pool, symbol] = 0
 
     def count(self) -> None:
         """What the clock's funding has left is the balances'."""
@@ -170,6 +176,7 @@ class NaiveFund:
         wanted = max(1, floor(part_of(self.largest[pool, symbol], share_ppm)))
         left = min(wanted, abs(exchange._size(own, symbol)))
         limit = market.mark - direction * floor(part_of(market.mark, within_ppm))
+        limit = exchange.breakers.cut(symbol, -direction, limit)
         order_id = exchange._new_order_id()
         while left and (reachable := exchange._within(symbol, -direction, limit)):
             best = reachable[0]
@@ -182,7 +189,6 @@ class NaiveFund:
             left -= lots
             traded = exchange._trade(own, best, lots, left, order_id, None, liquidation=True)
             self.settle(pool, symbol, traded)
-        self._note_size(pool, symbol)
 
     def close_bankrupt(self) -> bool:
         """Every pool worth less than nothing, with all that it holds."""
