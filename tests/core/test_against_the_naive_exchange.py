@@ -14,8 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from msgspec.structs import replace
 
 from stream_engine.core import (
+    auction,
     cancelling,
+    circuit_breaker,
     exchange,
+    freeze,
     funding,
     funding_rate,
     halt,
@@ -25,6 +28,7 @@ from stream_engine.core import (
     matching,
     order_entry,
     position,
+    price_band,
     pricing,
     protection,
     quotes,
@@ -522,6 +526,24 @@ def an_isolated_position_reserves_nothing_in_the_wallet(patch: Patch) -> None:
     patch.setattr("stream_engine.core.accounts.reserve_of", lambda *asked: 0)
 
 
+def the_reference_of_a_price_band_rounds_down(patch: Patch) -> None:
+    patch.setattr(price_band, "div_nearest", div_floor)
+
+
+def a_call_opens_where_the_offers_begin(patch: Patch) -> None:
+    call_price = auction.call_price
+
+    def lowest(bids: auction.Levels, asks: auction.Levels, reference: int) -> tuple[int, int, int]:
+        return min(price for price, _ in asks), *call_price(bids, asks, reference)[1:]
+
+    patch.setattr(auction, "call_price", lowest)
+
+
+def a_freeze_comes_a_microsecond_late(patch: Patch) -> None:
+    age = freeze.age_of_oldest_us
+    patch.setattr(circuit_breaker, "age_of_oldest_us", lambda sources, now_us: age(sources, now_us) - 1)
+
+
 MUTATIONS: tuple[Callable[[Patch], None], ...] = (
     fees_round_down,
     a_partial_close_releases_cost_rounded_up,
@@ -548,6 +570,9 @@ MUTATIONS: tuple[Callable[[Patch], None], ...] = (
     the_fund_is_asked_for_one_micro_quote_less,
     a_halted_venue_pays_out,
     a_halted_venue_answers_no_order_again,
+    the_reference_of_a_price_band_rounds_down,
+    a_call_opens_where_the_offers_begin,
+    a_freeze_comes_a_microsecond_late,
     a_fill_or_kill_order_takes_what_there_is,
     a_reduce_only_order_gives_all_that_it_has,
     what_reduces_nothing_stays,
