@@ -17,12 +17,15 @@ from stream_engine.core import (
     auction,
     cancelling,
     circuit_breaker,
+    drawdown,
     exchange,
     freeze,
     funding,
     funding_rate,
     halt,
     index_price,
+    inheritance,
+    liquidation,
     liquidation_order,
     mark_price,
     matching,
@@ -40,7 +43,9 @@ from stream_engine.core.adl import shares
 from stream_engine.core.adl.candidate import Candidate, key_of
 from stream_engine.core.adl.queue import Ranking
 from stream_engine.core.arithmetic import div_ceil, div_floor
+from stream_engine.core.backstop import is_due
 from stream_engine.core.exchange import Exchange
+from stream_engine.core.insurance_fund import LAST_ACCOUNT
 from stream_engine.core.invariants import check
 from stream_engine.core.margin_watch import MarginWatch
 from stream_engine.core.market import Market
@@ -105,6 +110,10 @@ SELDOM = (
     "an account that waits for the clock",
     "a surplus shared with its owner",
     "an owner left with money",
+    "taken over in part, and deleveraged",
+    "a pool closed that was worth less than nothing",
+    "a pool deleveraged as anybody",
+    "a vault that takes several positions",
     "several positions of one account in one input",
     "a second round",
     "a third round",
@@ -183,6 +192,12 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
         if reason is not None:
             yield str(reason)
         match event:
+            case LiquidationStarted(account=account) if account > LAST_ACCOUNT - 100:
+                yield "a pool closed that was worth less than nothing"
+            case vocabulary.PositionDeleveraged(account=account) if account > LAST_ACCOUNT - 100:
+                yield "a pool deleveraged as anybody"
+            case vocabulary.BackstopTookOver() if len(event.positions) > 1:
+                yield "a vault that takes several positions"
             case LiquidationStarted():
                 if has_triggered:
                     yield "a liquidation after a stop"
@@ -200,6 +215,8 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
                 yield from (name for name, way in zip(names, ways[1:], strict=True) if way)
                 if ways == (True, False, False, False):
                     yield "closed in the book alone"
+                if event.taken_over and event.adl:
+                    yield "taken over in part, and deleveraged"
                 if event.left:
                     yield "a part of a position closed in the book"
                 if event.wallet > 0 and not event.left:
@@ -468,6 +485,20 @@ def the_fund_is_asked_for_one_micro_quote_less(patch: Patch) -> None:
     patch.setattr(liquidation_order, "div_floor", lambda dividend, divisor: div_floor(dividend - 1, divisor))
 
 
+def the_fund_takes_over_one_lot_more(patch: Patch) -> None:
+    takeable = inheritance._takeable
+    patch.setattr(inheritance, "_takeable", lambda *asked: min(abs(asked[3].size), takeable(*asked) + 1))
+
+
+def a_vault_takes_over_a_millionth_earlier(patch: Patch) -> None:
+    patch.setattr(liquidation, "is_due", lambda figures, below_ppm: is_due(figures, below_ppm + 1))
+
+
+def a_drawdown_begins_a_fifth_later(patch: Patch) -> None:
+    sets_it_on = drawdown.sets_it_on
+    patch.setattr(drawdown, "sets_it_on", lambda change, of, on_ppm: sets_it_on(change, of, on_ppm * 6 // 5))
+
+
 def a_halted_venue_pays_out(patch: Patch) -> None:
     waits = halt.waits
     patch.setattr(halt, "waits", lambda state, received: not isinstance(received, Withdraw) and waits(state, received))
@@ -568,6 +599,9 @@ MUTATIONS: tuple[Callable[[Patch], None], ...] = (
     a_stamp_may_lie_a_microsecond_further_ahead,
     an_answer_is_forgotten_a_microsecond_late,
     the_fund_is_asked_for_one_micro_quote_less,
+    the_fund_takes_over_one_lot_more,
+    a_vault_takes_over_a_millionth_earlier,
+    a_drawdown_begins_a_fifth_later,
     a_halted_venue_pays_out,
     a_halted_venue_answers_no_order_again,
     the_reference_of_a_price_band_rounds_down,
