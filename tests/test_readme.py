@@ -4,10 +4,14 @@ import importlib
 import importlib.util
 import re
 import shlex
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from stream_engine.cli.main import VERBS
+from stream_engine.cli.main import VERBS, liqstorm
+from stream_engine.messages.codec import decode_event
+from stream_engine.messages.events import LiquidationStarted
 from stream_engine.messages.topics import Topic
 from tests import results
 from tests.test_compose import parsed
@@ -51,6 +55,17 @@ def test_every_topic_is_told() -> None:
 def test_every_command_of_the_readme_is_one(line: str) -> None:
     words = shlex.split(line.partition(" > ")[0], comments=True)
     assert words == ["--help"] or parsed(words)["verb"]
+
+
+def test_the_positions_that_the_readme_gives_are_liquidated(tmp_path: Path) -> None:
+    for name, kind in (("mine.toml", "toml"), ("positions.csv", "csv")):
+        (block,) = re.findall(rf"^```{kind}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+        (tmp_path / name).write_text(block, encoding="utf-8")
+    out = tmp_path / "run"
+    run = CliRunner().invoke(liqstorm, ["run", str(tmp_path / "mine.toml"), "--quiet", "--out", str(out)])
+    assert run.exit_code == 0, run.output
+    events = [decode_event(line) for line in (out / "liquidations.jsonl").read_bytes().splitlines()]
+    assert {event.account for event in events if isinstance(event, LiquidationStarted)} >= {1_000_004_711}
 
 
 def test_every_verb_is_told_in_the_words_of_its_help_and_shown() -> None:

@@ -11,6 +11,7 @@ from stream_engine.core import (
     backstop,
     circuit_breaker,
     drawdown,
+    duty,
     funding_rate,
     index_price,
     inheritance,
@@ -19,7 +20,13 @@ from stream_engine.core import (
     rate_limit,
 )
 from stream_engine.core.accounts import Account, free_wallet, is_marked, isolate
-from stream_engine.core.margin import TierTableError, highest_leverage, initial_margin, initial_rate, maintenance_table
+from stream_engine.core.margin import (
+    TierTableError,
+    highest_leverage,
+    initial_margin,
+    initial_rate,
+    maintenance_table,
+)
 from stream_engine.core.market import Market, hold, listed
 from stream_engine.core.order_entry import resting_loss
 from stream_engine.core.position import Position, fill
@@ -74,7 +81,7 @@ def set_rules(venue: Venue, received: SetRules) -> None:
     shares = {field: value for field, value in given.items() if field.endswith("_ppm")}
     least = min(shares, key=lambda field: shares[field], default="")
     most = max(shares, key=lambda field: shares[field], default="")
-    complaint = _complaint_of_rules(received)
+    complaint = _complaint_of_rules(venue, received)
     if complaint is not None:
         refuse(venue, received, Reject.BAD_RULES, complaint)
     elif checks < 1:
@@ -257,7 +264,7 @@ def _seed_refusals(venue: Venue, received: SeedPositions) -> Iterator[Refusal]:
         yield Reject.POSITIONS_DO_NOT_BALANCE, "; ".join(uneven)
 
 
-def _complaint_of_rules(received: SetRules) -> str | None:
+def _complaint_of_rules(venue: Venue, received: SetRules) -> str | None:
     if received.orders is not None and (complaint := rate_limit.complaint(received.orders)) is not None:
         return f"orders: {complaint}"
     if received.breakers is not None and (complaint := circuit_breaker.complaint(received.breakers)) is not None:
@@ -270,6 +277,8 @@ def _complaint_of_rules(received: SetRules) -> str | None:
                 return f"fund: {complaint}"
     if received.backstop is not None and (complaint := backstop.complaint(received.backstop)) is not None:
         return f"backstop: {complaint}"
+    if received.obligations is not None:
+        return duty.complaint(received.obligations, {obligation.duty for obligation in venue.duties.values()})
     return None
 
 

@@ -27,6 +27,7 @@ from stream_engine.core.cancelling import cancel_orders, cancel_quotes
 from stream_engine.core.insurance_fund import fund_flow
 from stream_engine.core.market import Market
 from stream_engine.core.matching import settle
+from stream_engine.core.obligations import call_tranche
 from stream_engine.core.position import Position
 from stream_engine.core.venue import Venue, balance_of_house
 from stream_engine.core.water_filling import water_fill
@@ -147,6 +148,7 @@ def _book_difference(deleveraging: Deleveraging, lots: int, price: int) -> None:
     pool = venue.pool_behind(market)
     flow = fund_flow(deleveraging.sign, lots, price, deleveraging.bankruptcy, market.tick_value)
     credit(account, deleveraging.position, -flow)
+    call_tranche(venue, pool, symbol, -flow - pool.balance, cause, account.number)
     if flow > 0:
         pool.change(venue.out, cause, flow, FundReason.SURPLUS, account.number, symbol)
     elif deleveraging.policy.payers is None:

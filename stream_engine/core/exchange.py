@@ -33,6 +33,7 @@ from stream_engine.core import (
     halt,
     inheritance,
     margin_mode,
+    obligations,
     order_entry,
     protection,
     quotes,
@@ -63,6 +64,7 @@ from stream_engine.messages.inputs import (
     Cancel,
     CancelAll,
     ClockTick,
+    DeclareStress,
     Deposit,
     HaltTrading,
     IndexPrices,
@@ -77,6 +79,7 @@ from stream_engine.messages.inputs import (
     ResumeTrading,
     SeedFund,
     SeedPositions,
+    SetDuty,
     SetLeverage,
     SetMarginMode,
     SetProtection,
@@ -121,6 +124,8 @@ class Exchange:
             SetProtection: self._with_state(protection.set_protection),
             SeedPositions: self._with_state(control.seed_positions),
             SeedFund: self._with_state(control.seed_fund),
+            SetDuty: self._with_state(obligations.set_duty),
+            DeclareStress: self._with_state(obligations.declare_stress),
             HaltTrading: self._with_state(halt.halt_trading),
             ResumeTrading: self._with_state(halt.resume_trading),
         }
@@ -231,7 +236,7 @@ class Exchange:
     def _tick(self, received: ClockTick) -> None:
         state = self.state
         is_new_minute = state.ticked_us is None or received.ts_us // MINUTE_US > state.ticked_us // MINUTE_US
-        state.ticked_us = max(received.ts_us, state.ticked_us or 0)
+        before_us, state.ticked_us = state.ticked_us, max(received.ts_us, state.ticked_us or 0)
         state.forget_answers()
         state.watch.wake()
         state.out.emit(ClockTicked, None)
@@ -246,6 +251,8 @@ class Exchange:
                 settle_funding(state, market, market.funding)
         inheritance.count(state)
         drawdown.tick(state)
+        if state.duties:
+            obligations.measure(state, before_us)
         if is_new_minute:
             expiry.throw_away_stale(state)
         for market in state.markets.values():

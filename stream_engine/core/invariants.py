@@ -11,6 +11,7 @@ from stream_engine.core.protection import is_frozen
 from stream_engine.core.reduce_only import reducible
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import Breaker
+from stream_engine.messages.units import MILLION
 
 
 def check(exchange: Exchange) -> None:
@@ -27,6 +28,7 @@ def check(exchange: Exchange) -> None:
     _waiting_orders_are_found(state)
     _nothing_stands_beyond_its_time(state)
     _protections_count_their_fills(state)
+    _duties_are_counted_within_their_bounds(state)
     assert state.rules.checks_per_input > 0
     _funding_is_within_its_terms(state)
     state.watch.check()
@@ -87,6 +89,14 @@ def _margins_stand_with_isolated_positions(state: Venue) -> None:
         for position in positions:
             assert position.isolated or not position.margin, (account.number, position.symbol)
             assert position.size or position.margin <= 0, (account.number, position.symbol)
+
+
+def _duties_are_counted_within_their_bounds(state: Venue) -> None:
+    tiers = {duty.name for duty in state.rules.obligations.duties}
+    for place, duty in state.duties.items():
+        assert place == (duty.account, duty.symbol) and duty.duty in tiers, place
+        assert 0 <= max(duty.met, duty.stressed) <= duty.ticks and duty.rebates >= 0 and duty.called >= 0, place
+        assert 0 <= duty.required <= duty.ticks * MILLION and 0 <= duty.shortfall_ppm <= MILLION, place
 
 
 def _longs_equal_shorts(state: Venue) -> None:

@@ -57,6 +57,7 @@ from stream_engine.core.insurance_fund import InsuranceFund
 from stream_engine.core.liquidation_order import can_fill, fill_liquidation, has_to_wait, liquidation_order
 from stream_engine.core.margin import maintenance_margin, tier_of
 from stream_engine.core.market import Market
+from stream_engine.core.obligations import call_tranche
 from stream_engine.core.position import Position, notional
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import CancelReason, Cause, FundReason, LiquidationEnded, LiquidationStarted
@@ -251,6 +252,7 @@ def _settle_up(liquidation: Liquidation, had_positions: bool) -> None:
         pool.change(venue.out, last, left, FundReason.DUST, account.number, symbol)
     elif left < 0:
         _take(liquidation, left)
+        call_tranche(venue, pool, symbol, -left - pool.balance, last, account.number)
         pool.make_good(venue.out, last, -left, FundReason.DEBT, account.number, symbol)
 
 

@@ -22,6 +22,7 @@ from stream_engine.core.insurance_fund import fund_flow, to_fund
 from stream_engine.core.margin import bankruptcy_price, maintenance_margin
 from stream_engine.core.market import Market
 from stream_engine.core.matching import side_of, trade_with_best
+from stream_engine.core.obligations import call_tranche
 from stream_engine.core.order_entry import market_limit
 from stream_engine.core.position import Position, notional
 from stream_engine.core.venue import Venue
@@ -133,8 +134,12 @@ def _at_the_funds_cost(order: LiquidationOrder, size: int, started: Cause) -> in
     order_id = venue.next_order_id() if size else 0
     allowance = _allowance(order)
     done = 0
-    while affordable := _affordable(order, size - done, allowance):
+    while True:
         left = size - done
+        allowance += _from_the_makers(order, left, allowance, started)
+        affordable = _affordable(order, left, allowance)
+        if not affordable:
+            break
         lots, price, traded = trade_with_best(
             venue, order.market, order.account, order_id, sign, affordable, left, started, liquidation=True
         )
@@ -155,6 +160,19 @@ def _affordable(order: LiquidationOrder, left: int, allowance: int) -> int:
         return 0
     cost_per_lot = -fund_flow(-order.sign, 1, resting.first().price, order.bankruptcy, order.market.tick_value)
     return min(left, div_floor(allowance, cost_per_lot))
+
+
+def _from_the_makers(order: LiquidationOrder, left: int, allowance: int, started: Cause) -> int:
+    """What makers that failed their duty pay into the pool for the next fill, where its allowance is too little."""
+    venue, market = order.venue, order.market
+    resting = market.book.opposite(order.sign)
+    if not venue.duties or order.cover is None or not left or resting.best_key > order.sign * order.cover:
+        return 0
+    first = resting.first()
+    lots = min(left, first.size)
+    cost = -fund_flow(-order.sign, lots, first.price, order.bankruptcy, market.tick_value)
+    pool = venue.pool_behind(market)
+    return call_tranche(venue, pool, market.instrument.symbol, cost - allowance, started, order.account.number)
 
 
 def _settle_with_fund(order: LiquidationOrder, size: int, lots: int, price: int, traded: Cause) -> None:

@@ -157,6 +157,8 @@ def trade_with_best(
         maker_fee = max(0, maker_fee)
     taker_fee = 0 if liquidation else div_ceil(value * instrument.taker_fee_ppm, MILLION)
     venue.fees += maker_fee + taker_fee
+    if maker_fee < 0 and (obligation := venue.duties.get((maker.number, symbol))) is not None:
+        obligation.rebates -= maker_fee
     venue.booked[symbol] = None
     settle(venue, market, maker, -sign * lots, price, maker_fee)
     settle(venue, market, taker, sign * lots, price, taker_fee, liquidation)

@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Struct
 
 from stream_engine.core.accounts import Account, Answer
+from stream_engine.core.duty import Obligation
 from stream_engine.core.exchange import Exchange
 from stream_engine.core.freeze import Freeze
 from stream_engine.core.funding_rate import FundingRate
@@ -98,6 +99,8 @@ class VenueLine(Struct, array_like=True, gc=False):
     expiring: list[Expiring]
     sent: list[tuple[int, int]]
     sent_since_us: int
+    stressed: bool
+    duties: list[Obligation]
 
 
 class MarketLine(Struct, array_like=True, gc=False):
@@ -359,6 +362,8 @@ def _venue_of(venue: Venue, wanted: Wanted) -> VenueLine:
         expiring=wanted.of(venue.expiring, WINDOW),
         sent=wanted.of(venue.sent.items(), WINDOW),
         sent_since_us=venue.sent_since_us,
+        stressed=venue.stressed,
+        duties=wanted.of(venue.duties.values(), WINDOW),
     )
 
 
@@ -520,6 +525,8 @@ def _loaded(line: VenueLine, lines: Iterator[bytes]) -> Exchange:
     venue.last_order_id, venue.traded = line.last_order_id, line.traded
     venue.finished = deque(line.finished)
     venue.triggered = {order_id: (number, client_id, cause) for order_id, number, client_id, cause in line.triggered}
+    venue.stressed = line.stressed
+    venue.duties = {(duty.account, duty.symbol): duty for duty in line.duties}
     venue.expiring, venue.sent, venue.sent_since_us = line.expiring, dict(line.sent), line.sent_since_us
     venue.watch.owed = dict.fromkeys(line.owed)
     venue.watch.indebted = dict.fromkeys(line.indebted)

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from stream_engine.core.accounts import Account
 from stream_engine.core.adl.queue import Ranking
+from stream_engine.core.duty import Obligation
 from stream_engine.core.emitter import Emitter
 from stream_engine.core.insurance_fund import Deficit, InsuranceFund
 from stream_engine.core.margin import initial_rate
@@ -64,6 +65,7 @@ class Venue:
     booked     symbols whose book this input changed.
     rankings   ADL queues of the round, by symbol and side; whom it touched since stands in `dirty`.
     halted     trading is; see halt.
+    duties     of market makers, by account and symbol; stressed: stress is declared. See obligations.
     """
 
     __slots__ = (
@@ -72,6 +74,7 @@ class Venue:
         "carried",
         "deficit",
         "dirty",
+        "duties",
         "expiring",
         "fees",
         "finished",
@@ -90,6 +93,7 @@ class Venue:
         "rules",
         "sent",
         "sent_since_us",
+        "stressed",
         "ticked_us",
         "traded",
         "triggered",
@@ -111,7 +115,8 @@ class Venue:
         self.now_us = 0
         self.ticked_us: int | None = None
         self.last_order_id = 0
-        self.traded = self.halted = False
+        self.traded = self.halted = self.stressed = False
+        self.duties: dict[tuple[int, str], Obligation] = {}
         self.finished: deque[tuple[int, int, str]] = deque()
         self.expiring: list[Expiring] = []
         self.triggered: dict[int, tuple[int, str, Cause]] = {}

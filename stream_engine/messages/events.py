@@ -58,6 +58,7 @@ class FundReason(Enum):
     COVER = "cover"  # it filled worse: the fund paid the difference
     SHORTFALL = "shortfall"  # what deleveraging left was closed at the mark: the fund paid the difference
     DEBT = "debt"  # an account without a position owed money
+    TRANCHE = "tranche"  # makers that failed their duties paid in
     DUST = "dust"  # what rounding left in a liquidated account
     UNWOUND = "unwound"  # what it had taken over realised: a part was closed, or funding came
     BACKSTOP = "backstop"  # a vault took over an account: its equity
@@ -313,6 +314,32 @@ class OrdersResting(Event, frozen=True):
     asks: tuple[tuple[AccountId, Count, str, Ticks, Lots], ...]
 
 
+class DutySet(Event, frozen=True):
+    """A market maker's account on a symbol is in a tier of duty from here on; none: in none."""
+
+    account: AccountId
+    symbol: Name
+    duty: Name | None
+
+
+class DutyMeasured(Event, frozen=True):
+    """How a duty was met over a period: clock ticks at which something was due (those in stress among them), the share
+    at which it was there and the share that was asked for, what of that was missed; the rebates of the period, what
+    was taken back of them, and the wallet after."""
+
+    account: AccountId
+    symbol: Name
+    duty: Name
+    ticks: Count
+    stressed: Count
+    presence_ppm: Ppm
+    required_ppm: Ppm
+    shortfall_ppm: Ppm
+    rebates: Quote
+    clawed_back: Quote
+    wallet: Quote
+
+
 # market: what everybody sees -------------------------------------------------------------------------------
 
 
@@ -406,6 +433,16 @@ class BreakerReleased(Event, frozen=True):
     shortfall_before: Quote
     shortfall_after: Quote
     capped: bool = False
+
+
+class StressDeclared(Event, frozen=True):
+    """Makers' duties are relaxed from here on."""
+
+    reason: Text
+
+
+class StressEnded(Event, frozen=True):
+    """Makers' duties are what they were."""
 
 
 class ClockTicked(Event, frozen=True):
@@ -571,6 +608,16 @@ class DeficitChanged(Event, frozen=True):
     symbol: Name | None = None
 
 
+class TrancheCalled(Event, frozen=True):
+    """A market maker that failed its duty pays into what the fund cannot, before anybody is deleveraged."""
+
+    account: AccountId
+    symbol: Name
+    quote: Quote
+    shortfall_ppm: Ppm
+    wallet: Quote
+
+
 # adl -------------------------------------------------------------------------------------------------------
 
 Queued = tuple[AccountId, Lots, Ppm, Count]
@@ -654,6 +701,8 @@ AnyEvent = (
     | Traded
     | FundingPaid
     | OrdersResting
+    | DutySet
+    | DutyMeasured
     | InstrumentListed
     | RulesSet
     | TradingHalted
@@ -663,6 +712,8 @@ AnyEvent = (
     | TradingReopened
     | BreakerTripped
     | BreakerReleased
+    | StressDeclared
+    | StressEnded
     | ClockTicked
     | NewsPublished
     | BookChanged
@@ -678,6 +729,7 @@ AnyEvent = (
     | DrawdownChanged
     | FundChanged
     | DeficitChanged
+    | TrancheCalled
     | DeleveragingStarted
     | PositionDeleveraged
     | LossSocialised

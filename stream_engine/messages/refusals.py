@@ -25,7 +25,8 @@ class Reject(Enum):
     UNKNOWN_SOURCE = "unknown_source"  # the instrument's index has no such source
     STALE_PRICE = "stale_price"  # the source has already sent a newer one
     UNKNOWN_POOL = "unknown_pool"  # no instrument and no vault has such a pool
-    UNKNOWN_ORDER = "unknown_order"  # nothing rests or waits under that id
+    UNKNOWN_DUTY = "unknown_duty"  # the venue's obligations have no such tier, or the maker is in none
+    UNKNOWN_ORDER = "unknown_order"  # nothing rests under that id
     QUOTE_ID_NOT_NEWER = "quote_id_not_newer"
     PROTECTED = "protected"  # the maker's protection has taken its quotes away, and holds still
     TRADING_PAUSED = "trading_paused"  # a breaker has paused the symbol: what could not rest is refused

@@ -25,6 +25,7 @@ from stream_engine.messages.inputs import (
     Cancel,
     CancelAll,
     ClockTick,
+    DeclareStress,
     Deposit,
     HaltTrading,
     IndexPrices,
@@ -41,6 +42,7 @@ from stream_engine.messages.inputs import (
     ResumeTrading,
     SeedFund,
     SeedPositions,
+    SetDuty,
     SetLeverage,
     SetMarginMode,
     SetProtection,
@@ -58,11 +60,13 @@ from stream_engine.messages.rules import (
     AdlRules,
     BackstopRules,
     BreakerRules,
+    Duty,
     FundPolicy,
     FundRules,
     LiquidationLimit,
     LiquidationRules,
     LiquidationStep,
+    ObligationRules,
     OrderRules,
     Reference,
     SelfTrade,
@@ -448,6 +452,8 @@ class Story:
     def _rules(self, random: Random) -> SetRules:
         draw, bound = random.choice((0, 200_000, MILLION, MILLION)), random.choice((0, 50_000, 300_000, MILLION))
         orders, waterfall = self._order_rules(random), self._waterfall_rules(random)
+        if random.random() < 0.5:
+            waterfall["obligations"] = self._obligations(random)
         return SetRules(VENUE, self.now_us, NO_BOUND, draw, bound, orders, adl=self._adl(random), **waterfall)
 
     def _waterfall_rules(self, random: Random) -> dict[str, Any]:
@@ -483,6 +489,45 @@ class Story:
             adjustment_ppm=random.choice((500_000, MILLION, 3 * MILLION)),
         )
         return {"liquidation": liquidation, "fund": fund, "backstop": backstop}
+
+    def _obligations(self, random: Random) -> ObligationRules:
+        """Two tiers of duty, easily missed."""
+        presence, spread = random.choice((400_000, 900_000, MILLION)), random.choice((2_000, 20_000, 80_000))
+        size = random.choice((0, USDT // 2, 5 * USDT))
+        tiers = [
+            Duty(
+                name=name, presence_ppm=presence, spread_ppm=spread, size_quote=size,
+                stress_presence_ppm=random.choice((0, presence // 2, presence)),
+                stress_spread_ppm=spread * random.choice((1, 2)),
+                stress_size_quote=random.choice((0, size // 2, size)),
+            )
+            for name in ("T1", "T2")
+        ]  # fmt: skip
+        period_us = random.choice((3, 3, 10, 60)) * SECOND_US
+        cap = random.choice((0, 1, USDT // 2, 3 * USDT))
+        return ObligationRules(
+            duties=tuple(tiers), period_us=period_us, clawback=random.random() < 0.6, tranche_cap_quote=cap
+        )
+
+    def _bad_obligations(self, random: Random) -> ObligationRules:
+        """Rules of duty that contradict themselves, or leave out a tier that somebody may be in."""
+        rules = self._obligations(random)
+        tiers = rules.duties
+        tighter = replace(tiers[0], stress_spread_ppm=tiers[0].spread_ppm - 1)
+        return random.choice(
+            (
+                replace(rules, duties=random.choice(((), tiers[:1], (*tiers, tiers[0]), (tighter, tiers[1])))),
+                replace(rules, period_us=0),
+            )
+        )
+
+    def _duty(self, random: Random) -> AnyInput:
+        """A maker into a tier, or out of it; from time to time nobody's, or one that is not there."""
+        account, symbol = random.choice((*MAKERS, *MAKERS, *MAKERS, POOR[0], NOBODY)), random.choice((*TRADED, "E"))
+        return SetDuty(VENUE, self.now_us, account, symbol, random.choice(("T1", "T1", "T2", "T2", "T3", None)))
+
+    def _stress(self, random: Random) -> AnyInput:
+        return DeclareStress(VENUE, self.now_us, random.random() < 0.5, "volatile")
 
     def _order_rules(self, random: Random) -> OrderRules:
         """Mostly those of a plain venue."""
@@ -621,6 +666,41 @@ class Story:
             self._place(EMPTY, "C", Side.SELL, lots, price - away),
             self._place(RICH, "C", Side.BUY, lots, price - away, TimeInForce.IOC),
         ]
+        return self.plot.pop(0)
+
+    def _fail_a_duty(self, random: Random) -> AnyInput:
+        """Makers who should quote and do not, for a whole period; then somebody falls so fast that all who stand behind
+        him are asked. On C, where nobody else is left in the book."""
+        duty = Duty(
+            name="T1", presence_ppm=900_000, spread_ppm=20_000, size_quote=random.choice((USDT, 3 * USDT)),
+            stress_presence_ppm=0, stress_spread_ppm=20_000, stress_size_quote=0,
+        )  # fmt: skip
+        tiers = (duty, replace(duty, name="T2", presence_ppm=MILLION))
+        cap = random.choice((USDT // 100, 3 * USDT))
+        price, lots = self.prices["C"], 50
+        newcomer, margin = self.newcomers, price * lots * C.tick_value // 5
+        self.newcomers += 1
+        first_us = self.ticked_us + SECOND_US
+        us = [first_us, first_us + 3 * SECOND_US, first_us + 6 * SECOND_US]
+        lost = price * random.choice((40, 60)) // 100
+        self.plot = [
+            SetRules(
+                VENUE, self.now_us, fund_draw_ppm=MILLION, cover_bound_ppm=MILLION,
+                obligations=ObligationRules(duties=tiers, period_us=3 * SECOND_US, tranche_cap_quote=cap),
+            ),
+            *self._cleared("C"),
+            *(SetDuty(VENUE, self.now_us, maker, "C", tier) for maker, tier in zip(MAKERS, ("T1", "T2"), strict=True)),
+            DeclareStress(VENUE, self.now_us, False),
+            *(ClockTick(VENUE, tick_us) for tick_us in us),
+            OpenAccounts(VENUE, us[-1], ((newcomer, "newcomer"),)),
+            Deposit(VENUE, us[-1], ((newcomer, margin), (MAKERS[0], 20 * USDT), (RICH, 100 * USDT))),
+            IndexPrices(VENUE, us[-1], "spot", (("C", price),)),
+            self._place(RICH, "C", Side.SELL, lots, price),
+            self._place(newcomer, "C", Side.BUY, lots, price, TimeInForce.IOC),
+            self._place(RICH, "C", Side.BUY, lots // 2, max(1, price - lost)),
+            IndexPrices(VENUE, us[-1], "spot", (("C", max(1, price - lost)),)),
+        ]  # fmt: skip
+        self.ticked_us = self.now_us = us[-1]
         return self.plot.pop(0)
 
     def _build_a_staircase(self, random: Random) -> AnyInput:
@@ -1006,7 +1086,7 @@ class Story:
 
     def _bad_control(self, random: Random) -> AnyInput:
         match random.choice(
-            ("leverage", "margin", "open", "rules", "orders", "waterfall", "again", "halt", "resume", "resume")
+            ("leverage", "margin", "open", "rules", "duties", "orders", "waterfall", "again", "halt", "resume")
         ):
             case "margin":
                 account, symbol = random.choice((*ACCOUNTS, NOBODY)), random.choice(("A", "B", "E"))
@@ -1022,6 +1102,8 @@ class Story:
             case "rules":
                 checks, draw = random.choice((0, NO_BOUND)), random.choice((-1, 0, MILLION + 1))
                 return SetRules(VENUE, self.now_us, checks, draw, random.choice((-1, MILLION, MILLION + 1)))
+            case "duties":
+                return SetRules(VENUE, self.now_us, obligations=self._bad_obligations(random))
             case "orders":
                 return SetRules(VENUE, self.now_us, orders=OrderRules(rate_limit=3, rate_window_us=0))
             case "waterfall":
@@ -1126,6 +1208,8 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._some_quote, 14),
     (Story._quote_cancel, 2),
     (Story._protection, 2),
+    (Story._duty, 3),
+    (Story._stress, 1),
     (Story._deposit, 2),
     (Story._withdraw, 3),
     (Story._leverage, 3),
@@ -1145,6 +1229,7 @@ TELLERS: tuple[tuple[Teller, int], ...] = (
     (Story._stall, 1),
     (Story._leave_nobody_to_pay, 1),
     (Story._run_up_a_debt, 3),
+    (Story._fail_a_duty, 2),
     (Story._build_a_staircase, 2),
     (Story._be_stopped_by_the_band, 1),
     (Story._fall_through_the_book, 2),

@@ -13,6 +13,7 @@ from stream_engine.messages.inputs import (
     OpenAccounts,
     Place,
     SeedFund,
+    SetDuty,
     SetProtection,
     SetRules,
     Side,
@@ -75,6 +76,7 @@ ROWS: dict[Reject, Sequence[AnyInput]] = {
     Reject.UNKNOWN_SOURCE: [prices_of("rumours", BTC=99)],
     Reject.STALE_PRICE: [tick(2), prices_of("spot", 2, BTC=100), prices_of("spot", 1, BTC=99)],
     Reject.UNKNOWN_POOL: [SeedFund(VENUE, 0, 1, "alts")],
+    Reject.UNKNOWN_DUTY: [SetDuty(VENUE, 0, MM, "BTC", "T1")],
     Reject.UNKNOWN_ORDER: [cancel("never sent")],
     Reject.QUOTE_ID_NOT_NEWER: [quote(1, [(99, 1)], by=ALICE), quote(1, [(98, 1)], by=ALICE)],
     Reject.PROTECTED: [

@@ -24,6 +24,7 @@ from stream_engine.messages.inputs import (
     Cancel,
     CancelAll,
     ClockTick,
+    DeclareStress,
     Deposit,
     HaltTrading,
     IndexPrices,
@@ -40,6 +41,7 @@ from stream_engine.messages.inputs import (
     ResumeTrading,
     SeedFund,
     SeedPositions,
+    SetDuty,
     SetLeverage,
     SetMarginMode,
     SetProtection,
@@ -56,6 +58,7 @@ from stream_engine.messages.rules import (
     AdlRules,
     BackstopRules,
     BreakerRules,
+    Duty,
     FundRules,
     LiquidationRules,
     ObligationRules,
@@ -74,6 +77,7 @@ from tests.naive.naive_index import naive_index, naive_others
 from tests.naive.naive_isolated import Initial, after_closing, drawn_for_opening, reserve
 from tests.naive.naive_liquidation import NaiveLiquidation, is_contradictory
 from tests.naive.naive_mark import NaiveMeans, naive_bounded, naive_hyperliquid, naive_touch
+from tests.naive.naive_obligations import NaiveDuty, contradicts_itself, shares
 from tests.naive.naive_protection import NaiveProtection
 from tests.naive.naive_rules import (
     first_of,
@@ -175,9 +179,10 @@ class NaiveExchange:
             "breakers": BreakerRules(),
             "obligations": ObligationRules(),
         }
-        self.is_halted = False
+        self.is_halted = self.is_stressed = False
         self.breakers = NaiveBreakers(self)
         self.put_off: set[int] = set()
+        self.duties: list[NaiveDuty] = []
         self.accounts: dict[int, NaiveAccount] = {}
         self.markets: dict[str, NaiveMarket] = {}
         self.resting: list[Resting] = []
@@ -359,6 +364,10 @@ class NaiveExchange:
                 self._seed_positions(received)
             case SeedFund():
                 self._seed_fund(received)
+            case SetDuty():
+                self._set_duty(received)
+            case DeclareStress():
+                self._declare_stress(received)
             case HaltTrading():
                 self._halt(received)
             case ResumeTrading():
@@ -636,6 +645,9 @@ class NaiveExchange:
         self._reduce(resting, lots)
         self._book_fill(taker, resting.symbol, -resting.sign * lots, price, taker_fee, liquidation)
         self._book_fill(maker, resting.symbol, resting.sign * lots, price, maker_fee)
+        for duty in self.duties:
+            if (duty.account, duty.symbol) == (maker.number, resting.symbol):
+                duty.rebates += max(0, -maker_fee)
         side = Side.SELL if resting.sign > 0 else Side.BUY
         traded = self._emit(
             events.Traded, cause, symbol=resting.symbol, price=price, size=lots, taker=taker.number,
@@ -1176,6 +1188,7 @@ class NaiveExchange:
                 self._settle_funding(symbol, market)
         self.fund.count()
         self.fund.tick()
+        self._measure_duties(former_us)
         for symbol, market in self.markets.items():
             self._report_open_interest(symbol, market)
             if first_of_minute:
@@ -1282,6 +1295,10 @@ class NaiveExchange:
         ):
             self._refuse(received, Reject.BAD_RULES)
             return
+        obligations = received.obligations
+        if obligations is not None and contradicts_itself(obligations, {duty.name for duty in self.duties}):
+            self._refuse(received, Reject.BAD_RULES)
+            return
         checks, draw, bound = received.checks_per_input, received.fund_draw_ppm, received.cover_bound_ppm
         if received.breakers is not None and are_bad_breakers(received.breakers):
             self._refuse(received, Reject.BAD_RULES)
@@ -1301,6 +1318,93 @@ class NaiveExchange:
                 self.sent = []
             if self.ticked_us is not None:
                 self._emit(events.RulesSet, None, **self.rules)
+
+    def _set_duty(self, received: SetDuty) -> None:
+        of_maker = [duty for duty in self.duties if (duty.account, duty.symbol) == (received.account, received.symbol)]
+        is_known = of_maker if received.duty is None else [t for t in self._tiers() if t == received.duty]
+        if received.account not in self.accounts:
+            self._refuse(received, Reject.UNKNOWN_ACCOUNT)
+        elif received.symbol not in self.markets:
+            self._refuse(received, Reject.UNKNOWN_SYMBOL)
+        elif not is_known:
+            self._refuse(received, Reject.UNKNOWN_DUTY)
+        else:
+            self.duties = [duty for duty in self.duties if duty not in of_maker]
+            if received.duty is not None:
+                self.duties.append(NaiveDuty(received.account, received.symbol, received.duty))
+            self._emit(events.DutySet, None, account=received.account, symbol=received.symbol, duty=received.duty)
+
+    def _declare_stress(self, received: DeclareStress) -> None:
+        if self.is_stressed == received.declared:
+            self._refuse(received, Reject.ALREADY_EXISTS)
+            return
+        self.is_stressed = received.declared
+        if received.declared:
+            self._emit(events.StressDeclared, None, reason=received.reason)
+        else:
+            self._emit(events.StressEnded, None)
+
+    def _tiers(self) -> dict[str, Duty]:
+        return {tier.name: tier for tier in self.rules["obligations"].duties}
+
+    def _measure_duties(self, former_us: int | None) -> None:
+        period_us = self.rules["obligations"].period_us
+        for duty in self.duties:
+            if former_us is not None and former_us // period_us != self.now_us // period_us:
+                self._judge(duty)
+            market = self.markets[duty.symbol]
+            bids, asks = self._side(duty.symbol, 1), self._side(duty.symbol, -1)
+            mid = Fraction(bids[0].price + asks[0].price, 2) if bids and asks else Fraction(market.index)
+            if mid and not self.is_halted:
+                sides = tuple(
+                    [(level.price, level.size) for level in self._quote_levels(duty.account, duty.symbol, sign)]
+                    for sign in (1, -1)
+                )
+                tick_value = market.instrument.tick_value
+                duty.look(self._tiers()[duty.name], self.is_stressed, (sides[0], sides[1]), mid, tick_value)
+
+    def _judge(self, duty: NaiveDuty) -> None:
+        presence, asked, shortfall = duty.judge()
+        account = self.accounts[duty.account]
+        clawed = min(duty.owed(), self._can_pay(account)) if self.rules["obligations"].clawback else 0
+        account.wallet -= clawed
+        measured = self._emit(
+            events.DutyMeasured, None, account=duty.account, symbol=duty.symbol, duty=duty.name, ticks=len(duty.looks),
+            stressed=sum(look.in_stress for look in duty.looks), presence_ppm=presence, required_ppm=asked,
+            shortfall_ppm=shortfall, rebates=duty.rebates, clawed_back=clawed, wallet=account.wallet,
+        )  # fmt: skip
+        if clawed:
+            account.changed = measured
+        duty.looks, duty.rebates, duty.called = [], 0, 0
+
+    def _call_tranche(self, pool: str, symbol: str | None, need: int, cause: Cause | None, spared: int) -> int:
+        cap = self.rules["obligations"].tranche_cap_quote
+        failing = [
+            duty
+            for duty in sorted(self.duties, key=lambda duty: (duty.account, duty.symbol))
+            if duty.shortfall_ppm and duty.account != spared and (symbol is None or duty.symbol == symbol)
+        ]
+        weights = [self._tiers()[duty.name].size_quote * duty.shortfall_ppm for duty in failing]
+        came = 0
+        for duty, share in zip(failing, shares(max(0, need), weights), strict=True):
+            account = self.accounts[duty.account]
+            call = min(share, cap - duty.called, self._can_pay(account))
+            if call > 0:
+                came += call
+                duty.called += call
+                account.wallet -= call
+                called = self._emit(
+                    events.TrancheCalled, cause, account=account.number, symbol=duty.symbol, quote=call,
+                    shortfall_ppm=duty.shortfall_ppm, wallet=account.wallet,
+                )  # fmt: skip
+                account.changed = called
+                self._fund_takes(pool, call, FundReason.TRANCHE, account.number, duty.symbol, called)
+        return came
+
+    def _can_pay(self, account: NaiveAccount) -> int:
+        if not self._can_be_judged(account):
+            return 0
+        return max(0, min(account.wallet, self._equity(account) - self._initial_but_on(account, None)))
 
     def _halt(self, received: HaltTrading) -> None:
         if self.is_halted:
@@ -1720,6 +1824,7 @@ class NaiveExchange:
         if self.rules["adl"].policy not in naive_adl.SOCIAL:
             self._make_good(pool, -gain, FundReason.SHORTFALL, bankrupt.number, symbol, cause)
             return 0
+        self._call_tranche(pool, symbol, -gain - self.pools[pool], cause, bankrupt.number)
         from_fund = min(-gain, self.pools[pool])
         self._fund_takes(pool, -from_fund, FundReason.SHORTFALL, bankrupt.number, symbol, cause)
         return -gain - from_fund
@@ -1738,7 +1843,8 @@ class NaiveExchange:
     def _make_good(
         self, pool: str, loss: int, reason: FundReason, account: int, symbol: str | None, cause: Cause | None
     ) -> None:
-        """The pool pays a loss as far as it has anything; the rest is the venue's deficit."""
+        """The pool pays a loss as far as it has anything and failing makers bring; the rest is the venue's deficit."""
+        self._call_tranche(pool, symbol, loss - self.pools[pool], cause, account)
         from_fund = min(loss, self.pools[pool])
         self._fund_takes(pool, -from_fund, reason, account, symbol, cause)
         self._deficit_takes(loss - from_fund, account, symbol, cause)

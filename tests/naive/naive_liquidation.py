@@ -221,6 +221,9 @@ class NaiveLiquidation:
             gain_per_lot = direction * (best.price - bankruptcy) * instrument.tick_value
             filled_lots = min(lots - done, exchange._gives(best))
             if allowance is not None:
+                missing = -gain_per_lot * filled_lots - allowance
+                pool = exchange._pool_of(symbol)
+                allowance += exchange._call_tranche(pool, symbol, missing, started, account.number)
                 filled_lots = min(filled_lots, floor(Fraction(allowance, -gain_per_lot)))
                 if not filled_lots:
                     break
