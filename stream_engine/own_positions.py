@@ -2,8 +2,9 @@
 
 Positions CSV (`.csv`, with a head line) or JSON lines, one row per account and symbol: account, participant, symbol,
           size (coins, short is negative), entry, wallet (USDT), margin_mode (cross or isolated), leverage, margin (USDT
-          of an isolated position). account and symbol, size, entry are needed; a participant that is left out is the
-          account; a wallet that is left out is another row's of the account, or 0.
+          of an isolated position: a part of the wallet). account and symbol, size, entry are needed; a participant that
+          is left out is the account; a wallet that is left out is another row's of the account, or 0; a margin that is
+          left out is size * entry / leverage.
 Accounts  a whole number n below 10^9 becomes account 1,000,000,000 + n, which no participant of a scenario has; other
           names are numbered from 2,000,000,001 as they come.
 Entry     an average price need not lie on a tick: the position enters at the nearest, and what that makes of its profit
@@ -59,6 +60,7 @@ class _Holder(Struct):
     participant: str
     wallet: int | None = None
     correction: int = 0
+    isolated: int = 0
     symbols: set[str] = set()
 
 
@@ -83,6 +85,14 @@ def own_positions(settings: OwnAccounts, instruments: Mapping[str, Instrument], 
             found = Decimal(quote) / MILLION
             raise ScenarioError(
                 f"{settings.file}: account {name}: wallet: expected from 0 to 4.5 bn USDT, found {found}"
+            )
+    for name, holder in holders.items():
+        wallet = (holder.wallet or 0) + holder.correction
+        if holder.isolated > wallet:
+            needed, found = (Decimal(quote) / MILLION for quote in (holder.isolated, wallet))
+            raise ScenarioError(
+                f"{settings.file}: account {name}: wallet: expected the {needed} USDT or more that its isolated positions "
+                f"stand on (their margin, or size * entry / leverage), found {found}"
             )
     return Own(accounts, [(number, quote) for number, quote in money if quote], legs)
 
@@ -244,7 +254,10 @@ def _leg(holder: _Holder, row: Row, instrument: Instrument, where: str) -> Leg:
     if margin < 0 or (margin and not isolated):
         raise ScenarioError(f"{where}: margin: expected 0 or more USDT of an isolated position, found {row['margin']}")
     holder.correction += correction
-    margin += correction if margin else 0
+    if isolated:
+        value = abs(int(lots)) * entry * instrument.tick_value
+        margin = margin + correction if margin else -(-value // (int(leverage) or instrument.default_leverage))
+        holder.isolated += margin
     return Leg(holder.number, instrument.symbol, int(lots), entry, int(leverage), isolated, margin)
 
 

@@ -95,6 +95,19 @@ def test_json_lines_are_read_as_well(tmp_path: Path) -> None:
     assert set(begun(a_scenario(tmp_path, rows, "jsonl")).state.accounts) == {1_000_000_007, 2_000_000_002}
 
 
+def test_an_isolated_position_stands_on_its_part_of_the_wallet(tmp_path: Path) -> None:
+    rows = "7,,BTC,0.5,90000,6000,isolated,20,\n8,,BTC,-0.5,90000,6000,isolated,,1234.5\n"
+    accounts = begun(a_scenario(tmp_path, rows, head=HEAD + ",margin")).state.accounts.values()
+    assert [(account.wallet, account.positions["BTC"].margin) for account in accounts] == [
+        (3_750_000_000, 2_250_000_000), (4_765_500_000, 1_234_500_000),
+    ]  # fmt: skip
+
+
+def test_isolated_positions_that_the_wallet_does_not_carry_are_refused(tmp_path: Path) -> None:
+    path = a_scenario(tmp_path, "7,,BTC,0.5,90000,2249.99,isolated,20\n8,,BTC,-0.5,90000,6000,,\n")
+    assert "account 7: wallet: expected the 2250 USDT or more" in complaint(path)
+
+
 @pytest.mark.parametrize("entry", ["99999.94", "99999.95", "99999.96", "100000.000000333"])
 def test_an_average_entry_between_two_ticks_leaves_equity_exact(tmp_path: Path, entry: str) -> None:
     path = a_scenario(tmp_path, f"7,,BTC,0.5,{entry},6000,,\n8,,BTC,-0.5,{entry},6000,,\n")
