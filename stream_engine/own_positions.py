@@ -91,8 +91,8 @@ def own_positions(settings: OwnAccounts, instruments: Mapping[str, Instrument], 
         if holder.isolated > wallet:
             needed, found = (Decimal(quote) / MILLION for quote in (holder.isolated, wallet))
             raise ScenarioError(
-                f"{settings.file}: account {name}: wallet: expected the {needed} USDT or more that its isolated positions "
-                f"stand on (their margin, or size * entry / leverage), found {found}"
+                f"{settings.file}: account {name}: wallet: expected the {needed} USDT or more that its isolated "
+                f"positions stand on (their margin, or size * entry / leverage), found {found}"
             )
     return Own(accounts, [(number, quote) for number, quote in money if quote], legs)
 
