@@ -670,7 +670,7 @@ class Story:
 
     def _fail_a_duty(self, random: Random) -> AnyInput:
         """Makers who should quote and do not, for a whole period; then somebody falls so fast that all who stand behind
-        him are asked. On C, where nobody else is left in the book."""
+        him are asked. On C, where nobody else is left in the book. On B one of them has earned a rebate meanwhile."""
         duty = Duty(
             name="T1", presence_ppm=900_000, spread_ppm=20_000, size_quote=random.choice((USDT, 3 * USDT)),
             stress_presence_ppm=0, stress_spread_ppm=20_000, stress_size_quote=0,
@@ -683,12 +683,18 @@ class Story:
         first_us = self.ticked_us + SECOND_US
         us = [first_us, first_us + 3 * SECOND_US, first_us + 6 * SECOND_US]
         lost = price * random.choice((40, 60)) // 100
+        once = f"rebate-{newcomer}"
         self.plot = [
             SetRules(
                 VENUE, self.now_us, fund_draw_ppm=MILLION, cover_bound_ppm=MILLION,
-                obligations=ObligationRules(duties=tiers, period_us=3 * SECOND_US, tranche_cap_quote=cap),
+                obligations=ObligationRules(
+                    duties=tiers, period_us=3 * SECOND_US, clawback=True, tranche_cap_quote=cap
+                ),
             ),
             *self._cleared("C"),
+            SetDuty(VENUE, self.now_us, MAKERS[0], "B", "T1"),
+            Place(VENUE, self.now_us, MAKERS[0], once, "B", Side.SELL, 5, self._on_grid("B", self.prices["B"])),
+            Place(VENUE, self.now_us, RICH, once, "B", Side.BUY, 5),
             *(SetDuty(VENUE, self.now_us, maker, "C", tier) for maker, tier in zip(MAKERS, ("T1", "T2"), strict=True)),
             DeclareStress(VENUE, self.now_us, False),
             *(ClockTick(VENUE, tick_us) for tick_us in us),

@@ -145,6 +145,7 @@ SELDOM = (
     "a liquidation set off by funding",
     "an isolated position liquidated",
     "margin moved by a lower leverage",
+    "a rebate clawed back",
 )
 
 
@@ -251,6 +252,8 @@ def reached(events: list[AnyEvent], client_ids: dict[tuple[int, str], int]) -> I
                 yield "an isolated position liquidated"
             case vocabulary.MarginMoved() if event.n and isinstance(events[event.n - 1], vocabulary.LeverageSet):
                 yield "margin moved by a lower leverage"
+            case vocabulary.DutyMeasured() if event.clawed_back:
+                yield "a rebate clawed back"
             case DeficitChanged() if event.symbol is None:
                 yield "a debt that the fund could not pay"
             case QuoteAccepted() if event.cause is not None:
@@ -494,9 +497,9 @@ def a_vault_takes_over_a_millionth_earlier(patch: Patch) -> None:
     patch.setattr(liquidation, "is_due", lambda figures, below_ppm: is_due(figures, below_ppm + 1))
 
 
-def a_drawdown_begins_a_fifth_later(patch: Patch) -> None:
+def a_drawdown_takes_half_as_much_again(patch: Patch) -> None:
     sets_it_on = drawdown.sets_it_on
-    patch.setattr(drawdown, "sets_it_on", lambda change, of, on_ppm: sets_it_on(change, of, on_ppm * 6 // 5))
+    patch.setattr(drawdown, "sets_it_on", lambda change, of, on_ppm: sets_it_on(change, of, on_ppm * 3 // 2))
 
 
 def a_halted_venue_pays_out(patch: Patch) -> None:
@@ -601,7 +604,7 @@ MUTATIONS: tuple[Callable[[Patch], None], ...] = (
     the_fund_is_asked_for_one_micro_quote_less,
     the_fund_takes_over_one_lot_more,
     a_vault_takes_over_a_millionth_earlier,
-    a_drawdown_begins_a_fifth_later,
+    a_drawdown_takes_half_as_much_again,
     a_halted_venue_pays_out,
     a_halted_venue_answers_no_order_again,
     the_reference_of_a_price_band_rounds_down,

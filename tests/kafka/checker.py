@@ -36,19 +36,25 @@ from stream_engine.messages.events import (
     ClockTicked,
     ControlRejected,
     Deposited,
+    DutySet,
     FundChanged,
     FundReason,
     InstrumentListed,
     LeverageSet,
+    MarginModeSet,
+    MarginMoved,
     NewsPublished,
     OrderAccepted,
     OrderAmended,
     OrderCancelled,
     OrderRejected,
     PositionsSeeded,
+    ProtectionSet,
     QuoteAccepted,
     QuoteCancelled,
     QuoteRejected,
+    StressDeclared,
+    StressEnded,
     TradingHalted,
     TradingResumed,
     Withdrawn,
@@ -59,11 +65,13 @@ from stream_engine.messages.inputs import (
     Cancel,
     CancelAll,
     ClockTick,
+    DeclareStress,
     Deposit,
     HaltTrading,
     ListInstrument,
     MapVenue,
     MassQuote,
+    MoveMargin,
     OpenAccounts,
     Place,
     PriceShock,
@@ -71,7 +79,10 @@ from stream_engine.messages.inputs import (
     ResumeTrading,
     SeedFund,
     SeedPositions,
+    SetDuty,
     SetLeverage,
+    SetMarginMode,
+    SetProtection,
     Withdraw,
 )
 from stream_engine.messages.topics import EVENT_TOPIC, INTAKE, OUTPUT, Topic
@@ -94,6 +105,10 @@ _TAKEN: dict[type, type] = {
     Withdraw: Withdrawn,
     SeedPositions: PositionsSeeded,
     ClockTick: ClockTicked,
+    SetMarginMode: MarginModeSet,
+    MoveMargin: MarginMoved,
+    SetProtection: ProtectionSet,
+    SetDuty: DutySet,
 }
 
 
@@ -305,15 +320,15 @@ def _one_outcome_each(every: list[_Taken], events: _Events) -> int:
         if one.received is None or one.seq < 0:
             continue
         of_input = [event for _, event, _ in events.get(one.received.venue, {}).get(one.seq, [])]
-        outcomes = _outcomes(one.received, of_input)
+        found = outcomes(one.received, of_input)
         what = f"{type(one.received).__name__}, seq {one.seq} of {one.received.venue}"
-        if outcomes is not None:
-            _must("I1", outcomes == 1, one.at, f"{what} has {outcomes} outcomes")
+        if found is not None:
+            _must("I1", found == 1, one.at, f"{what} has {found} outcomes")
             answered += 1
     return answered
 
 
-def _outcomes(received: AnyInput, events: list[AnyEvent]) -> int | None:
+def outcomes(received: AnyInput, events: list[AnyEvent]) -> int | None:
     """How many outcomes an input has; None: it needs none (a map, settings, a price that moved nothing)."""
     own = CancelReason.OWNER
     found: list[AnyEvent]
@@ -344,6 +359,8 @@ def _outcomes(received: AnyInput, events: list[AnyEvent]) -> int | None:
             refused = [event for event in events if isinstance(event, CancelRejected)]
             gone = [e for e in events if isinstance(e, OrderCancelled | QuoteCancelled) and e.reason is own]
             return len(refused) + bool(gone)
+        case DeclareStress():
+            found = [event for event in events if isinstance(event, StressDeclared | StressEnded | ControlRejected)]
         case SeedFund():
             found = [e for e in events if isinstance(e, FundChanged) and e.reason is FundReason.SEEDED]
             found += [event for event in events if isinstance(event, ControlRejected)]
