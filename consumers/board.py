@@ -9,8 +9,10 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from consumers.adl import Adl
+from consumers.breakers import Breakers
 from consumers.depth import Depth
 from consumers.fund import Fund
+from consumers.funding import Funding
 from consumers.liquidations import Liquidations
 from consumers.market_makers import MarketMakers
 from consumers.monitor import Finding
@@ -19,7 +21,7 @@ from consumers.prices import Prices
 from stream_engine.messages import events as e
 from stream_engine.messages.topics import OUTPUT
 
-MONITORS = ("prices", "depth", "market_makers", "liquidations", "fund", "adl", "open_interest")
+MONITORS = ("prices", "depth", "market_makers", "liquidations", "fund", "adl", "open_interest", "funding", "breakers")
 
 
 class Board:
@@ -38,6 +40,8 @@ class Board:
         self.fund = Fund(venue)
         self.adl = Adl(venue, self.market_makers)
         self.open_interest = OpenInterest(venue)
+        self.funding = Funding(venue)
+        self.breakers = Breakers(venue)
         self.findings: list[Finding] = []
         self._takers: dict[type[e.Event], list[tuple[bool, Callable[[Any], Iterable[Finding]]]]] = {}
         for monitor in (
@@ -48,6 +52,8 @@ class Board:
             self.fund,
             self.adl,
             self.open_interest,
+            self.funding,
+            self.breakers,
         ):
             tells = telling is None or monitor.name in telling
             for event_type, handler in monitor.handlers.items():

@@ -102,9 +102,9 @@ class Wave:
         self.notional = 0
         self.newest_us = self.told_us = event.ts_us
 
-    def add(self, event: Event, notional: int) -> None:
-        """It has happened once more."""
-        self.count += 1
+    def add(self, event: Event, notional: int, anew: bool = True) -> None:
+        """It has happened once more, or (not `anew`) what had happened goes on."""
+        self.count += anew
         self.notional += notional
         self.newest_us = event.ts_us
 

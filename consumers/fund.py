@@ -1,9 +1,10 @@
 """Fund: what the insurance fund had, was paid, paid, and has; and the deficit that nobody carried.
 
-Ledger     opening (seeded) + surplus + dust - cover - shortfall - debt + what positions taken over realised + equity
-           of accounts that vaults took over = closing, to the micro-unit, checked against the balance. All pools
-           together. The first payment is the first change below zero, whatever its reason.
+Ledger     opening (seeded) + surplus + dust - cover - shortfall - debt + what failing makers paid in + what positions
+           taken over realised + equity of accounts that vaults took over = closing, to the micro-unit, checked against
+           the balance. All pools together. The first payment is the first change below zero, whatever its reason.
 Findings   fund-half: below half of its highest balance, until above 70 % of it; fund-empty: below 1 %, until above 5 %;
+           fund-drawdown, of each pool: it has lost so much that it no longer pays, until it pays again;
            deficit: a loss was carried by nobody (stays open, updated at most once a minute).
 """
 
@@ -44,7 +45,12 @@ class Fund:
         self._open: dict[str, Episode] = {}
         self._deficit_episode: Episode | None = None
         self._deficit_told_us = 0
-        self.handlers: Handlers = {e.FundChanged: self._changed, e.DeficitChanged: self._unpaid}
+        self.down: dict[str, Episode] = {}
+        self.handlers: Handlers = {
+            e.FundChanged: self._changed,
+            e.DeficitChanged: self._unpaid,
+            e.DrawdownChanged: self._drawn_down,
+        }
 
     def observe(self, event: e.AnyEvent) -> Iterable[Finding]:
         """Take one event of the venue."""
@@ -97,6 +103,24 @@ class Fund:
             elif episode is not None and 100 * balance > above * peak:
                 del self._open[rule]
                 yield episode.closed(event, text, values)
+
+    def _drawn_down(self, event: e.DrawdownChanged) -> Iterable[Finding]:
+        values = {"worth": event.worth, "reference": event.reference}
+        percent = f"{abs(event.ratio_ppm) / 10_000:.1f} % {'below' if event.ratio_ppm <= 0 else 'above'}"
+        text = f"pool {event.pool} at {money(event.worth)}, {percent} its reference"
+        if event.on:
+            self.down[event.pool] = episode = Episode(
+                "fund-drawdown",
+                Severity.CRITICAL,
+                venue=self.venue,
+                symbol=None,
+                since_us=event.ts_us,
+                seq=event.seq,
+                subject=event.pool,
+            )
+            return (episode.opened(event, f"{text}: it stops paying", values),)
+        began = self.down.pop(event.pool, None)
+        return (began.closed(event, f"{text}: it pays again", values),) if began else ()
 
     def _unpaid(self, event: e.DeficitChanged) -> Iterable[Finding]:
         self.deficit = event.total

@@ -2,8 +2,9 @@
 
 A marker is the first finding of its kind at the venue, whoever and whatever it is about, and every piece of news,
 halts included:
-who thins out first, who is gone first, when most are gone, the first liquidation, the fund at half, the first ADL,
-who is back first, and the first book that recovers. Once most makers quote every symbol as usual again, thinning and
+who thins out first, who is gone first, when most are gone, the first liquidation, the fund at half, the first pool
+that stops paying, the first pause, the first liquidations that wait for a breaker, the first ADL, who is back first,
+and the first book that recovers. Once most makers quote every symbol as usual again, thinning and
 leaving are news again; whenever most leave a symbol, so is coming back. None of it comes from a timetable.
 """
 
@@ -21,6 +22,9 @@ TOLD = frozenset(
         ("makers-gone", State.OPEN),
         ("liquidations", State.OPEN),
         ("fund-half", State.OPEN),
+        ("fund-drawdown", State.OPEN),
+        ("paused", State.OPEN),
+        ("breaker", State.OPEN),
         ("adl", State.OPEN),
         ("maker-gone", State.CLOSE),
         ("depth-low", State.CLOSE),

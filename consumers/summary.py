@@ -91,7 +91,7 @@ class MakerSummary(Struct, frozen=True):
 
 
 class LiquidationSummary(Struct, frozen=True):
-    """Liquidated positions, valued at the mark at which they were taken, and where they went."""
+    """Liquidated positions, valued at the mark at which they were taken, and where they went: the six add up."""
 
     positions: int
     accounts: int
@@ -100,6 +100,8 @@ class LiquidationSummary(Struct, frozen=True):
     long_positions_percent: float | None
     into_book_usd: float
     at_the_funds_cost_usd: float
+    taken_over_usd: float
+    to_vaults_usd: float
     deleveraged_usd: float
     deficit_usd: float
     largest_usd: float
@@ -108,8 +110,8 @@ class LiquidationSummary(Struct, frozen=True):
 
 
 class FundSummary(Struct, frozen=True):
-    """Opening + surplus + dust - cover - shortfall - debt + unwound + backstop = closing, over all pools; `adds_up`
-    says whether, to the micro-unit."""
+    """Opening + surplus + dust - cover - shortfall - debt + tranche + unwound + backstop = closing, over all pools;
+    `adds_up` says whether, to the micro-unit."""
 
     opening_usd: float
     surplus_usd: float
@@ -117,6 +119,7 @@ class FundSummary(Struct, frozen=True):
     cover_usd: float
     shortfall_usd: float
     debt_usd: float
+    tranche_usd: float
     unwound_usd: float
     backstop_usd: float
     closing_usd: float
@@ -138,6 +141,16 @@ class AdlSummary(Struct, frozen=True):
     absent_percent: float | None
     top_1_percent_of_accounts_percent: float | None
     by_lights_usd: dict[str, float]
+
+
+class BreakerSummary(Struct, frozen=True):
+    """Pauses of symbols; how often which breaker held liquidations up, for how long in all; and by how much more those
+    who fell meanwhile owed when they went on than before (below zero: less)."""
+
+    pauses: int
+    held_up: dict[str, int]
+    waited_s: int
+    delay_cost_usd: float
 
 
 class Beside(Struct, frozen=True):
@@ -164,6 +177,8 @@ class Summary(Struct, frozen=True):
     liquidations: LiquidationSummary
     fund: FundSummary
     adl: AdlSummary
+    funding_paid_usd: float
+    breakers: BreakerSummary
     beside: list[Beside]
     honesty: str = record.HONESTY
 
@@ -199,6 +214,8 @@ def summarize(
         liquidations=liquidations,
         fund=fund,
         adl=adl,
+        funding_paid_usd=usd(board.funding.paid),
+        breakers=_breakers(board),
         beside=_beside(board, token, outside, by_symbol, liquidations, fund, adl, timeline) if beside_record else [],
     )
 
@@ -333,6 +350,8 @@ def _liquidations(board: Board) -> LiquidationSummary:
         long_positions_percent=share(tally.long_positions, tally.positions),
         into_book_usd=usd(tally.book),
         at_the_funds_cost_usd=usd(tally.fund),
+        taken_over_usd=usd(tally.taken_over),
+        to_vaults_usd=usd(tally.vault),
         deleveraged_usd=usd(tally.adl),
         deficit_usd=usd(tally.deficit),
         largest_usd=usd(tally.largest.notional) if tally.largest else 0.0,
@@ -351,6 +370,7 @@ def _fund(board: Board) -> FundSummary:
         cover_usd=usd(-fund.by_reason[FundReason.COVER]),
         shortfall_usd=usd(-fund.by_reason[FundReason.SHORTFALL]),
         debt_usd=usd(-fund.by_reason[FundReason.DEBT]),
+        tranche_usd=usd(fund.by_reason[FundReason.TRANCHE]),
         unwound_usd=usd(fund.by_reason[FundReason.UNWOUND]),
         backstop_usd=usd(fund.by_reason[FundReason.BACKSTOP]),
         closing_usd=usd(fund.closing),
@@ -373,6 +393,16 @@ def _adl(board: Board) -> AdlSummary:
         absent_percent=share(done.absent_notional, done.notional),
         top_1_percent_of_accounts_percent=share(done.top_percent_notional(), done.notional),
         by_lights_usd={str(lights): usd(notional) for lights, notional in sorted(done.by_lights.items())},
+    )
+
+
+def _breakers(board: Board) -> BreakerSummary:
+    seen = board.breakers
+    return BreakerSummary(
+        pauses=seen.pauses,
+        held_up={breaker.value: times for breaker, times in seen.held_up.items()},
+        waited_s=seen.waited_us // SECOND_US,
+        delay_cost_usd=usd(seen.delay_cost),
     )
 
 
@@ -410,6 +440,11 @@ def _timeline(board: Board, token: str | None, beside_record: bool) -> list[Onse
     line.add("fund_pays", board.fund.first_payment_us, "the insurance fund pays")
     line.add("fund_half", opened.get("fund-half"), "the insurance fund below half")
     line.add("fund_empty", opened.get("fund-empty"), "the insurance fund drained (below 1 %)")
+    line.add("fund_drawdown", opened.get("fund-drawdown"), "the insurance fund stops paying (drawdown)")
+    line.add("fund_takes_over", board.liquidations.first_taken_over_us, "the insurance fund takes a position over")
+    line.add("vault_takes_over", board.liquidations.first_vault_us, "a backstop vault takes an account over")
+    line.add("held_up", board.breakers.first_held_up_us, "a circuit breaker holds liquidations up")
+    line.add("paused", board.breakers.first_pause_us, "a symbol is paused")
     line.add("adl", board.adl.first_us, "ADL begins", known=record.ADL_ONSET)
     if token is not None:
         _add_trough_and_return(line, board, token)
@@ -522,10 +557,11 @@ def _beside(
     add("accounts liquidated", f"{liquidations.accounts:,}", record.LIQUIDATED_ACCOUNTS)
     add("longs among the liquidated", _percent_text(liquidations.long_notional_percent), record.LONG_SHARE_LIQUIDATED)
     add("peak minute of liquidations", _peak_text(liquidations), record.PEAK_MINUTE)
+    lost = fund.opening_usd - fund.closing_usd
     add(
         "fund lost, start to end",
-        f"{usd_text(fund.opening_usd - fund.closing_usd)} (from {usd_text(fund.opening_usd)} to "
-        f"{usd_text(fund.closing_usd)}, lowest {usd_text(fund.lowest_usd)})",
+        f"{usd_text(lost) if lost >= 0 else f'nothing, it gained {usd_text(-lost)}'} (from "
+        f"{usd_text(fund.opening_usd)} to {usd_text(fund.closing_usd)}, lowest {usd_text(fund.lowest_usd)})",
         record.FUND_LOST,
     )
     add(

@@ -6,13 +6,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from consumers.figures import duration
+from consumers.figures import counted, duration
 from consumers.paths import SECOND_US
-from consumers.summary import FundSummary, Summary, usd_text
+from consumers.summary import BreakerSummary, FundSummary, Summary, usd_text
 
 
 def table(summary: Summary) -> RenderableType:
-    """Order of onset, makers, fund, and the run beside the public record."""
+    """Order of onset, makers, fund, what breakers held up, funding, and the run beside the public record."""
     parts: list[RenderableType] = [
         Text(f"{summary.title or summary.venue}   {summary.from_at} to {summary.until_at}", style="bold"),
         Text(),
@@ -22,6 +22,11 @@ def table(summary: Summary) -> RenderableType:
     if summary.makers and summary.token:
         parts += [_makers_table(summary), Text()]
     parts += [_fund_text(summary.fund), Text()]
+    if any(summary.breakers.held_up.values()):
+        parts += [_breakers_text(summary.breakers), Text()]
+    if summary.funding_paid_usd:
+        paid = f"{usd_text(summary.funding_paid_usd)} paid from one side to the other"
+        parts += [Text.assemble(("Funding  ", "italic"), paid), Text()]
     if summary.beside:
         parts += [_beside_table(summary), Text()]
     parts.append(Text(summary.honesty, style="dim"))
@@ -82,7 +87,7 @@ def _makers_table(summary: Summary) -> Table:
 
 
 def _fund_text(fund: FundSummary) -> Text:
-    taken_over = [("+ unwound", fund.unwound_usd), ("+ backstop", fund.backstop_usd)]
+    seldom = [("+ tranche", fund.tranche_usd), ("+ unwound", fund.unwound_usd), ("+ backstop", fund.backstop_usd)]
     terms = (
         ("opening", fund.opening_usd),
         ("+ surplus", fund.surplus_usd),
@@ -90,13 +95,24 @@ def _fund_text(fund: FundSummary) -> Text:
         ("- cover", fund.cover_usd),
         ("- shortfall", fund.shortfall_usd),
         ("- debt", fund.debt_usd),
-        *(term for term in taken_over if term[1]),
+        *(term for term in seldom if term[1]),
         ("= closing", fund.closing_usd),
     )
     line = " ".join(f"{term} {usd_text(dollars)}" for term, dollars in terms)
     verdict = "adds up to the micro-unit" if fund.adds_up else "DOES NOT ADD UP"
     deficit = f"; deficit {usd_text(fund.deficit_usd)}"
     return Text.assemble(("Insurance fund  ", "italic"), line, f" ({verdict}){deficit}")
+
+
+def _breakers_text(breakers: BreakerSummary) -> Text:
+    held_up = ", ".join(f"{kind} {times:,}" for kind, times in breakers.held_up.items() if times)
+    cost = breakers.delay_cost_usd
+    more = f"{usd_text(-cost)} less" if cost < 0 else f"{usd_text(cost)} more"
+    line = (
+        f"held liquidations up ({held_up} times), {duration(breakers.waited_s * SECOND_US)} in all; those who fell "
+        f"meanwhile owed {more} at the end than before; {counted(breakers.pauses, 'pause')}"
+    )
+    return Text.assemble(("Circuit breakers  ", "italic"), line)
 
 
 def _beside_table(summary: Summary) -> Table:

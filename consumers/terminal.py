@@ -136,6 +136,8 @@ class TerminalView:
         sample, normal = book.sample, book.normal_depth.value
         one_sided = sample is not None and sample.spread_ppm is None
         spread = "-" if sample is None else "none" if sample.spread_ppm is None else f"{bps(sample.spread_ppm):.1f}"
+        if symbol in self.board.breakers.paused:
+            spread = "PAUSED"
         percent = share(sample.both, normal) if sample is not None and normal else None
         fields = [
             _short(symbol),
@@ -205,13 +207,18 @@ class TerminalView:
         fund, done, tally = self.board.fund, self.board.adl.all, self.board.liquidations.all
         level = fund.closing / fund.peak if fund.peak else 0.0
         bar = pen.bar(level, 20)
-        deficit = f"  deficit {money(fund.deficit)}" if fund.deficit else ""
+        deficit = f"  deficit {money(fund.deficit)}" if fund.deficit else "  DOES NOT PAY" if fund.down else ""
         paid = f" {level * 100:3.0f} %  paid {money(fund.paid.total)}  received {money(fund.received.total)}{deficit}"
         style = "green" if level >= 0.5 else "yellow" if level >= 0.1 else "bold red"
         longs, absent = share(tally.long_notional, tally.notional), share(done.absent_notional, done.notional)
         liquidated = adl = "none"
         if tally.positions:
             liquidated = f"{tally.positions:,} positions, {money(tally.notional)}, {_whole(longs)} of it long"
+            if tally.taken_over or tally.vault:
+                liquidated += f", {money(tally.taken_over + tally.vault)} taken over"
+        if self.board.breakers.waiting:
+            waits = sorted({_short(symbol) for symbol, _ in self.board.breakers.waiting})
+            liquidated += f"; in {', '.join(waits)} they wait"
         if done.closings:
             adl = f"{done.closings:,} closings, {money(done.notional)}"
             if any(self.board.market_makers.of(symbol) for symbol in self.board.symbols):

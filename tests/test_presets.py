@@ -39,7 +39,7 @@ def test_six_venues_have_a_preset() -> None:
     assert tuple(presets()) == VENUES
 
 
-@pytest.mark.parametrize("venue", [venue for venue in VENUES if venue != "hyperliquid"])
+@pytest.mark.parametrize("venue", VENUES)
 def test_an_exchange_takes_the_rules_of_every_preset(venue: str) -> None:
     scenario = scenarios.load("quiet-day", [f"venue.preset={venue}"])
     exchange = Exchange("alpha")

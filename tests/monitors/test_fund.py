@@ -89,3 +89,21 @@ def test_a_deficit_is_told_at_once_and_then_once_a_minute() -> None:
         ("open", "deficit -$1.00"),
         ("update", "deficit -$61.0"),
     ]
+
+
+def test_what_failing_makers_pay_in_is_a_part_of_the_ledger() -> None:
+    fund, story = a_fund()
+    story.fund(-1_000, 0, FundReason.COVER).fund(70, 70, FundReason.TRANCHE)
+    assert fund.by_reason[FundReason.TRANCHE] == 70 * USD and fund.adds_up
+
+
+def test_a_pool_that_has_lost_too_much_is_told_until_it_pays_again() -> None:
+    fund, story = a_fund()
+    story.tell(e.DrawdownChanged, "main", True, -300_000, 1_000 * USD, 700 * USD)
+    assert set(fund.down) == {"main"}
+    story.tell(e.DrawdownChanged, "main", False, -249_999, 1_000 * USD, 751 * USD)
+    assert not fund.down
+    assert story.told("fund-drawdown") == [
+        ("open", "pool main at $700, 30.0 % below its reference: it stops paying"),
+        ("close", "pool main at $751, 25.0 % below its reference: it pays again"),
+    ]

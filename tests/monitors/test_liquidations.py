@@ -4,7 +4,7 @@ import pytest
 
 from consumers.liquidations import Liquidations
 from stream_engine.messages import events as e
-from tests.monitors.story import START_US, TOKEN, USD, VENUE, Story
+from tests.monitors.story import BTC, START_US, TOKEN, USD, VENUE, Story, an_instrument
 
 
 def a_watch() -> tuple[Liquidations, Story]:
@@ -84,3 +84,37 @@ def test_a_wave_is_one_finding_updated_once_a_minute_at_most() -> None:
         ("close", "TOKEN-PERP: 90 positions liquidated, $90.0k; none for 5 minutes"),
     ]
     assert len({finding.id for finding in story.findings}) == 1
+
+
+def test_a_position_that_goes_in_parts_is_one_position_and_its_parts_add_up() -> None:
+    liquidations, story = a_watch()
+    for book, left in ((4, 6), (3, 3), (3, 0)):
+        story.tell(e.LiquidationStarted, 7, TOKEN, book, 10_000, 9_900, 0, 0)
+        story.tell(e.LiquidationEnded, 7, TOKEN, book, 0, 0, 0, 9_900, 0, left)
+    story.liquidated(7, 1, book=1)
+    tally = liquidations.all
+    assert (tally.positions, tally.long_positions, len(tally.accounts), tally.book) == (2, 2, 1, 1_100 * USD)
+    story.minutes(5)
+    assert "2 positions liquidated, $1.10k" in story.told("liquidations")[-1][1]
+
+
+def test_what_the_fund_takes_over_is_told_apart_and_does_not_count_again_when_the_fund_loses_it() -> None:
+    liquidations, story = a_watch()
+    story.tell(e.LiquidationStarted, 7, TOKEN, 10, 10_000, 9_900, 0, 0)
+    story.tell(e.PositionTakenOver, 7, 4_000, TOKEN, 6, 9_900, 6, "main")
+    story.tell(e.LiquidationEnded, 7, TOKEN, 4, 0, 0, 0, 9_900, 0, 0, 6)
+    story.seconds(9).liquidated(4_000, 6, adl=6)
+    tally = liquidations.all
+    assert (tally.book, tally.taken_over, tally.adl, tally.notional) == (400 * USD, 600 * USD, 0, 1_000 * USD)
+    assert liquidations.first_taken_over_us == START_US and tally.accounts == {7}
+
+
+def test_all_positions_of_an_account_that_a_vault_takes_over_are_liquidated() -> None:
+    liquidations, story = a_watch()
+    story.listed(an_instrument(BTC))
+    story.tell(e.BackstopTookOver, 7, 4_000, "vault", ((TOKEN, 10, 10_000), (BTC, -3, 10_000)), 5, 9)
+    tally = liquidations.all
+    assert (tally.positions, tally.long_positions, tally.vault, tally.notional) == (2, 1, 1_300 * USD, 1_300 * USD)
+    assert liquidations.of(BTC).vault == 300 * USD and liquidations.first_vault_us == START_US
+    story.liquidated(4_000, 10, adl=10)
+    assert tally.notional == 1_300 * USD
