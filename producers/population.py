@@ -36,6 +36,7 @@ class Population(Struct, frozen=True, forbid_unknown_fields=True):
     leverage_factor     multiplies the long leverage on a symbol (never below 1).
     maker_share         of the short side is the makers', hedged outside.
     large_share         of the short side is held by `large_accounts` on each symbol, at `large_leverage`.
+    isolated_share      of the crowd's positions have isolated margin, the others cross.
     entry_spread        entries lie within this share of the distance to the loss of all margin.
     """
 
@@ -53,6 +54,7 @@ class Population(Struct, frozen=True, forbid_unknown_fields=True):
     large_accounts: Annotated[int, Meta(ge=0)] = 4
     large_leverage: Positive = 1.5
     entry_spread: Share = 0.3
+    isolated_share: Share = 0.0
 
 
 class Perpetual(Struct, frozen=True):
@@ -71,6 +73,7 @@ class Position(Struct, frozen=True):
     holder: Holder
     money_usdt: float
     set_leverage: int
+    is_isolated: bool
 
 
 def crowd_positions(
@@ -150,7 +153,8 @@ def _position(
     gained = lots * perpetual.lot_usdt * (perpetual.price - entry) / perpetual.price
     money = abs(lots) * perpetual.lot_usdt / leverage - gained
     holder = Holder(account, perpetual.symbol, lots, entry, perpetual.price, leverage)
-    return Position(holder, money, min(perpetual.max_leverage, ceil(leverage * 1.05) + 1))
+    is_isolated = not large and noise.uniform(account, 6) < population.isolated_share
+    return Position(holder, money, min(perpetual.max_leverage, ceil(leverage * 1.05) + 1), is_isolated)
 
 
 def _drawn(classes: list[LeverageClass], noise: Noise, account: int) -> float:

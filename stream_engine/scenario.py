@@ -628,8 +628,11 @@ def _add_crowd(
         holder = position.holder
         cast.accounts.append((holder.account, f"trader-{holder.account - CROWD_FROM + 1}"))
         _pay_in(cast, holder.account, position.money_usdt)
+        isolated = position.is_isolated
+        margin = round(position.money_usdt * MILLION) if isolated else 0  # all that it has stands behind it
+        leverage = position.set_leverage
         cast.legs[holder.symbol].append(
-            Leg(holder.account, holder.symbol, holder.lots, holder.entry, position.set_leverage)
+            Leg(holder.account, holder.symbol, holder.lots, holder.entry, leverage, isolated, margin)
         )
 
 

@@ -331,9 +331,9 @@ def test_one_setting_moves_every_time_by_the_same() -> None:
 # what follows from it -------------------------------------------------------------------------------------
 
 
-def opened(name: str, seed: int) -> tuple[Exchange, list[Input]]:
+def opened(name: str, seed: int, *overrides: str) -> tuple[Exchange, list[Input]]:
     """The exchange after the setup and the first prices; nothing of it may be refused."""
-    scenario = load(name)
+    scenario = load(name, overrides)
     exchange = Exchange(scenario.venue.name)
     inputs = setup(scenario, seed)
     start_us = clock(scenario).start_us
@@ -374,6 +374,14 @@ def test_some_ten_thousand_accounts_of_which_87_percent_are_long_and_a_few_hold_
     shorts = Counter({leg.account: -leg.size for leg in legs if leg.symbol == "BTC" and leg.size < 0})
     biggest = sum(lots for _, lots in shorts.most_common(len(shorts) // 20))
     assert biggest > 0.6 * sum(shorts.values())
+
+
+@pytest.mark.parametrize(("share", "least", "most"), [(0, 0, 0), (0.5, 240, 360), (1, 590, 600)])
+def test_a_share_of_the_crowd_has_isolated_margin(share: float, least: int, most: int) -> None:
+    exchange, made = opened("quiet-day", 7, f"population.isolated_share={share}")
+    isolated = [leg for each in made if isinstance(each, SeedPositions) for leg in each.legs if leg.isolated]
+    assert least <= len(isolated) <= most
+    invariants.check(exchange)
 
 
 def test_sizes_are_heavy_tailed() -> None:
