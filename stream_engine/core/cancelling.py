@@ -9,7 +9,7 @@ Holds     what left the book stands in no list of open orders, and its lots coun
 from stream_engine.core.accounts import Account
 from stream_engine.core.market import Market
 from stream_engine.core.order_book import Order
-from stream_engine.core.position import Position, add_open, resting_levels
+from stream_engine.core.position import Position, resting_levels
 from stream_engine.core.reduce_only import count_out, reducible
 from stream_engine.core.trigger_index import Waiting
 from stream_engine.core.triggers import withdraw
@@ -86,13 +86,15 @@ def cancel_quotes(venue: Venue, account: Account, symbol: str | None, reason: Ca
 
 def take_off_book(venue: Venue, market: Market, account: Account, order: Order) -> None:
     """Take a resting order out of the book; its open lots stand in it still."""
-    book, symbol, sign = market.book, order.symbol, order.sign
-    (book.bids if sign > 0 else book.asks).remove(order)
-    venue.booked[symbol] = None
+    (market.book.bids if order.sign > 0 else market.book.asks).remove(order)
+    venue.booked[order.symbol] = None
+    position = account.positions[order.symbol]
     if order.reduce_only:
-        count_out(market, account.positions[symbol])
+        count_out(market, position)
+    elif order.sign > 0:
+        position.buying -= order.size
     else:
-        add_open(account.positions[symbol], sign, -order.size)
+        position.selling -= order.size
 
 
 def finish(venue: Venue, account: Account, client_id: str) -> None:

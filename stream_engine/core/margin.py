@@ -103,7 +103,11 @@ def initial_rate(leverage: int) -> int:
 def initial_margin(notional: int, rate_ppm: int, table: MaintenanceTable) -> int:
     """Initial margin of a notional, in micro-quote, rounded up: at least its maintenance, or a fill could be
     liquidated at once."""
-    initial, maintenance = div_ceil(notional * rate_ppm, MILLION), maintenance_margin(notional, table)
+    initial = div_ceil(notional * rate_ppm, MILLION)
+    bound, rate, _ = table.tiers[0]
+    if rate <= rate_ppm and (notional <= bound or not bound):
+        return initial
+    maintenance = maintenance_margin(notional, table)
     return initial if initial > maintenance else maintenance
 
 

@@ -84,6 +84,9 @@ class MarginWatch:
 
     def account_changed(self, account: Account, symbols: tuple[str, ...] = ()) -> None:
         """The wallet, or the positions on `symbols`, changed: put floors and watches right."""
+        if len(account.positions) == 1 and not account.isolated and account.number not in self.waiting:
+            self._alone_changed(account)
+            return
         live = [position for position in account.positions.values() if position.size]
         if account.isolated:
             live = [position for position in live if not position.isolated]
@@ -127,6 +130,20 @@ class MarginWatch:
             if position.symbol in symbols:
                 assert position.floor is not None
                 self._watch(position, position.floor)
+
+    def _alone_changed(self, account: Account) -> None:
+        """`account_changed`, for by far the most: one position, cross, and nothing that it waits for."""
+        (position,) = account.positions.values()
+        if not position.size:
+            account.slack = 0
+            if account.wallet < 0:
+                self.indebted[account.number] = None
+        elif not self.markets[position.symbol].mark:
+            forget(position)
+            self.released.pop(account.number, None)
+        else:
+            self._watch(position, -account.wallet)
+            account.slack = 0
 
     def split(self, account: Account) -> None:
         """Give every position of an account its share of the cushion anew. Below zero every share is crossed."""
@@ -278,18 +295,17 @@ class MarginWatch:
         return True
 
     def _watch(self, position: Position, floor: int) -> None:
-        market = self.markets[position.symbol]
+        market, size = self.markets[position.symbol], position.size
         position.floor = floor
-        if position.size > 0:
-            per_tick = position.size * market.tick_value
-            key = -long_falls_below(floor, position.cost, per_tick, market.table)
+        if size > 0:
+            key = -long_falls_below(floor, position.cost, size * market.tick_value, market.table)
             heap, mark_key = self._longs[position.symbol], -market.mark
         else:
-            per_tick = -position.size * market.tick_value
-            key = short_falls_below(floor, position.cost, per_tick, market.table)
+            key = short_falls_below(floor, position.cost, -size * market.tick_value, market.table)
             heap, mark_key = self._shorts[position.symbol], market.mark
         position.watch = key
-        if position.standing is None or key < position.standing:
+        standing = position.standing
+        if standing is None or key < standing:
             position.standing = key
             heappush(heap, key << ACCOUNT_BITS | position.account)
             if len(heap) > GARBAGE_ALLOWED + 2 * (len(market.longs) + len(market.shorts)):

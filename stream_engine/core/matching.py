@@ -54,17 +54,20 @@ def match(
     resting = market.book.opposite(sign)
     left = most = size
     while left and resting.best_key <= limit_key:
-        if self_trade is not CANCEL_MAKER and resting.first().account == taker.number:
-            if self_trade is SelfTrade.CANCEL_BOTH:
-                cancel_own(venue, market, taker, resting.first(), cause)
-            return left, CancelReason.SELF_TRADE
-        if cancel_own(venue, market, taker, resting.first(), cause):
-            continue
+        first = resting.first()
+        if first.account == taker.number:
+            if self_trade is not CANCEL_MAKER:
+                if self_trade is SelfTrade.CANCEL_BOTH:
+                    cancel_own(venue, market, taker, first, cause)
+                return left, CancelReason.SELF_TRADE
+            if cancel_own(venue, market, taker, first, cause):
+                continue
         if reduce_only:
             most = reducible(taker.positions[market.instrument.symbol], sign)
             if not most:
                 break
-        left -= trade_with_best(venue, market, taker, order_id, sign, min(left, most), left, cause)[0]
+        lots = left if left < most else most
+        left -= trade_with_best(venue, market, taker, order_id, sign, lots, left, cause)[0]
     if reduce_only and not reducible(taker.positions[market.instrument.symbol], sign):
         return left, CancelReason.REDUCE_ONLY
     return left, None
@@ -144,10 +147,9 @@ def trade_with_best(
     instrument = market.instrument
     symbol = instrument.symbol
     resting = market.book.opposite(sign)
-    first = resting.first()
-    if first.reduce_only:
+    if market.reducing and (first := resting.first()).reduce_only:
         most = min(most, reducible(venue.accounts[first.account].positions[symbol], -sign))
-    assert most, first.order_id  # or whoever fills would never come to an end
+    assert most, order_id  # or whoever fills would never come to an end
     order, lots = resting.take(most)
     price = order.price if at is None else at
     maker = venue.accounts[order.account]
@@ -200,10 +202,13 @@ def take_lots(venue: Venue, market: Market, account: Account, sign: int, lots: i
 def _give(venue: Venue, market: Market, account: Account, order: Order, lots: int) -> None:
     """The book has taken lots off a resting order: what is open of it, and whether it is done."""
     position = account.positions[order.symbol]
-    if not order.reduce_only:
-        add_open(position, order.sign, -lots)
-    elif not order.size:
-        count_out(market, position)
+    if order.reduce_only:
+        if not order.size:
+            count_out(market, position)
+    elif order.sign > 0:
+        position.buying -= lots
+    else:
+        position.selling -= lots
     if order.client_id and not order.size:
         finish(venue, account, order.client_id)
 
@@ -215,7 +220,7 @@ def settle(
 
     `liquidation`: it is the account's position that is being liquidated.
     """
-    position = position_of(account, market)
+    position = account.positions.get(market.instrument.symbol) or position_of(account, market)
     before = position.size
     venue.traded = True
     realised = fill(position, lots, price, market.tick_value)
@@ -226,23 +231,29 @@ def settle(
     else:
         spare = spare_wallet(account, venue.markets)
         account.wallet += after_fill(position, market, before, price, realised - fee, spare)
-    hold(market, position, before)
-    if (before > 0) != (position.size > 0) or not before:
-        forget(position)
-    venue.touch(account, position.symbol)
+    after = position.size
+    if before > 0 < after:  # the same holders as before
+        market.open_interest += lots
+    elif not before < 0 > after:
+        hold(market, position, before)
+        if before >= 0 or after > 0:
+            forget(position)
+    if position.symbol not in venue.dirty.get(account.number, ()):
+        venue.touch(account, position.symbol)
     return realised
 
 
 def rest(venue: Venue, market: Market, account: Account, order: Order) -> None:
     """Put what is left of an order into the book."""
-    book, sign = market.book, order.sign
-    (book.bids if sign > 0 else book.asks).rest(order)
+    (market.book.bids if order.sign > 0 else market.book.asks).rest(order)
     venue.booked[order.symbol] = None
-    position = position_of(account, market)
+    position = account.positions.get(order.symbol) or position_of(account, market)
     if order.reduce_only:
         count_in(market, position)
+    elif order.sign > 0:
+        position.buying += order.size
     else:
-        add_open(position, sign, order.size)
+        position.selling += order.size
 
 
 def shrink(venue: Venue, market: Market, account: Account, order: Order, size: int) -> None:

@@ -14,7 +14,6 @@ Cost      rest, remove and take O(1) at a level that stays, O(log n) where one c
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
-from itertools import chain
 
 from msgspec import Struct
 from sortedcontainers import SortedList
@@ -155,7 +154,9 @@ class BookSide:
 
     def best_first(self) -> Iterator[Level]:
         """The levels, best first."""
-        for rank in chain(reversed(self.near), reversed(self.far)):
+        for rank in reversed(self.near):
+            yield self.levels[self.sign * rank]
+        for rank in reversed(self.far):
             yield self.levels[self.sign * rank]
 
     def sweep(self, limit_key: int, size: int, account: int) -> tuple[int, int]:
@@ -165,16 +166,15 @@ class BookSide:
         """
         taken = value = 0
         for level in self.best_first():
-            if self.key(level.price) > limit_key:
+            if -self.sign * level.price > limit_key:
                 break
             order: Order | None = level.first
             while order is not None:
                 if order.account != account:
-                    lots = min(order.size, size - taken)
-                    taken += lots
-                    value += lots * level.price
-                    if taken == size:
-                        return taken, value
+                    if order.size >= size - taken:
+                        return size, value + (size - taken) * level.price
+                    taken += order.size
+                    value += order.size * level.price
                 order = order.after
         return taken, value
 

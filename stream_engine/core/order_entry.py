@@ -91,15 +91,16 @@ def place(venue: Venue, order: Place) -> None:
         return
     order_id = venue.next_order_id()
     out = venue.out
+    events, n = out.events, len(out.events)
     accepted = OrderAccepted(
-        out.venue, out.seq, len(out.events), out.now_us, None, account.number, order.client_id, order_id, order.symbol,
+        out.venue, out.seq, n, out.now_us, None, account.number, order.client_id, order_id, order.symbol,
         order.side, order.size, price, order.time_in_force, order.post_only, False, order.reduce_only,
     )  # fmt: skip
-    out.events.append(accepted)
+    events.append(accepted)
     account.answers[order.client_id] = Answer(order, accepted)
     if order.expires_us is not None:
         note_order(venue, order, order_id)
-    enter(venue, account, market, order, order_id, sign, limit, (accepted.seq, accepted.n))
+    enter(venue, account, market, order, order_id, sign, limit, (out.seq, n))
 
 
 def enter(
@@ -107,7 +108,7 @@ def enter(
 ) -> None:
     """Let an order that is allowed into the book: it takes what it can, and rests where it may."""
     left, reason, band = order.size, None, market.band
-    if market.book.opposite(sign).best_key <= sign * limit:
+    if (market.book.asks if sign > 0 else market.book.bids).best_key <= sign * limit:
         rule = order.self_trade or venue.rules.orders.self_trade
         if band is not None and is_paused(market):
             reason = collect(venue, market, account, sign, limit, cause, rule)
@@ -222,17 +223,20 @@ def resting_loss(venue: Venue, account: Account, replaced: RestingQuote | Order 
 
     A scan: asked for where it matters, by a withdrawal and by an order that loses at once.
     """
-    orders = [order for order in account.orders.values() if order is not replaced]
+    orders = list(account.orders.values())
     for position in account.positions.values():
-        if position.quote is not replaced:
+        if position.quote is not None and position.quote is not replaced:
             orders += resting_levels(position)
     loss = 0
     for order in orders:
         market = venue.markets[order.symbol]
+        worse_than_mark = order.sign * (order.price - market.mark)
+        if worse_than_mark <= 0 or order is replaced:
+            continue
         size = order.size
         if order.reduce_only:
             size = min(size, reducible(account.positions[order.symbol], order.sign))
-        loss += max(0, order.sign * (order.price - market.mark)) * size * market.tick_value
+        loss += worse_than_mark * size * market.tick_value
     return loss
 
 
@@ -283,9 +287,11 @@ def exposure_refusal(
         return Reject.INSUFFICIENT_MARGIN if free < needed else None
     rate = initial_rate(instrument.default_leverage) if position is None else position.initial_ppm
     required = initial_margin(notional, rate, market.table)
-    if free_margin(account, venue.markets, besides=instrument.symbol) - loss < required:
-        return Reject.INSUFFICIENT_MARGIN
-    return None
+    if position is not None and len(account.positions) == 1:  # by far the most: free margin without going round
+        free = account.wallet + held.size * market.mark * market.tick_value - held.cost
+    else:
+        free = free_margin(account, venue.markets, besides=instrument.symbol)
+    return Reject.INSUFFICIENT_MARGIN if free - loss < required else None
 
 
 def market_limit(market: Market, sign: int) -> int:
@@ -313,20 +319,19 @@ def order_refusal(
     if order.size > market.instrument.max_size:
         return Reject.SIZE_TOO_LARGE
     if order.price is not None:
-        reason = price_refusal(market, order.price)
-        if reason is not None:
-            return reason
+        if not 0 < order.price <= market.instrument.max_price or order.price % market.instrument.price_step:
+            return price_refusal(market, order.price)
         band_ppm = venue.rules.breakers.price_band_ppm
         if band_ppm and is_out_of_band(market, sign, order.price, band_ppm):
             return Reject.PRICE_OUT_OF_BAND
     if order.post_only and immediate:
         return Reject.POST_ONLY_MARKET_ORDER
-    if not market.mark or not is_marked(account, venue.markets):
-        return Reject.NO_MARK_PRICE
     position = account.positions.get(order.symbol)
+    if not market.mark or (len(account.positions) > (position is not None) and not is_marked(account, venue.markets)):
+        return Reject.NO_MARK_PRICE
     size = min(order.size, reducible(position, sign)) if order.reduce_only else order.size
     taken = loss = 0
-    if market.book.crosses(sign, limit):
+    if (market.book.asks if sign > 0 else market.book.bids).best_key <= sign * limit:
         if order.post_only:
             return Reject.POST_ONLY_WOULD_TAKE
         if not paused:
@@ -397,8 +402,11 @@ def _at_once(
     of its own account would stop it."""
     rule = order.self_trade or venue.rules.orders.self_trade
     taken, value, stopped = would_take(venue, market, account, sign, size, limit, rule)
-    fee = div_ceil(value * market.tick_value * max(0, market.instrument.taker_fee_ppm), MILLION)
-    return taken, max(0, sign * (value - taken * market.mark)) * market.tick_value + fee, stopped
+    fee_ppm, worse_than_mark = market.instrument.taker_fee_ppm, sign * (value - taken * market.mark)
+    loss = div_ceil(value * market.tick_value * fee_ppm, MILLION) if fee_ppm > 0 else 0
+    if worse_than_mark > 0:
+        loss += worse_than_mark * market.tick_value
+    return taken, loss, stopped
 
 
 def _refuse(venue: Venue, account: Account, order: Place, reason: Reject) -> None:
