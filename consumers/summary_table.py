@@ -8,11 +8,11 @@ from rich.text import Text
 
 from consumers.figures import counted, duration
 from consumers.paths import SECOND_US
-from consumers.summary import BreakerSummary, FundSummary, Summary, usd_text
+from consumers.summary import BreakerSummary, FundSummary, LiquidationSummary, Summary, usd_text
 
 
 def table(summary: Summary) -> RenderableType:
-    """Order of onset, makers, fund, what breakers held up, funding, and the run beside the public record."""
+    """Order of onset, makers, where the liquidated went, fund, breakers, funding, the run beside the public record."""
     parts: list[RenderableType] = [
         Text(f"{summary.title or summary.venue}   {summary.from_at} to {summary.until_at}", style="bold"),
         Text(),
@@ -21,6 +21,8 @@ def table(summary: Summary) -> RenderableType:
     ]
     if summary.makers and summary.token:
         parts += [_makers_table(summary), Text()]
+    if summary.liquidations.positions:
+        parts += [_waterfall_text(summary.liquidations), Text()]
     parts += [_fund_text(summary.fund), Text()]
     if any(summary.breakers.held_up.values()):
         parts += [_breakers_text(summary.breakers), Text()]
@@ -86,6 +88,21 @@ def _makers_table(summary: Summary) -> Table:
     return grid
 
 
+def _waterfall_text(liquidated: LiquidationSummary) -> Text:
+    terms = (
+        ("book", liquidated.into_book_usd),
+        ("book at the fund's cost", liquidated.at_the_funds_cost_usd),
+        ("fund takes over", liquidated.taken_over_usd),
+        ("vaults", liquidated.to_vaults_usd),
+        ("ADL", liquidated.deleveraged_usd),
+        ("deficit", liquidated.deficit_usd),
+    )
+    went = ", ".join(f"{term} {usd_text(dollars)}" for term, dollars in terms if dollars)
+    positions, accounts = counted(liquidated.positions, "position"), counted(liquidated.accounts, "account")
+    line = f"{usd_text(liquidated.notional_usd)}, {positions} of {accounts}: {went}"
+    return Text.assemble(("Liquidated  ", "italic"), line)
+
+
 def _fund_text(fund: FundSummary) -> Text:
     seldom = [("+ tranche", fund.tranche_usd), ("+ unwound", fund.unwound_usd), ("+ backstop", fund.backstop_usd)]
     terms = (
@@ -109,7 +126,7 @@ def _breakers_text(breakers: BreakerSummary) -> Text:
     cost = breakers.delay_cost_usd
     more = f"{usd_text(-cost)} less" if cost < 0 else f"{usd_text(cost)} more"
     line = (
-        f"held liquidations up ({held_up} times), {duration(breakers.waited_s * SECOND_US)} in all; those who fell "
+        f"held liquidations up (times: {held_up}), {duration(breakers.waited_s * SECOND_US)} in all; those who fell "
         f"meanwhile owed {more} at the end than before; {counted(breakers.pauses, 'pause')}"
     )
     return Text.assemble(("Circuit breakers  ", "italic"), line)

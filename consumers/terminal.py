@@ -16,7 +16,7 @@ from rich.text import Text
 
 from consumers.board import Board
 from consumers.depth import BAND_PERCENT
-from consumers.figures import bps, change, clock, duration, money, price_text, share
+from consumers.figures import bps, change, clock, counted, duration, money, price_text, share
 from consumers.markers import Markers
 from consumers.market_makers import Maker, Presence
 from consumers.monitor import Severity, State
@@ -213,12 +213,11 @@ class TerminalView:
         longs, absent = share(tally.long_notional, tally.notional), share(done.absent_notional, done.notional)
         liquidated = adl = "none"
         if tally.positions:
-            liquidated = f"{tally.positions:,} positions, {money(tally.notional)}, {_whole(longs)} of it long"
-            if tally.taken_over or tally.vault:
-                liquidated += f", {money(tally.taken_over + tally.vault)} taken over"
-        if self.board.breakers.waiting:
-            waits = sorted({_short(symbol) for symbol, _ in self.board.breakers.waiting})
-            liquidated += f"; in {', '.join(waits)} they wait"
+            liquidated = f"{counted(tally.positions, 'position')}, {money(tally.notional)}, {_whole(longs)} of it long"
+        if waiting := {_short(symbol) for symbol, _ in self.board.breakers.waiting}:
+            liquidated += f"; wait in {', '.join(sorted(waiting))}"
+        if tally.taken_over or tally.vault:
+            liquidated += f"; {money(tally.taken_over + tally.vault)} taken over"
         if done.closings:
             adl = f"{done.closings:,} closings, {money(done.notional)}"
             if any(self.board.market_makers.of(symbol) for symbol in self.board.symbols):

@@ -13,10 +13,11 @@ Venues    `venue.copies` of one: each on a partition of its own, with its own bo
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from enum import Enum
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
@@ -307,7 +308,18 @@ def _readable(complaint: str) -> str:
     what, _, where = complaint.partition(" - at `$")
     where = where.rstrip("`").lstrip(".")
     what = what[:1].lower() + what[1:]
+    if what.startswith("invalid enum value"):
+        what += "".join(f"; it is one of {', '.join(words)}" for words in _choices(where))
     return f"{where}: {what}" if where else what
+
+
+def _choices(where: str) -> Iterator[list[str]]:
+    """The words that a setting may be, if it is one of some."""
+    kind: Any = Scenario
+    for name in where.split("."):
+        kind = get_type_hints(kind).get(name) if isinstance(kind, type) else None
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        yield [word.value for word in kind]
 
 
 # what the values say together ------------------------------------------------------------------------------

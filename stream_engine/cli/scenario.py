@@ -76,6 +76,7 @@ def show(scenario: str, settings: tuple[str, ...], as_file: bool, as_json: bool)
 @with_settings
 def check(scenario: str, settings: tuple[str, ...]) -> None:
     """Whether SCENARIO can be run: every key, every value, what they say together, and whether an engine takes it."""
+    from consumers.figures import counted
     from stream_engine import scenario as scenarios
     from stream_engine.cli import session
     from stream_engine.messages.inputs import OpenAccounts
@@ -85,7 +86,8 @@ def check(scenario: str, settings: tuple[str, ...]) -> None:
     except ScenarioError as error:
         raise not_a_scenario(error) from error
     opened = [each.accounts for each in session.check(checked, SEED) if isinstance(each, OpenAccounts)]
-    markets, makers = len(checked.markets), len(checked.makers.desks)
     venues = "" if checked.venue.copies == 1 else f"{checked.venue.copies} venues, each with "
     accounts = sum(map(len, opened)) // checked.venue.copies
-    click.echo(f"{checked.name} can be run: {venues}{markets} markets, {makers} makers, {accounts:,} accounts")
+    counts = (len(checked.markets), "market"), (len(checked.makers.desks), "maker"), (accounts, "account")
+    has = ", ".join(counted(number, one) for number, one in counts)
+    click.echo(f"{checked.name} can be run: {venues}{has}")

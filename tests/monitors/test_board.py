@@ -17,10 +17,10 @@ from consumers.summary_table import table
 from consumers.terminal import TerminalView
 from stream_engine.messages import events as e
 from stream_engine.messages import inputs as i
-from stream_engine.messages.events import FundReason
+from stream_engine.messages.events import Breaker, FundReason
 from stream_engine.messages.topics import EVENT_TOPIC
 from tests.monitors.storm import storm
-from tests.monitors.story import BTC, START_US, TOKEN, VENUE, Story, an_instrument
+from tests.monitors.story import BTC, START_US, TOKEN, USD, VENUE, Story, an_instrument
 
 MINUTES = 40
 END_US = START_US + MINUTES * 60 * 1_000_000
@@ -393,3 +393,35 @@ def test_a_headline_in_other_letters_does_not_break_a_plain_terminal() -> None:
     view = TerminalView(board, title="überall", start_us=START_US, end_us=END_US)
     view.render()
     assert all(line.plain.isascii() for line in view.lines(80, 24, ascii_only=True))
+
+
+def test_the_summary_says_where_what_was_liquidated_went_and_how_the_fund_adds_up() -> None:
+    board = Board(VENUE)
+    story = Story(board.observe).listed().seconds(1).fund(1_000, 1_000, FundReason.SEEDED)
+    story.liquidated(7, 10, book=4, fund=3, adl=2, deficit=1)
+    story.tell(e.BackstopTookOver, 8, 4_000, "vault", ((TOKEN, 5, 10_000),), 0, 0)
+    story.fund(70, 1_070, FundReason.TRANCHE).tell(e.FundingPaid, TOKEN, ((1, 2 * USD, 0), (2, -2 * USD, 0)))
+    story.tell(e.BreakerTripped, TOKEN, Breaker.STALL, 10_000, 10_000, 10_000)
+    story.tell(e.BreakerReleased, TOKEN, Breaker.STALL, 3_000_000, 1, 9 * USD, 4 * USD)
+    console = Console(file=StringIO(), width=300)
+    console.print(table(summarize(board, beside_record=False)))
+    assert isinstance(console.file, StringIO)
+    shown = console.file.getvalue()
+    went = "book $400, book at the fund's cost $300, vaults $500, ADL $200, deficit $100"
+    assert f"Liquidated  $1.50k, 2 positions of 2 accounts: {went}" in shown
+    assert "opening $1.00k" in shown and "+ tranche $70.0 = closing $1.07k (adds up to the micro-unit)" in shown
+    assert "held liquidations up (times: stall 1), 3 s in all; those who fell meanwhile owed $5.00 less" in shown
+    assert "Funding  $2.00 paid" in shown
+
+
+def test_the_terminal_shows_a_pause_who_waits_a_pool_that_does_not_pay_and_what_was_taken_over() -> None:
+    board = Board(VENUE)
+    story = Story(board.observe).listed().mark(10_000).seconds(1).fund(1_000, 1_000, FundReason.SEEDED)
+    story.tell(e.BackstopTookOver, 8, 4_000, "vault", ((TOKEN, 5, 10_000),), 0, 0)
+    story.tell(e.TradingPaused, TOKEN, 10_000, 9_000, 11_000, story.now_us)
+    story.tell(e.BreakerTripped, TOKEN, Breaker.BAND, 10_000, 10_000, 10_000)
+    story.tell(e.DrawdownChanged, "main", True, -300_000, 1_000 * USD, 700 * USD)
+    view = TerminalView(board, title="a pause", start_us=story.now_us, end_us=story.now_us + 60_000_000)
+    shown = "\n".join(line.plain for line in view.lines(80, 24))
+    assert "PAUSED" in shown and "DOES NOT PAY" in shown
+    assert "1 position, $500, 100 % of it long; wait in TOKEN; $500 taken over" in shown
