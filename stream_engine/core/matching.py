@@ -21,7 +21,7 @@ from stream_engine.core.market import Market, hold
 from stream_engine.core.order_book import Order, orders_of
 from stream_engine.core.position import add_open, fill
 from stream_engine.core.protection import count_fill, would_trigger
-from stream_engine.core.reduce_only import count_in, count_out, reducible
+from stream_engine.core.reduce_only import count_in, count_out, is_closed_by, reducible
 from stream_engine.core.triggers import queue_reached
 from stream_engine.core.venue import Venue, position_of
 from stream_engine.messages.events import CancelReason, Cause, OrderCancelled, QuoteAccepted, Traded, TradePrinted
@@ -186,9 +186,9 @@ def trade_with_best(
         queue_reached(venue, market.by_last, price, traded)
     if maker_position.protection is not None and not order.client_id:
         count_fill(venue, maker_position, -sign * lots, traded)
-    if maker_position.reducing:
+    if maker_position.reducing and is_closed_by(maker_position, -sign * lots):
         cancel_spent(venue, maker, maker_position, traded)
-    if taker_position.reducing:
+    if taker_position.reducing and is_closed_by(taker_position, sign * lots):
         cancel_spent(venue, taker, taker_position, traded)
     return lots, price, traded
 

@@ -25,6 +25,7 @@ from stream_engine.messages.events import (
 )
 from stream_engine.messages.inputs import SetProtection
 from stream_engine.messages.refusals import Reject
+from stream_engine.messages.units import WIRE_MAX
 
 
 def set_protection(venue: Venue, received: SetProtection) -> None:
@@ -54,8 +55,8 @@ def is_frozen(position: Position, now_us: int) -> bool:
 
 def would_trigger(protection: Protection, lots: int, now_us: int) -> bool:
     """Whether that many signed lots more, filled now, would be too many."""
-    window = [fill for made_us, fill in protection.fills if made_us > now_us - protection.window_us]
-    return _is_exceeded(protection, sum(map(abs, window)) + abs(lots), sum(window) + lots)
+    _forget_old(protection, now_us)
+    return _is_exceeded(protection, protection.filled + abs(lots), protection.balance + lots)
 
 
 def count_fill(venue: Venue, position: Position, lots: int, traded: Cause) -> None:
@@ -63,10 +64,7 @@ def count_fill(venue: Venue, position: Position, lots: int, traded: Cause) -> No
     protection = position.protection
     assert protection is not None, position.account
     fills, now_us = protection.fills, venue.now_us
-    while fills and fills[0][0] <= now_us - protection.window_us:
-        _, gone = fills.popleft()
-        protection.filled -= abs(gone)
-        protection.balance -= gone
+    _forget_old(protection, now_us)
     fills.append((now_us, lots))
     protection.filled += abs(lots)
     protection.balance += lots
@@ -75,11 +73,19 @@ def count_fill(venue: Venue, position: Position, lots: int, traded: Cause) -> No
         return
     fills.clear()
     protection.filled = protection.balance = 0
-    protection.frozen_until_us = now_us + protection.frozen_us if protection.frozen_us else None
+    protection.frozen_until_us = min(WIRE_MAX, now_us + protection.frozen_us) if protection.frozen_us else None
     triggered = venue.out.emit(
         ProtectionTriggered, traded, position.account, position.symbol, filled, balance, protection.frozen_until_us
     )
     cancel_quotes(venue, venue.accounts[position.account], position.symbol, CancelReason.PROTECTION, triggered)
+
+
+def _forget_old(protection: Protection, now_us: int) -> None:
+    fills = protection.fills
+    while fills and fills[0][0] <= now_us - protection.window_us:
+        _, gone = fills.popleft()
+        protection.filled -= abs(gone)
+        protection.balance -= gone
 
 
 def _is_exceeded(protection: Protection, filled: int, balance: int) -> bool:

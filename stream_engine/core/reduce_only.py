@@ -20,6 +20,11 @@ def reducible(position: Position | None, sign: int) -> int:
     return max(0, -sign * position.size) if position is not None else 0
 
 
+def is_closed_by(position: Position, lots: int) -> bool:
+    """Whether a fill of signed lots, just booked, has closed the position or changed its side."""
+    return abs(position.size) < abs(lots) and position.size * lots >= 0
+
+
 def count_in(market: Market, position: Position) -> None:
     """One more rests."""
     market.reducing += 1
