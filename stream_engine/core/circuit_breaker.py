@@ -44,7 +44,7 @@ from stream_engine.messages.events import (
     TradingReopened,
 )
 from stream_engine.messages.rules import SECOND_US, BreakerRules
-from stream_engine.messages.units import MILLION
+from stream_engine.messages.units import MILLION, WIRE_MAX
 
 
 def complaint(rules: BreakerRules) -> str | None:
@@ -164,7 +164,7 @@ def _move_band(venue: Venue, market: Market, band: PriceBand) -> None:
         band.limit_ended_us = venue.now_us
         _release(venue, market, Breaker.BAND, None)
     elif venue.now_us - band.limit_since_us >= rules.limit_state_us:
-        band.paused_until_us = venue.now_us + rules.pause_us
+        band.paused_until_us = min(WIRE_MAX, venue.now_us + rules.pause_us)
         triggers.paused(venue, market)
         venue.out.emit(
             TradingPaused, None, market.instrument.symbol, band.reference, band.lower, band.upper, band.paused_until_us

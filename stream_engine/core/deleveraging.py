@@ -95,7 +95,7 @@ def ranking(venue: Venue, market: Market, sign: int, policy: Policy) -> Ranking:
     key = (market.instrument.symbol, sign)
     known = venue.rankings.get(key)
     if known is not None and known.stands(policy.score):
-        known.refresh(venue.dirty)
+        known.refresh((*venue.dirty, *venue.houses))  # a pool's money moves without a touch
         return known
     made = venue.rankings[key] = Ranking(market, sign, venue.accounts, venue.markets, policy.score)
     return made

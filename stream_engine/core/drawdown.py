@@ -21,7 +21,7 @@ from stream_engine.core.insurance_fund import InsuranceFund
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import Cause, DrawdownChanged
 from stream_engine.messages.rules import FundRules, Reference
-from stream_engine.messages.units import MILLION
+from stream_engine.messages.units import MILLION, WIRE_MAX
 
 PARTS = 480
 
@@ -122,5 +122,5 @@ def judge(venue: Venue, pool: InsuranceFund, cause: Cause | None) -> None:
         )
     if is_down is not pool.is_down:
         pool.is_down = is_down
-        ratio = ratio_ppm(worth - reference, reference) if reference > 0 else 0
+        ratio = min(WIRE_MAX, ratio_ppm(worth - reference, reference)) if reference > 0 else 0
         venue.out.emit(DrawdownChanged, cause, pool.name, is_down, ratio, reference, worth)

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from stream_engine.core.arithmetic import div_nearest
 from stream_engine.messages.instrument import Instrument
-from stream_engine.messages.units import MILLION
+from stream_engine.messages.units import MILLION, WIRE_MAX
 
 SHORTEST_INTERVAL_US = 1_000_000
 
@@ -37,8 +37,9 @@ class FundingRate(Struct, gc=False):
             self.total += div_nearest((doubled_mid - 2 * index) * MILLION, 2 * index)
 
     def premium_ppm(self) -> int:
-        """The mean premium of the interval so far."""
-        return div_nearest(self.total, self.samples) if self.samples else 0
+        """The mean premium of the interval so far, cut to what the wire carries."""
+        mean = div_nearest(self.total, self.samples) if self.samples else 0
+        return max(-WIRE_MAX, min(WIRE_MAX, mean))
 
     def begin(self, now_us: int, interval_us: int, rate_ppm: int) -> None:
         """Begin the interval that ends next, with the rate of the last one."""

@@ -2,8 +2,8 @@
 
 Duty      a tier (ObligationRules.duties): at a share of the clock ticks a quote on both sides, each with levels within
           half of `spread_ppm` of the mid price that are worth `size_quote` or more. In declared stress the tier's other
-          three figures are asked for. Only quotes count, not orders. The mid is the book's; where a side is empty, the
-          index. Nothing is due while there is neither, or while trading is halted.
+          three figures are asked for. Only quotes count, not orders. The mid is the book's; where a side is empty, or
+          crossed in a pause, the index. Nothing is due while there is neither, or while trading is halted.
 Judged    at the first tick of each multiple of `period_us` (a first period may be shorter): the shortfall is the share
           of what was asked for, over all ticks, that was missed.
 Clawback  rebates of the period on the symbol times the shortfall go back to the venue's fees, as far as the account has

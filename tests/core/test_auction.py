@@ -2,6 +2,7 @@
 
 import pytest
 
+from stream_engine.core import auction
 from stream_engine.core.auction import call_price
 from stream_engine.core.exchange import Exchange
 from stream_engine.messages.events import (
@@ -157,6 +158,32 @@ def test_a_reduce_only_order_gives_no_more_than_its_position_has() -> None:
     events = apply(exchange, tick(11))
     assert (held(exchange, ALICE), held(exchange, BOB), held(exchange, DAVE)) == (0, -1, 2)
     assert one(events, OrderCancelled).reason is CancelReason.REDUCE_ONLY
+
+
+@pytest.mark.parametrize("offered", [1, 2, 50])
+def test_a_reduce_only_order_moves_the_price_with_no_more_than_its_position_has(offered: int) -> None:
+    exchange = paused(holds=[leg(ALICE, 1, at=100), leg(CAROL, -1, at=100)])
+    apply(exchange, sell(offered, 99, by=ALICE, reduce_only=True), sell(1, 100, by=BOB))
+    uncrossed = one(apply(exchange, tick(11)), AuctionUncrossed)
+    assert (uncrossed.price, uncrossed.size, uncrossed.surplus) == (100, 2, 0)
+
+
+def test_two_reduce_only_orders_of_one_account_count_together_with_what_its_position_has() -> None:
+    exchange = paused(holds=[leg(ALICE, 1, at=100), leg(CAROL, -1, at=100)])
+    apply(exchange, *(sell(1, at, by=ALICE, reduce_only=True) for at in (98, 99)), sell(1, 100, by=BOB))
+    uncrossed = one(apply(exchange, tick(11)), AuctionUncrossed)
+    assert (uncrossed.price, uncrossed.size, uncrossed.surplus) == (100, 2, 0)
+
+
+def test_after_the_calls_that_there_may_be_the_best_two_trade_at_the_price_of_the_elder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(auction, "CALLS_AT_MOST", 0)
+    exchange = paused()
+    apply(exchange, sell(1, 100, by=BOB), sell(3, 99, by=CAROL), buy(2, 100, by=ALICE))
+    events = apply(exchange, tick(11))
+    assert [(fill.price, fill.size) for fill in only(events, Traded)] == [(101, 2), (99, 1), (100, 1)]
+    assert [fill.size for fill in only(events, AuctionUncrossed)] == [2, 1, 1]
 
 
 def test_where_nothing_crosses_the_symbol_opens_without_a_price() -> None:

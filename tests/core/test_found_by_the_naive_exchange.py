@@ -1,26 +1,44 @@
 """Rules that the core once broke and the naive exchange found, each told as its smallest case."""
 
+from collections import deque
+
 import pytest
 
+from stream_engine.core import matching
 from stream_engine.core.adl.lights import by_number, thresholds_ppm
+from stream_engine.core.adl.policies import POLICIES
+from stream_engine.core.deleveraging import ranking
+from stream_engine.core.drawdown import judge
 from stream_engine.core.exchange import Exchange
+from stream_engine.core.funding_rate import FundingRate
 from stream_engine.core.order_book import BookSide, Order
-from stream_engine.messages.events import LiquidationStarted, MarkPriceChanged
-from stream_engine.messages.inputs import Deposit, ListInstrument, SetRules
+from stream_engine.messages.codec import decode_event, encode
+from stream_engine.messages.events import (
+    DrawdownChanged,
+    FundReason,
+    LiquidationStarted,
+    MarkPriceChanged,
+    ProtectionTriggered,
+    TradingPaused,
+)
+from stream_engine.messages.inputs import Deposit, ListInstrument, SetDuty, SetProtection, SetRules
 from stream_engine.messages.instrument import OWN_TRADES, IndexSource
 from stream_engine.messages.refusals import Reject
-from stream_engine.messages.units import MILLION
+from stream_engine.messages.rules import AdlPolicy, BreakerRules, Duty, FundPolicy, FundRules, ObligationRules
+from stream_engine.messages.units import BALANCE_MAX, MILLION, WIRE_MAX
 from tests.core.candidates import Ranked, candidate
 from tests.core.rulebook import (
     ALICE,
     BOB,
     CAROL,
+    MM,
     VENUE,
     an_exchange,
     an_instrument,
     apply,
     buy,
     leg,
+    one,
     only,
     quote,
     reasons,
@@ -28,6 +46,7 @@ from tests.core.rulebook import (
     sell,
     set_leverage,
     spot,
+    tick,
     usd,
     withdraw,
 )
@@ -152,3 +171,70 @@ def test_an_order_refused_for_margin_leaves_no_trace_on_the_account() -> None:
     exchange = an_exchange(wallets={ALICE: 1})
     assert reasons(apply(exchange, buy(1, at=100))) == [Reject.INSUFFICIENT_MARGIN]
     assert exchange.state.accounts[ALICE].positions == {}
+
+
+def test_a_ranking_of_the_round_hears_what_the_fund_was_paid_while_it_holds_a_position() -> None:
+    rules = SetRules(VENUE, 0, fund=FundRules(policy=FundPolicy.TAKE_OVER, position_limit_ppm=10 * MILLION))
+    holds = [leg(ALICE, 10, at=100), leg(BOB, -10, at=100)]
+    exchange = an_exchange(wallets={ALICE: 60}, holds=holds, fund=100, rules=rules)
+    apply(exchange, spot(BTC=95), spot(BTC=97))
+    venue, policy = exchange.state, POLICIES[AdlPolicy.BINANCE]
+    house = venue.fund.house
+    assert house.positions["BTC"].size == 10
+
+    def equity() -> int:
+        return next(one.equity for one in ranking(venue, venue.markets["BTC"], 1, policy) if one.account is house)
+
+    before = equity()
+    venue.fund.change(venue.out, None, usd(5), FundReason.SURPLUS, ALICE, "BTC")
+    assert equity() == before + usd(5)
+
+
+def test_a_pause_or_a_freeze_that_ends_beyond_all_time_ends_at_the_last_time_that_the_wire_carries() -> None:
+    rules = SetRules(VENUE, 0, breakers=BreakerRules(band_ppm=10_000, limit_state_us=0, pause_us=WIRE_MAX))
+    exchange = an_exchange(rules=rules)
+    events = apply(exchange, tick(0), buy(1, 101), tick(1))
+    assert one(events, TradingPaused).until_us == WIRE_MAX
+    exchange = an_exchange()
+    limits = SetProtection(VENUE, exchange.state.now_us, MM, "BTC", 1, WIRE_MAX, 1, 0)
+    events = apply(exchange, limits, quote(1, [(99, 2)]), sell(2, 99, by=BOB))
+    assert one(events, ProtectionTriggered).frozen_until_us == WIRE_MAX
+    assert all(decode_event(encode(event)) == event for event in events)
+
+
+def test_a_premium_and_a_loss_of_the_fund_are_cut_to_what_the_wire_carries() -> None:
+    funding = FundingRate()
+    funding.sample(2 * WIRE_MAX, 1)
+    assert funding.premium_ppm() == WIRE_MAX
+    exchange = an_exchange(rules=SetRules(VENUE, 0, fund=FundRules(drawdown_on_ppm=MILLION // 2)))
+    pool = exchange.state.fund
+    pool.is_down, pool.parts = True, deque([(0, 1, 1, 1)])
+    pool.house.wallet = BALANCE_MAX
+    judge(exchange.state, pool, None)
+    event = exchange.state.out.events[-1]
+    assert isinstance(event, DrawdownChanged) and event.ratio_ppm == WIRE_MAX
+
+
+def test_makers_are_measured_against_the_index_while_a_paused_book_is_crossed() -> None:
+    duty = Duty(
+        name="T", presence_ppm=MILLION, spread_ppm=40_000, size_quote=1,
+        stress_presence_ppm=0, stress_spread_ppm=40_000, stress_size_quote=0,
+    )  # fmt: skip
+    obliged = ObligationRules(duties=(duty,), period_us=60 * MILLION)
+    breakers = BreakerRules(band_ppm=10_000, limit_state_us=0, pause_us=60 * MILLION)
+    exchange = an_exchange(rules=SetRules(VENUE, 0, breakers=breakers, obligations=obliged))
+    apply(exchange, tick(0), buy(1, 101), tick(1), SetDuty(VENUE, exchange.state.now_us, MM, "BTC", "T"))
+    apply(exchange, quote(1, [(99, 1)], [(101, 1)]), buy(1, 110, by=BOB), tick(2))
+    assert exchange.state.markets["BTC"].book.is_crossed()
+    assert exchange.state.duties[MM, "BTC"].met == 1
+
+
+def test_reduce_only_orders_are_looked_through_only_when_the_position_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[int] = []
+    monkeypatch.setattr(matching, "cancel_spent", lambda *asked: looked.append(asked[1].number))
+    exchange = an_exchange(wallets={ALICE: 1_000}, holds=[leg(ALICE, 3, at=100), leg(BOB, -3, at=100)])
+    apply(exchange, *(sell(1, 101, id=f"{number}", reduce_only=True) for number in range(3)))
+    apply(exchange, buy(2, 101, by=BOB))
+    assert looked == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil, floor
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from stream_engine.messages.events import Breaker, CancelReason, Cause
 from stream_engine.messages.inputs import TriggerBy
 from stream_engine.messages.instrument import OWN_TRADES
 from stream_engine.messages.rules import BreakerRules, SelfTrade
+from stream_engine.messages.units import WIRE_MAX
 from tests.naive.naive_rules import nearest, part_of
 
 if TYPE_CHECKING:
@@ -285,7 +286,7 @@ class NaiveBreakers:
             band.limit_ended_us = now_us
             self._release(symbol, Breaker.BAND, None)
         elif now_us >= band.limit_since_us + rules.limit_state_us:
-            band.paused_until_us = now_us + rules.pause_us
+            band.paused_until_us = min(WIRE_MAX, now_us + rules.pause_us)
             self.exchange._emit(
                 events.TradingPaused, None, symbol=symbol, reference=band.reference, lower=band.edges[0],
                 upper=band.edges[1], until_us=band.paused_until_us,
@@ -310,29 +311,47 @@ class NaiveBreakers:
 
     def _call(self, symbol: str, reference: int) -> int:
         """Calls until nothing crosses; the price of the last."""
-        exchange, price = self.exchange, 0
+        exchange, price, calls = self.exchange, 0, 0
         step = exchange.markets[symbol].instrument.price_step
         while True:
             bids, asks = exchange._side(symbol, 1), exchange._side(symbol, -1)
             if not bids or not asks or bids[0].price < asks[0].price:
                 return price
             on_grid = max(step, nearest(Fraction(reference, step)) * step)
-            price, lots, surplus = best_call(bids, asks, on_grid)
+            calls += 1
+            if calls <= 8:
+                price, lots, surplus = best_call(self._counting(bids), self._counting(asks), on_grid)
+            else:
+                elder = min(bids[0], asks[0], key=lambda order: order.order_id)
+                price, lots, surplus = elder.price, min(bids[0].size, asks[0].size), 0
             uncrossed = exchange._emit(
                 events.AuctionUncrossed, None, symbol=symbol, price=price, size=lots, surplus=surplus
             )
-            self._fill_the_call(symbol, price, uncrossed)
+            self._fill_the_call(symbol, price, lots, uncrossed)
 
-    def _fill_the_call(self, symbol: str, price: int, uncrossed: Cause) -> None:
+    def _counting(self, side: list[Resting]) -> list[Resting]:
+        """The orders of a side, reduce-only ones no larger than what is left of their position for them."""
+        counting: list[Resting] = []
+        for order in side:
+            lots = order.size
+            if order.reduce_only:
+                before = sum(other.size for other in counting if other.account == order.account)
+                has = self.exchange._reducible(self.exchange.accounts[order.account], order.symbol, order.sign)
+                lots = min(lots, max(0, has - before))
+            counting.append(replace(order, size=lots))
+        return counting
+
+    def _fill_the_call(self, symbol: str, price: int, most: int, uncrossed: Cause) -> None:
         exchange = self.exchange
         quoters: list[int] = []
         while True:
             bids = [order for order in exchange._side(symbol, 1) if order.price >= price]
             asks = [order for order in exchange._side(symbol, -1) if order.price <= price]
-            if not bids or not asks:
+            if not bids or not asks or not most:
                 break
             maker, taker = sorted((bids[0], asks[0]), key=lambda order: order.order_id)
-            lots, left = min(exchange._gives(maker), exchange._gives(taker)), taker.size
+            lots, left = min(most, exchange._gives(maker), exchange._gives(taker)), taker.size
+            most -= lots
             quoters += [order.account for order in (maker, taker) if not order.client_id]
             exchange._reduce(taker, lots)
             owner = exchange.accounts[taker.account]

@@ -1354,7 +1354,9 @@ class NaiveExchange:
                 self._judge(duty)
             market = self.markets[duty.symbol]
             bids, asks = self._side(duty.symbol, 1), self._side(duty.symbol, -1)
-            mid = Fraction(bids[0].price + asks[0].price, 2) if bids and asks else Fraction(market.index)
+            mid = Fraction(market.index)
+            if bids and asks and bids[0].price < asks[0].price:
+                mid = Fraction(bids[0].price + asks[0].price, 2)
             if mid and not self.is_halted:
                 sides = tuple(
                     [(level.price, level.size) for level in self._quote_levels(duty.account, duty.symbol, sign)]

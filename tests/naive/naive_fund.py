@@ -12,7 +12,7 @@ from stream_engine.messages import events
 from stream_engine.messages.events import Cause, FundReason
 from stream_engine.messages.inputs import SetRules
 from stream_engine.messages.rules import FundPolicy, Reference
-from stream_engine.messages.units import MILLION
+from stream_engine.messages.units import MILLION, WIRE_MAX
 from tests.naive.naive_rules import bankruptcy_price, part_of
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ class NaiveFund:
         if is_down == (pool in self.down):
             return
         self.down ^= {pool}
-        ratio = floor(Fraction(worth - reference, reference) * MILLION) if reference > 0 else 0
+        ratio = min(WIRE_MAX, floor(Fraction(worth - reference, reference) * MILLION)) if reference > 0 else 0
         self.exchange._emit(
             events.DrawdownChanged, cause, pool=pool, on=is_down, ratio_ppm=ratio, reference=reference, worth=worth
         )

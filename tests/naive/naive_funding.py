@@ -5,7 +5,7 @@ from fractions import Fraction
 from math import ceil, floor
 
 from stream_engine.messages.instrument import Instrument
-from stream_engine.messages.units import MILLION
+from stream_engine.messages.units import MILLION, WIRE_MAX
 from tests.naive.naive_rules import nearest
 
 
@@ -25,7 +25,8 @@ class NaiveFunding:
     def premium_ppm(self) -> int:
         """The mean; nothing without a sample."""
         count = len(self.premiums_ppm)
-        return nearest(Fraction(sum(self.premiums_ppm), count)) if count else 0
+        mean = nearest(Fraction(sum(self.premiums_ppm), count)) if count else 0
+        return min(WIRE_MAX, mean) if mean > 0 else max(-WIRE_MAX, mean)
 
     def is_over(self, now_us: int) -> bool:
         """Whether its end has come."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from stream_engine.messages.inputs import SetProtection
+from stream_engine.messages.units import WIRE_MAX
 
 
 @dataclass
@@ -28,7 +29,7 @@ class NaiveProtection:
         """The first time at which quotes are taken again after it was triggered; None: never by itself."""
         if self.triggered_us is None or not self.limits.frozen_us:
             return None
-        return self.triggered_us + self.limits.frozen_us
+        return min(WIRE_MAX, self.triggered_us + self.limits.frozen_us)
 
     def is_frozen(self, now_us: int) -> bool:
         """Whether quotes are refused."""
