@@ -261,7 +261,7 @@ def resolve(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[Scenario,
     try:
         scenario = msgspec.convert(layers.table, Scenario)
     except msgspec.ValidationError as error:
-        raise ScenarioError(_readable(str(error))) from error
+        raise ScenarioError(readable(str(error))) from error
     for complaint in _complaints(scenario):
         raise ScenarioError(complaint)
     return scenario, layers
@@ -303,7 +303,7 @@ def _out_of_bounds(value: Any, path: str) -> Iterator[tuple[str, float]]:
         yield path, value if isinstance(value, float) else float(min(max(value, -(10**300)), 10**300))
 
 
-def _readable(complaint: str) -> str:
+def readable(complaint: str) -> str:
     """msgspec says where last (`Expected `int` - at `$.a[0].b``); people look for where first."""
     what, _, where = complaint.partition(" - at `$")
     where = where.rstrip("`").lstrip(".")

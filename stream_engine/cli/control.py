@@ -1,4 +1,4 @@
-"""`liqstorm control`: halt a running venue, resume it, change its rules."""
+"""`liqstorm control`: halt a running venue, resume it, change its rules, declare stress, oblige its makers."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from stream_engine.cli.connection import answered, connect, with_kafka
-from stream_engine.cli.errors import FAILED, nearest
+from stream_engine.cli.errors import FAILED
 
 if TYPE_CHECKING:
-    from stream_engine.messages.events import Event
+    from stream_engine.messages.events import AnyEvent, Event
     from stream_engine.messages.inputs import Input
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -74,34 +74,79 @@ def set_(ctx: click.Context, /, rules: tuple[str, ...], **place: Any) -> None:
     checks_per_input   accounts checked for liquidation per input at most
     fund_draw_ppm      share of the fund that one liquidation may draw at most
     cover_bound_ppm    how far beyond the bankruptcy price the fund trades at most
+    SECTION.KEY        as under [venue] in a scenario: adl.policy=pro-rata,
+                       breakers.stall_s=3, obligations.duties.T1.presence_pct=80
     """
+    from stream_engine.cli import rule_changes
+    from stream_engine.layers import ScenarioError
     from stream_engine.messages.events import RulesSet
     from stream_engine.messages.inputs import SetRules
 
-    changes: dict[str, Any] = dict(_change(rule) for rule in rules)
+    try:
+        rule_changes.check(rules)
+        changes: dict[str, Any] = {}
+        if rule_changes.is_of_a_section(rules):
+            now = _heard(place, SetRules, RulesSet)
+            if isinstance(now, RulesSet):
+                changes = rule_changes.changed(now, rules)
+        else:
+            changes = rule_changes.given(rules)
+    except ScenarioError as error:
+        raise click.UsageError(str(error)) from None
     _operate(ctx, place, lambda venue, now_us: SetRules(venue, now_us, **changes), RulesSet)
 
 
-def _change(rule: str) -> tuple[str, int]:
-    from stream_engine.messages.inputs import Input, SetRules
+@command.command()
+@_of_a_venue
+@click.argument("state", type=click.Choice(("on", "off")))
+@click.argument("reason", default="operator", metavar="[REASON]")
+@click.pass_context
+def stress(ctx: click.Context, /, state: str, reason: str, **place: Any) -> None:
+    """Declare a time of stress, in which makers' duties are relaxed, or end it."""
+    from stream_engine.messages.events import StressDeclared, StressEnded
+    from stream_engine.messages.inputs import DeclareStress
 
-    known = [name for name in SetRules.__struct_fields__ if name not in Input.__struct_fields__]
-    key, _, value = rule.partition("=")
-    if key not in known:
-        raise click.UsageError(f"there is no rule {key!r}.{nearest(key, known)}")
-    try:
-        return key, int(value.replace("_", ""))
-    except ValueError:
-        raise click.UsageError(f"{rule}: expected a whole number, such as {key}=500.") from None
+    is_on = state == "on"
+    answers = StressDeclared if is_on else StressEnded
+    _operate(ctx, place, lambda venue, now_us: DeclareStress(venue, now_us, is_on, reason if is_on else ""), answers)
+
+
+@command.command()
+@_of_a_venue
+@click.argument("account", type=int)
+@click.argument("symbol")
+@click.argument("tier")
+@click.pass_context
+def duty(ctx: click.Context, /, account: int, symbol: str, tier: str, **place: Any) -> None:
+    """Put a market maker's ACCOUNT on a SYMBOL into a TIER of duty; `none`: out of its duty."""
+    from stream_engine.messages.events import DutySet
+    from stream_engine.messages.inputs import SetDuty
+
+    name = None if tier == "none" else tier
+    _operate(ctx, place, lambda venue, now_us: SetDuty(venue, now_us, account, symbol, name), DutySet)
 
 
 def _operate(
     ctx: click.Context, place: dict[str, Any], make: Callable[[str, int], "Input"], answers: "type[Event]"
 ) -> None:
     from consumers.figures import clock
+    from stream_engine.cli.rule_changes import told
+    from stream_engine.messages.events import ControlRejected, RulesSet
+
+    event = _heard(place, make, answers)
+    where = f"{place['venue']} at {clock(event.ts_us)} UTC, seq {event.seq}"
+    if isinstance(event, ControlRejected):
+        detail = f" ({event.detail})" if event.detail else ""
+        click.echo(f"{where}: refused: {event.reason.value}{detail}", err=True)
+        ctx.exit(FAILED)
+    own = [name for name in event.__struct_fields__ if name not in ("venue", "seq", "n", "ts_us", "cause")]
+    words = told(event) if isinstance(event, RulesSet) else (f"{name}={getattr(event, name)}" for name in own)
+    click.echo("  ".join((f"{where}: {type(event).__name__}", *words)))
+
+
+def _heard(place: dict[str, Any], make: Callable[[str, int], "Input"], answers: "type[Event]") -> "AnyEvent":
     from stream_engine.cli.operating import operate
     from stream_engine.messages.codec import NotAMessage, decode_input, encode
-    from stream_engine.messages.events import ControlRejected
 
     venue = place["venue"]
     try:
@@ -110,14 +155,6 @@ def _operate(
         raise click.UsageError(f"that is no input: {error}.") from None
     settings = connect(place["bootstrap"], place["kafka"])
     with answered():
-        event = asyncio.run(
+        return asyncio.run(
             operate(settings, place["prefix"], venue, lambda now_us: make(venue, now_us), answers, place["wait"])
         )
-    where = f"{venue} at {clock(event.ts_us)} UTC, seq {event.seq}"
-    if isinstance(event, ControlRejected):
-        detail = f" ({event.detail})" if event.detail else ""
-        click.echo(f"{where}: refused: {event.reason.value}{detail}", err=True)
-        ctx.exit(FAILED)
-    own = [name for name in event.__struct_fields__ if name not in ("venue", "seq", "n", "ts_us", "cause")]
-    told = "  ".join(f"{name}={getattr(event, name)}" for name in own)
-    click.echo(f"{where}: {type(event).__name__}{'  ' + told if told else ''}")

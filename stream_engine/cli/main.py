@@ -71,10 +71,10 @@ VERBS = {
         ),
     ),
     "control": Verb(
-        "Halt a running venue, resume it, change its rules.",
+        "Halt a running venue, resume it, change its rules, declare stress.",
         (
             "liqstorm control halt --bootstrap localhost:9092 --prefix oct10. --venue alpha --reason 'feed stalled'",
-            "liqstorm control set checks_per_input=50 --bootstrap localhost:9092 --prefix oct10. --venue alpha",
+            "liqstorm control set adl.policy=pro-rata --bootstrap localhost:9092 --prefix oct10. --venue alpha",
         ),
     ),
     "record": Verb(

@@ -14,7 +14,7 @@ from stream_engine.cli.errors import UserError, nearest
 from stream_engine.cli.topic_rules import options, partitions_there
 from stream_engine.messages.codec import NotAMessage, decode_event, decode_input, encode
 from stream_engine.messages.events import AnyEvent, ControlRejected, Event
-from stream_engine.messages.inputs import Input, MapVenue
+from stream_engine.messages.inputs import Input, MapVenue, SetRules
 from stream_engine.messages.topics import Topic
 from stream_engine.transport.kafka import KafkaLog, KafkaSettings
 from stream_engine.transport.protocol import Log, Outgoing, TopicPartition, headers
@@ -80,8 +80,11 @@ async def send_and_hear(
                         raise UserError(f"the engine did not take it: {why}.")
                 elif record.key == key and (event := _answer(record.value, type(received), answers)) is not None:
                     return event
+    then = f"The input stays on {control} and is taken by the next engine:"
+    if received == SetRules(received.venue, received.ts_us):  # it asked what the rules are
+        then = "Nothing is changed: the rules must be known first."
     raise UserError(
-        f"no engine answered within {wait_s:g} s. The input stays on {control} and is taken by the next engine:"
+        f"no engine answered within {wait_s:g} s. {then}"
         f" `liqstorm engine {options(bootstrap, prefix)}` starts one, `liqstorm doctor` says how far behind it is."
     )
 

@@ -107,6 +107,32 @@ def test_rules_are_set_and_all_of_them_are_said(control: Control, running: None)
     assert "checks_per_input=50  fund_draw_ppm=200000  cover_bound_ppm=1000000" in output
 
 
+def test_one_setting_of_a_section_is_changed_and_the_others_of_it_stay(control: Control, running: None) -> None:
+    said(control("set", "breakers.stall_s=3", "adl.policy=pro-rata"))
+    output = said(control("set", "breakers.stall_cap_s=60", "checks_per_input=50"))
+    for rule in ("checks_per_input=50", "breakers.stall_us=3000000", "breakers.stall_cap_us=60000000"):
+        assert rule in output
+    assert "adl.policy=pro-rata" in output
+
+    assert "there is no such" in complaint(control("set", "obligations.duties.T1.presence_pct=80"))
+    refused = control("set", "backstop.below_pct=66.6667")
+    assert (refused.return_value, "refused: bad_rules (backstop: vaults: " in refused.output) == (1, True)
+
+
+def test_stress_is_declared_and_ended_and_makers_are_obliged(control: Control, running: None) -> None:
+    assert "StressDeclared  reason=thin books" in said(control("stress", "on", "thin books"))
+    assert "StressEnded" in said(control("stress", "off"))
+
+    asked = "presence_pct=90, spread_pct=1, size_usdt=1_000"
+    in_stress = "stress_presence_pct=50, stress_spread_pct=5, stress_size_usdt=100"
+    said(control("set", f'obligations.duties=[{{name="T1", {asked}, {in_stress}}}]'))
+    assert "presence_ppm': 800000" in said(control("set", "obligations.duties.T1.presence_pct=80"))
+    assert "duty=T1" in said(control("duty", "1", "BTC", "T1"))
+    assert "duty=None" in said(control("duty", "1", "BTC", "none"))
+    refused = control("duty", "1", "BTC", "T9")
+    assert (refused.return_value, "refused: unknown_duty" in refused.output) == (1, True)
+
+
 def test_without_an_engine_that_is_said_and_the_input_is_taken_by_the_next_one(
     control: Control, bootstrap: str, prefix: str
 ) -> None:
@@ -116,6 +142,7 @@ def test_without_an_engine_that_is_said_and_the_input_is_taken_by_the_next_one(
     nobody = complaint(control("halt", wait="0.5"))
     assert "no engine answered within 0.5 s" in nobody
     assert f"liqstorm engine --bootstrap {bootstrap} --prefix {prefix}" in nobody
+    assert "Nothing is changed" in complaint(control("set", "adl.policy=okx", wait="0.5"))
     with engines(bootstrap, prefix, 2):
         assert "TradingResumed" in said(control("resume"))
 
@@ -141,8 +168,17 @@ def test_a_venue_whose_map_was_trimmed_away_is_found_by_what_is_said_of_it(
     [
         (("set",), "rules"),
         (("set", "check_per_input=5"), "Did you mean 'checks_per_input'"),
-        (("set", "checks_per_input=many"), "whole number"),
-        (("set", "checks_per_input=-1"), "no input"),
+        (("set", "checks_per_input=many"), "checks_per_input: expected `int"),
+        (("set", "checks_per_input=-1"), "`int` >= 0"),
+        (("set", "checks_per_input"), "expected KEY=VALUE"),
+        (("set", "adl.polcy=okx"), "adl.polcy: there is no such setting; the nearest is policy"),
+        (("set", "adl.policy=okex"), "adl.policy: invalid enum value 'okex'"),
+        (("set", "adl=okx"), "as in adl.KEY=VALUE"),
+        (("set", "breakers.stall_s=soon"), "breakers.stall_s: expected a number"),
+        (("set", "breakers.stall_s=0.0000001"), "no whole number"),
+        (("set", "venue=beta"), "there is no rule 'venue'"),
+        (("stress", "maybe"), "maybe"),
+        (("duty", "1", "BTC", ""), "no input"),
         (("halt", "--reason", "x" * 401), "no input"),
     ],
 )
