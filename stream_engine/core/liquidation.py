@@ -28,6 +28,7 @@ Holds     every lot leaving one account enters another; an account that loses ev
           wallet, an isolated position with no margin (what rounding left is the fund's; its owner's, where the
           liquidation fee leaves the owner a surplus).
 Order     equal maintenance: by symbol. The fund's allowance is what it has after step 2.
+Published equity as far down as the wire goes: several symbols may have lost more than that.
 Causes    Started <- the newest of the held symbols' marks and the account's own last fill; Filled <- Traded <- Started;
           DeleveragingStarted <- Started; Ended <- Started; DUST and DEBT <- the last Ended.
 Bound     a tier is left once, each position is closed once; a step of 2 and 3 takes a resting order.
@@ -62,7 +63,7 @@ from stream_engine.core.position import Position, notional
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import CancelReason, Cause, FundReason, LiquidationEnded, LiquidationStarted
 from stream_engine.messages.rules import FundPolicy, LiquidationLimit, LiquidationRules, LiquidationStep
-from stream_engine.messages.units import MILLION
+from stream_engine.messages.units import MILLION, WIRE_MAX
 
 TIERS_DOWN = {LiquidationStep.TIER: 1, LiquidationStep.TWO_TIERS: 2}
 
@@ -213,7 +214,7 @@ def _close(liquidation: Liquidation, position: Position, lots: int, depth: Depth
     before = abs(position.size)
     started = venue.out.emit(
         LiquidationStarted, liquidation.trigger, account.number, position.symbol, -order.sign * lots, market.mark,
-        order.bankruptcy, figures.equity, figures.maintenance,
+        order.bankruptcy, max(-WIRE_MAX, figures.equity), figures.maintenance,
     )  # fmt: skip
     if not liquidation.has_begun:
         liquidation.has_begun = True

@@ -3,6 +3,7 @@
 from collections import deque
 
 import pytest
+from msgspec.structs import replace
 
 from stream_engine.core import matching
 from stream_engine.core.adl.lights import by_number, thresholds_ppm
@@ -21,7 +22,7 @@ from stream_engine.messages.events import (
     ProtectionTriggered,
     TradingPaused,
 )
-from stream_engine.messages.inputs import Deposit, ListInstrument, SetDuty, SetProtection, SetRules
+from stream_engine.messages.inputs import Deposit, ListInstrument, OpenAccounts, SetDuty, SetProtection, SetRules
 from stream_engine.messages.instrument import OWN_TRADES, IndexSource
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.rules import AdlPolicy, BreakerRules, Duty, FundPolicy, FundRules, ObligationRules
@@ -238,3 +239,18 @@ def test_reduce_only_orders_are_looked_through_only_when_the_position_is_closed(
     apply(exchange, *(sell(1, 101, id=f"{number}", reduce_only=True) for number in range(3)))
     apply(exchange, buy(2, 101, by=BOB))
     assert looked == []
+
+
+def test_who_has_lost_more_on_several_symbols_than_the_wire_carries_is_liquidated_and_told_so() -> None:
+    symbols, exchange = ("BTC", "ETH", "SOL"), Exchange(VENUE)
+    steep = an_instrument(max_price=9_000_000, max_size=1_000)
+    for symbol in symbols:
+        exchange.apply(ListInstrument(VENUE, 0, replace(steep, symbol=symbol)))
+    apply(exchange, OpenAccounts(VENUE, 0, ((ALICE, "alice"), (BOB, "bob"))))
+    apply(exchange, Deposit(VENUE, 0, ((ALICE, BALANCE_MAX), (BOB, BALANCE_MAX))))
+    apply(exchange, spot(**dict.fromkeys(symbols, 9_000_000)))
+    for symbol in symbols:
+        apply(exchange, buy(1_000, 9_000_000, symbol=symbol), sell(1_000, 9_000_000, by=BOB, symbol=symbol))
+    events = apply(exchange, spot(**dict.fromkeys(symbols, 1)))
+    assert only(events, LiquidationStarted)[0].equity == -WIRE_MAX
+    assert all(decode_event(encode(event)) == event for event in events)

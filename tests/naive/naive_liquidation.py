@@ -12,7 +12,7 @@ from stream_engine.messages.events import CancelReason, Cause, FundReason
 from stream_engine.messages.inputs import SetRules, Side
 from stream_engine.messages.instrument import MAIN_POOL
 from stream_engine.messages.rules import FundPolicy, LiquidationLimit, LiquidationStep
-from stream_engine.messages.units import MILLION
+from stream_engine.messages.units import MILLION, WIRE_MAX
 from tests.naive.naive_rules import bankruptcy_price, part_of
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class NaiveLiquidation:
             return 0
         started = exchange._emit(
             events.LiquidationStarted, self.trigger, account=account.number, symbol=symbol, size=direction * lots,
-            mark=market.mark, bankruptcy_price=bankruptcy, equity=equity, maintenance=maintenance,
+            mark=market.mark, bankruptcy_price=bankruptcy, equity=max(-WIRE_MAX, equity), maintenance=maintenance,
         )  # fmt: skip
         self._cancel(started)
         book = self._into_the_book(symbol, lots, direction, owners, bankruptcy, None, started)
