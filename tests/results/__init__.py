@@ -17,7 +17,9 @@ BLOCK = re.compile(r"(<!-- from (\S+): begin -->\n)(.*?)(<!-- from \2: end -->)"
 WIDTH = 110
 
 COMMANDS = {"tests/results/oct10-7.json": ("run", "oct10", "--seed", "7", "--json")}
+VENUES = "tests/results/venues.txt"
 TEXTS = [
+    VENUES,  # kept by `python -m tests.results.venues`
     "tests/storm/results/had_they_stayed.txt",  # kept by `make prove`
     "tests/benchmarks/results/exactly_once.txt",  # kept by `make bench`
     "tests/benchmarks/results/latency.txt",
