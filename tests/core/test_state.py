@@ -1,8 +1,12 @@
 """The state of a venue as bytes: whoever is loaded goes on exactly, and nothing is left out."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -265,3 +269,35 @@ def test_a_dump_of_another_format_is_refused_and_says_so() -> None:
     later = dump(an_exchange()).replace(b"[%d," % FORMAT, b"[%d," % (FORMAT + 1), 1)
     with pytest.raises(StateError, match=f"a state of format {FORMAT + 1}, this is format {FORMAT}"):
         load(later)
+
+
+def test_a_state_goes_on_to_the_same_events_in_a_process_with_another_hash_seed(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from stream_engine.core.state import dump, load
+from stream_engine.core.exchange import Exchange
+from tests.core.histories import VENUE, history
+
+verb, file = sys.argv[1], Path(sys.argv[2])
+for seed in range(24):
+    told, kept = history(seed, 120), file.with_suffix(f".{seed}")
+    exchange = Exchange(VENUE) if verb == "begin" else load(kept.read_bytes())
+    half = len(told) // 2
+    for received in told[:half] if verb == "begin" else ():
+        exchange.apply(received)
+    kept.write_bytes(dump(exchange))
+    for received in told[half:]:
+        print(exchange.apply(received))
+"""
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", program, verb, str(tmp_path / "state")],
+            env=os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for verb, hash_seed in (("begin", "0"), ("go on", "1"))
+    ]
+    assert said[0] and said[0] == said[1]
