@@ -6,9 +6,9 @@ Immediate IOC, FOK and market orders: nothing of them rests. FOK is taken only w
 
 Refused   in the order of the `Reject` enum; refusing changes nothing. Nothing may be opened without margin:
           after the order equity must cover the initial margin of all positions and open orders, with what the
-          order would lose at once (against the mark, at its fills; at its limit for what rests) and its fee. An
-          order that loses at once counts with what the account's other resting orders would lose so: else two
-          accounts could trade themselves the fund's money.
+          order would lose at once (against the mark, at its fills; at its limit for what rests) and its fee, and
+          with what the account's other resting orders would lose so: else two accounts could trade themselves the
+          fund's money.
           An order that only reduces (neither the long nor the short that the open orders can lead to grows) needs no
           more than not to leave a debt; neither does a reduce-only one.
           What orders on an isolated symbol need is the reserve (isolated), free in the wallet; they may lose at once
@@ -269,6 +269,8 @@ def exposure_refusal(
     shorter = short > 0 and short > had_selling - held.size
     if not longer and not shorter:
         return _debt_refusal(venue, account, held, loss)
+    if not loss and _may_lose(venue, account):
+        loss = resting_loss(venue, account, replaced)
     worst = long if long > short else short
     notional = worst * market.mark * market.tick_value
     if worst > instrument.max_size:
@@ -292,6 +294,16 @@ def exposure_refusal(
     else:
         free = free_margin(account, venue.markets, besides=instrument.symbol)
     return Reject.INSUFFICIENT_MARGIN if free - loss < required else None
+
+
+def _may_lose(venue: Venue, account: Account) -> bool:
+    """Whether an order of the account may rest beyond its mark; where none does, nobody looks through them."""
+    for symbol, position in account.positions.items():
+        if position.buying or position.selling or position.reducing:
+            market = venue.markets[symbol]
+            if market.book.bids.best_key < -market.mark or market.book.asks.best_key < market.mark:
+                return True
+    return False
 
 
 def market_limit(market: Market, sign: int) -> int:

@@ -254,3 +254,9 @@ def test_who_has_lost_more_on_several_symbols_than_the_wire_carries_is_liquidate
     events = apply(exchange, spot(**dict.fromkeys(symbols, 1)))
     assert only(events, LiquidationStarted)[0].equity == -WIRE_MAX
     assert all(decode_event(encode(event)) == event for event in events)
+
+
+def test_who_may_lose_all_by_an_order_that_rests_opens_nothing_more_with_that_money() -> None:
+    exchange = an_exchange(marks={"BTC": 100, "ETH": 100}, wallets={ALICE: 1_000})
+    apply(exchange, buy(10, at=190, by=ALICE), sell(89, at=100, by=CAROL, symbol="ETH"))
+    assert reasons(apply(exchange, buy(89, at=100, by=ALICE, symbol="ETH"))) == [Reject.INSUFFICIENT_MARGIN]

@@ -883,11 +883,11 @@ class NaiveExchange:
         was_longest = size + self._open_lots(account, symbol, 1) - sum(o.size for o in amended if o.sign > 0)
         was_shortest = size - self._open_lots(account, symbol, -1) + sum(o.size for o in amended if o.sign < 0)
         largest = max(abs(longest), abs(shortest))
-        if loss:
-            loss += self._resting_loss(account, replaced)
+        others = self._resting_loss(account, replaced)
         if longest <= max(0, was_longest) and shortest >= min(0, was_shortest):  # it only reduces
             alone = self._alone(account, symbol)
-            return Reject.INSUFFICIENT_MARGIN if loss > 0 and self._equity(account, alone) < loss else None
+            return Reject.INSUFFICIENT_MARGIN if loss > 0 and self._equity(account, alone) < loss + others else None
+        loss += others
         if largest > self.markets[symbol].instrument.max_size or self._is_beyond_its_tier(account, symbol, largest):
             return Reject.POSITION_TOO_LARGE
         most_open = self.markets[symbol].instrument.max_open_interest
