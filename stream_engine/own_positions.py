@@ -40,6 +40,12 @@ BALANCING = 999_999_999  # the number of the account that balances the rest
 Row = Mapping[str, Any]
 
 
+class PositionsError(ScenarioError):
+    """A file of positions or of brackets that cannot be taken."""
+
+    look = 'The README says under "Your venue\'s rules, your positions" what such a file holds.'
+
+
 class OwnAccounts(Struct, frozen=True, forbid_unknown_fields=True, rename={"file": "from"}):
     """Where the positions stand, and who holds what they do not balance by (None: they must)."""
 
@@ -65,16 +71,16 @@ class _Holder(Struct):
 
 
 def own_positions(settings: OwnAccounts, instruments: Mapping[str, Instrument], prices: Mapping[str, int]) -> Own:
-    """The accounts and positions of a file; `prices` are the first ones, in ticks. Raises ScenarioError."""
+    """The accounts and positions of a file; `prices` are the first ones, in ticks. Raises PositionsError."""
     holders: dict[str, _Holder] = {}
     legs: dict[str, list[Leg]] = {symbol: [] for symbol in instruments}
     for where, row in _rows(Path(settings.file)):
         symbol = _text(row, "symbol", where)
         if symbol not in instruments:
-            raise ScenarioError(f"{where}: symbol: there is no market {symbol}{nearest(symbol, list(instruments))}")
+            raise PositionsError(f"{where}: symbol: there is no market {symbol}{nearest(symbol, list(instruments))}")
         holder = _holder(holders, row, where)
         if symbol in holder.symbols:
-            raise ScenarioError(f"{where}: account: a second position on {symbol}; one row holds all of it")
+            raise PositionsError(f"{where}: account: a second position on {symbol}; one row holds all of it")
         holder.symbols.add(symbol)
         legs[symbol].append(_leg(holder, row, instruments[symbol], where))
     _balance(settings, holders, legs, instruments, prices)
@@ -83,14 +89,14 @@ def own_positions(settings: OwnAccounts, instruments: Mapping[str, Instrument], 
     for (_, quote), (name, _) in zip(money, holders.items(), strict=True):
         if not 0 <= quote <= BALANCE_MAX:
             found = Decimal(quote) / MILLION
-            raise ScenarioError(
+            raise PositionsError(
                 f"{settings.file}: account {name}: wallet: expected from 0 to 4.5 bn USDT, found {found}"
             )
     for name, holder in holders.items():
         wallet = (holder.wallet or 0) + holder.correction
         if holder.isolated > wallet:
             needed, found = (Decimal(quote) / MILLION for quote in (holder.isolated, wallet))
-            raise ScenarioError(
+            raise PositionsError(
                 f"{settings.file}: account {name}: wallet: expected the {needed} USDT or more that its isolated "
                 f"positions stand on (their margin, or size * entry / leverage), found {found}"
             )
@@ -113,10 +119,10 @@ def tiers_from(path: Path, setting: str) -> list[list[int]]:
         leverage = _number(row, "max_leverage", where, Decimal(0))
         for column, value in (("bound_usdt", bound), ("rate", rate), ("max_leverage", leverage)):
             if value != int(value) or value < 0:
-                raise ScenarioError(f"{where}: {column}: expected a whole number of 0 or more, found {value}")
+                raise PositionsError(f"{where}: {column}: expected a whole number of 0 or more, found {value}")
         tiers.append([int(bound), int(rate), int(leverage)])
     if not tiers:
-        raise ScenarioError(f"{setting}: {path} has no bracket")
+        raise PositionsError(f"{setting}: {path} has no bracket")
     tiers[-1][0] = 0  # the largest position has a bound of its own
     return tiers
 
@@ -127,7 +133,7 @@ def _rows(path: Path, brackets: str = "accounts.from") -> Iterator[tuple[str, Ro
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or error
-        raise ScenarioError(f"{brackets}: {path} cannot be read ({why})") from error
+        raise PositionsError(f"{brackets}: {path} cannot be read ({why})") from error
     if path.suffix.lower() == ".csv":
         yield from _csv_rows(path, text)
         return
@@ -145,16 +151,16 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[str, Row]]:
     if "bound_usdt" not in head:
         for name in NEEDED:
             if name not in head:
-                raise ScenarioError(f"{path}:1: the head has no column {name}; expected {', '.join(COLUMNS)}")
+                raise PositionsError(f"{path}:1: the head has no column {name}; expected {', '.join(COLUMNS)}")
         for name in head:
             if name not in COLUMNS:
-                raise ScenarioError(f"{path}:1: there is no column {name}{nearest(name, COLUMNS)}")
+                raise PositionsError(f"{path}:1: there is no column {name}{nearest(name, COLUMNS)}")
     for values in lines:
         where = f"{path}:{lines.line_num}"
         if not values:
             continue
         if len(values) != len(head):
-            raise ScenarioError(f"{where}: {len(head)} columns expected, found {len(values)}")
+            raise PositionsError(f"{where}: {len(head)} columns expected, found {len(values)}")
         yield where, dict(zip(head, (value.strip() for value in values), strict=True))
 
 
@@ -162,12 +168,12 @@ def _whole(path: Path, text: str) -> list[Row]:
     try:
         found = json.loads(text, parse_float=Decimal)
     except (ValueError, RecursionError) as error:
-        raise ScenarioError(f"{path}: no JSON: {error}") from error
+        raise PositionsError(f"{path}: no JSON: {error}") from error
     rows = [
         row for each in found for row in (each["brackets"] if isinstance(each, dict) and "brackets" in each else [each])
     ]
     if not all(isinstance(row, dict) for row in rows):
-        raise ScenarioError(f"{path}: expected a list of objects")
+        raise PositionsError(f"{path}: expected a list of objects")
     return rows
 
 
@@ -175,20 +181,20 @@ def _object(line: str, where: str) -> Row:
     try:
         row = json.loads(line, parse_float=Decimal)
     except (ValueError, RecursionError) as error:
-        raise ScenarioError(f"{where}: no JSON: {error}") from error
+        raise PositionsError(f"{where}: no JSON: {error}") from error
     if not isinstance(row, dict):
-        raise ScenarioError(f"{where}: expected an object, found {line.strip()[:40]}")
+        raise PositionsError(f"{where}: expected an object, found {line.strip()[:40]}")
     if "bound_usdt" not in row and "notionalCap" not in row:
         for name in row:
             if name not in COLUMNS:
-                raise ScenarioError(f"{where}: there is no column {name}{nearest(name, COLUMNS)}")
+                raise PositionsError(f"{where}: there is no column {name}{nearest(name, COLUMNS)}")
     return row
 
 
 def _text(row: Row, column: str, where: str) -> str:
     value = row.get(column)
     if value is None or value == "":
-        raise ScenarioError(f"{where}: {column}: nothing stands there")
+        raise PositionsError(f"{where}: {column}: nothing stands there")
     return str(value)
 
 
@@ -196,14 +202,14 @@ def _number(row: Row, column: str, where: str, absent: Decimal | None = None) ->
     value = row.get(column)
     if value is None or value == "":
         if absent is None:
-            raise ScenarioError(f"{where}: {column}: nothing stands there")
+            raise PositionsError(f"{where}: {column}: nothing stands there")
         return absent
     try:
         number = Decimal(str(value))
     except InvalidOperation:
         number = Decimal("NaN")
     if isinstance(value, bool) or not number.is_finite() or abs(number) > BALANCE_MAX:
-        raise ScenarioError(f"{where}: {column}: expected a number, found {value}")
+        raise PositionsError(f"{where}: {column}: expected a number, found {value}")
     return number
 
 
@@ -216,12 +222,12 @@ def _holder(holders: dict[str, _Holder], row: Row, where: str) -> _Holder:
         elif len(holders) < MOST_NAMED:
             number = NAMED_FROM + len(holders)
         else:
-            raise ScenarioError(f"{where}: account: more accounts than a venue has numbers for")
+            raise PositionsError(f"{where}: account: more accounts than a venue has numbers for")
         holder = holders[name] = _Holder(number, str(row.get("participant") or name)[:64], symbols=set())
     if row.get("wallet") not in (None, ""):
         wallet = int((_number(row, "wallet", where) * MILLION).to_integral_value(ROUND_FLOOR))
         if holder.wallet not in (None, wallet):
-            raise ScenarioError(f"{where}: wallet: another row of account {name} has another one")
+            raise PositionsError(f"{where}: wallet: another row of account {name} has another one")
         holder.wallet = wallet
     return holder
 
@@ -230,29 +236,31 @@ def _leg(holder: _Holder, row: Row, instrument: Instrument, where: str) -> Leg:
     coins = _number(row, "size", where)
     lots = coins / Decimal(instrument.lot_size)
     if lots != int(lots) or not lots:
-        raise ScenarioError(
+        raise PositionsError(
             f"{where}: size: expected a multiple of the lot {instrument.lot_size}, not 0, found {coins}"
         )
     if abs(lots) > instrument.max_size:
         most = instrument.max_size * Decimal(instrument.lot_size)
-        raise ScenarioError(f"{where}: size: {instrument.symbol} takes {most} at most (it follows from max_price)")
+        raise PositionsError(f"{where}: size: {instrument.symbol} takes {most} at most (it follows from max_price)")
     price = _number(row, "entry", where) / Decimal(instrument.tick_size)
     entry = int(price.to_integral_value(ROUND_HALF_UP))
     if not 0 < entry <= instrument.max_price:
-        raise ScenarioError(f"{where}: entry: expected a price above 0, of max_price at most, found {row.get('entry')}")
+        raise PositionsError(
+            f"{where}: entry: expected a price above 0, of max_price at most, found {row.get('entry')}"
+        )
     # A long that is entered a part of a tick higher than it was has won that much less: the money makes it good.
     correction = int(((entry - price) * lots * instrument.tick_value).to_integral_value(ROUND_FLOOR))
     leverage = _number(row, "leverage", where, Decimal(0))
     if leverage != int(leverage) or not 0 <= leverage <= instrument.max_leverage:
         found = f"expected a whole number from 1 to {instrument.max_leverage}, found {leverage}"
-        raise ScenarioError(f"{where}: leverage: {found}")
+        raise PositionsError(f"{where}: leverage: {found}")
     mode = str(row.get("margin_mode") or "cross").lower()
     if mode not in ("cross", "isolated"):
-        raise ScenarioError(f"{where}: margin_mode: expected cross or isolated, found {mode}")
+        raise PositionsError(f"{where}: margin_mode: expected cross or isolated, found {mode}")
     isolated = mode == "isolated"
     margin = int((_number(row, "margin", where, Decimal(0)) * MILLION).to_integral_value(ROUND_FLOOR))
     if margin < 0 or (margin and not isolated):
-        raise ScenarioError(f"{where}: margin: expected 0 or more USDT of an isolated position, found {row['margin']}")
+        raise PositionsError(f"{where}: margin: expected 0 or more USDT of an isolated position, found {row['margin']}")
     holder.correction += correction
     if isolated:
         value = abs(int(lots)) * entry * instrument.tick_value
@@ -277,17 +285,17 @@ def _balance(
         told = ", ".join(
             f"{symbol} {lots * Decimal(instruments[symbol].lot_size):+f}" for symbol, lots in uneven.items()
         )
-        raise ScenarioError(
+        raise PositionsError(
             f"{settings.file}: longs and shorts do not balance, the sum is {told}; somebody holds the other side. "
             'Add who does, or say accounts.balance_with = "NAME" and an account of that name will'
         )
     if name in holders:
-        raise ScenarioError(f"accounts.balance_with: {name} is an account of {settings.file}; choose another name")
+        raise PositionsError(f"accounts.balance_with: {name} is an account of {settings.file}; choose another name")
     house = holders[name] = _Holder(NUMBERED_FROM + BALANCING, name, wallet=0)
     for symbol, lots in uneven.items():
         instrument = instruments[symbol]
         if abs(lots) > instrument.max_size:
-            raise ScenarioError(f"accounts.balance_with: {name} would hold more of {symbol} than an account may")
+            raise PositionsError(f"accounts.balance_with: {name} would hold more of {symbol} than an account may")
         assert house.wallet is not None
         house.wallet += abs(lots) * prices[symbol] * instrument.tick_value
         legs[symbol].append(Leg(house.number, symbol, -lots, prices[symbol], 1))

@@ -29,8 +29,9 @@ class UserError(click.ClickException):
 
 
 def not_a_scenario(error: Exception) -> UserError:
-    """The complaint of the scenario's reader, with where to look."""
-    return UserError(f"{error}. `liqstorm scenario list` and `liqstorm scenario show NAME` say what there is.")
+    """The complaint of the scenario's reader, with where to look: the error's own `look`, where it has one."""
+    look = getattr(error, "look", "`liqstorm scenario list` and `liqstorm scenario show NAME` say what there is.")
+    return UserError(f"{error}. {look}")
 
 
 def why(error: OSError) -> str:
