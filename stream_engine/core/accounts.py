@@ -12,7 +12,7 @@ from stream_engine.core.isolated import isolated_equity, reserve_of
 from stream_engine.core.margin import initial_margin, maintenance_margin, worst_size
 from stream_engine.core.market import Market
 from stream_engine.core.order_book import Order
-from stream_engine.core.position import Position
+from stream_engine.core.position import Position, notional
 from stream_engine.core.trigger_index import Waiting
 from stream_engine.messages.events import Cause, OrderAccepted, OrderRejected
 from stream_engine.messages.inputs import Place
@@ -74,8 +74,7 @@ def standing_behind(account: Account, position: Position, markets: dict[str, Mar
     if not position.isolated:
         return standing(account, markets)
     market = markets[position.symbol]
-    notional = abs(position.size) * market.mark * market.tick_value
-    return Standing(isolated_equity(position, market), maintenance_margin(notional, market.table))
+    return Standing(isolated_equity(position, market), maintenance_of(position, market))
 
 
 def is_liquidatable(account: Account, markets: dict[str, Market]) -> bool:
@@ -195,6 +194,11 @@ def initial_of(position: Position, market: Market) -> int:
     """Initial margin of the largest position that the open orders can lead to."""
     lots = worst_size(position.size, position.buying, position.selling)
     return initial_margin(lots * market.mark * market.tick_value, position.initial_ppm, market.table) if lots else 0
+
+
+def maintenance_of(position: Position, market: Market) -> int:
+    """Maintenance margin of a position at the mark, in micro-quote."""
+    return maintenance_margin(notional(position, market.mark, market.tick_value), market.table)
 
 
 def is_marked(account: Account, markets: dict[str, Market]) -> bool:

@@ -18,12 +18,12 @@ Order     pools as their accounts were opened, positions as they were first take
 Bound     a fill takes a resting order; a position is closed once.
 """
 
-from stream_engine.core.accounts import Account, standing
+from stream_engine.core.accounts import Account, maintenance_of, standing
 from stream_engine.core.arithmetic import div_floor
 from stream_engine.core.deleveraging import deleverage
 from stream_engine.core.drawdown import worth_of
 from stream_engine.core.insurance_fund import InsuranceFund, fund_flow
-from stream_engine.core.margin import bankruptcy_price, maintenance_margin
+from stream_engine.core.margin import bankruptcy_price
 from stream_engine.core.market import Market
 from stream_engine.core.matching import settle, trade_with_best
 from stream_engine.core.position import Position, notional
@@ -155,7 +155,7 @@ def _close(venue: Venue, pool: InsuranceFund) -> None:
     house = Account(estate.number, estate.participant)
     money = estate.wallet
     live = [position for position in estate.positions.values() if position.size]
-    live.sort(key=lambda position: (-_maintenance(venue, position), position.symbol))
+    live.sort(key=lambda position: (-maintenance_of(position, venue.markets[position.symbol]), position.symbol))
     last = max((moved for held in live if (moved := venue.markets[held.symbol].moved) is not None), default=None)
     pool.house, pool.inherited = house, {}
     pool.tell(venue.out, last, FundReason.UNWOUND, house.number, None)
@@ -163,7 +163,7 @@ def _close(venue: Venue, pool: InsuranceFund) -> None:
     trigger = last
     for position in live:
         market, figures = venue.markets[position.symbol], standing(estate, venue.markets)
-        weight, size = _maintenance(venue, position), position.size
+        weight, size = maintenance_of(position, market), position.size
         price = bankruptcy_price(size, market.mark, figures.equity, weight, figures.maintenance, market.tick_value)
         price = max(1, min(market.instrument.max_price, price))
         started = venue.out.emit(
@@ -179,8 +179,3 @@ def _close(venue: Venue, pool: InsuranceFund) -> None:
         pool.deficit.run(venue.out, last, -estate.wallet, house.number, None)
     else:
         pool.change(venue.out, last, estate.wallet, FundReason.DUST, house.number, None)
-
-
-def _maintenance(venue: Venue, position: Position) -> int:
-    market = venue.markets[position.symbol]
-    return maintenance_margin(notional(position, market.mark, market.tick_value), market.table)

@@ -45,6 +45,7 @@ from stream_engine.core.accounts import (
     fallen_alone,
     has_cross_fallen,
     isolated_of,
+    maintenance_of,
     standing_behind,
 )
 from stream_engine.core.arithmetic import div_ceil, div_floor
@@ -56,7 +57,7 @@ from stream_engine.core.drawdown import judge
 from stream_engine.core.inheritance import take_over
 from stream_engine.core.insurance_fund import InsuranceFund
 from stream_engine.core.liquidation_order import can_fill, fill_liquidation, has_to_wait, liquidation_order
-from stream_engine.core.margin import maintenance_margin, tier_of
+from stream_engine.core.margin import tier_of
 from stream_engine.core.market import Market
 from stream_engine.core.obligations import call_tranche
 from stream_engine.core.position import Position, notional
@@ -286,7 +287,7 @@ def _cancel_everything(liquidation: Liquidation, cause: Cause | None) -> None:
 
 def _by_maintenance(venue: Venue, account: Account, alone: Position | None) -> list[Position]:
     live = cross_of(account) if alone is None else [alone] if alone.size else []
-    live.sort(key=lambda position: (-_maintenance(venue, position), position.symbol))
+    live.sort(key=lambda position: (-maintenance_of(position, venue.markets[position.symbol]), position.symbol))
     return live
 
 
@@ -295,8 +296,3 @@ def _trigger(venue: Venue, account: Account, live: list[Position]) -> Cause | No
     causes = [venue.markets[position.symbol].moved for position in live]
     known = [cause for cause in (*causes, account.changed) if cause is not None]
     return max(known, default=None)
-
-
-def _maintenance(venue: Venue, position: Position) -> int:
-    market = venue.markets[position.symbol]
-    return maintenance_margin(notional(position, market.mark, market.tick_value), market.table)

@@ -14,17 +14,17 @@ Bound     each fill takes a resting order or ends the allowance.
 
 from msgspec import Struct
 
-from stream_engine.core.accounts import Account, Standing, credit
+from stream_engine.core.accounts import Account, Standing, credit, maintenance_of
 from stream_engine.core.arithmetic import div_floor
 from stream_engine.core.circuit_breaker import stopped
 from stream_engine.core.drawdown import payable
 from stream_engine.core.insurance_fund import fund_flow, to_fund
-from stream_engine.core.margin import bankruptcy_price, maintenance_margin
+from stream_engine.core.margin import bankruptcy_price
 from stream_engine.core.market import Market
 from stream_engine.core.matching import side_of, trade_with_best
 from stream_engine.core.obligations import call_tranche
 from stream_engine.core.order_entry import market_limit
-from stream_engine.core.position import Position, notional
+from stream_engine.core.position import Position
 from stream_engine.core.venue import Venue
 from stream_engine.messages.events import Cause, FundReason, LiquidationFilled
 from stream_engine.messages.rules import FundPolicy, LiquidationLimit, LiquidationRules
@@ -54,7 +54,7 @@ def liquidation_order(
     """The order for so many lots of a position. `with_fund`: beyond the bankruptcy price as well, where the venue's
     limit ends there."""
     market = venue.markets[position.symbol]
-    weight = maintenance_margin(notional(position, market.mark, market.tick_value), market.table)
+    weight = maintenance_of(position, market)
     price = bankruptcy_price(position.size, market.mark, figures.equity, weight, figures.maintenance, market.tick_value)
     price = max(1, min(market.instrument.max_price, price))  # what no price can make good is left as a debt
     sign = -1 if position.size > 0 else 1
