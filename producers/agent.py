@@ -8,7 +8,7 @@ Holds     no clock, no I/O, no shared randomness: what it draws is keyed by its 
 from collections.abc import Sequence
 from typing import Protocol
 
-from producers.labels import Label
+from producers.labels import AnyLabel
 from stream_engine.messages.events import AnyEvent
 from stream_engine.messages.inputs import Input
 from stream_engine.messages.topics import Topic
@@ -39,7 +39,7 @@ class Agent(Protocol):
     def accounts(self) -> frozenset[int]: ...
 
     @property
-    def labels(self) -> Sequence[Label]: ...
+    def labels(self) -> Sequence[AnyLabel]: ...
 
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> Sequence[Input]:
         """The inputs it sends at this tick, in their order; `events` are those that reached it since the last."""

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from producers.labels import Label
+from producers.labels import AnyLabel
 from producers.market_view import MarketView
 from producers.noise import Noise
 from stream_engine.messages.events import AnyEvent, LiquidationStarted, PositionDeleveraged, Traded
@@ -46,7 +46,7 @@ class HedgedPortfolios:
     name = "hedgers"
     latency_us = 0
     topics = frozenset({Topic.MARKET, Topic.EXECUTIONS, Topic.LIQUIDATIONS, Topic.ADL})
-    labels: tuple[Label, ...] = ()
+    labels: tuple[AnyLabel, ...] = ()
 
     def __init__(
         self, venue: str, positions: Mapping[int, Mapping[str, int]], hedgers: Hedgers, view: MarketView, noise: Noise

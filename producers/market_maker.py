@@ -25,7 +25,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from producers.labels import Label
+from producers.labels import AnyLabel, State, changed, returned, withdrew
 from producers.market_view import MarketView, SymbolView
 from producers.noise import Noise
 from producers.shocks import OutsidePath
@@ -147,6 +147,7 @@ class _Line:
         self.flow_rate = 0.0
         # whether it quotes
         self.quoting = True
+        self.left_us = 0
         self.widened = self.thinned = False
         self.strained_s = self.calm_s = 0
         self.low = self.peak = 0.0
@@ -181,7 +182,7 @@ class MarketMaker:
     ) -> None:  # fmt: skip
         self.name = desk.name
         self.accounts = frozenset({account})
-        self.labels: list[Label] = []
+        self.labels: list[AnyLabel] = []
         self.venue = venue
         self._account = account
         self._desk = desk
@@ -347,7 +348,8 @@ class MarketMaker:
             line.quoting = False
             line.strained_s = line.calm_s = 0
             line.low, line.peak = line.outside, sqrt(line.variances[1])
-            self._label(now_us, line, "withdrew", reason)
+            line.left_us = now_us
+            self.labels.append(withdrew(now_us, self.venue, self.name, line.symbol, reason))
 
     def _consider_returning(self, now_us: int, line: _Line, view: SymbolView, age: int) -> None:
         makers = self._makers
@@ -371,7 +373,7 @@ class MarketMaker:
             line.net_rate = 0.0
             line.high = line.outside
             line.profits = deque([line.profit], maxlen=BUDGET_MINUTES)
-            self._label(now_us, line, "returned", "calm")
+            self.labels.append(returned(now_us, self.venue, self.name, line.symbol, "calm", line.left_us))
 
     # quoting ----------------------------------------------------------------------------------------------
 
@@ -428,19 +430,19 @@ class MarketMaker:
     def _label_changes(self, now_us: int, line: _Line, width: float, size: float) -> None:
         if not line.widened and width > 2 * line.scale.half_spread:
             line.widened = True
-            self._label(now_us, line, "widened")
+            self._label(now_us, line, State.WIDENED)
         elif line.widened and width < 1.3 * line.scale.half_spread:
             line.widened = False
-            self._label(now_us, line, "narrowed")
+            self._label(now_us, line, State.NARROWED)
         if not line.thinned and size < 0.8 and line.ramp == 1.0:
             line.thinned = True
-            self._label(now_us, line, "thinned")
+            self._label(now_us, line, State.THINNED)
         elif line.thinned and size > 0.95:
             line.thinned = False
-            self._label(now_us, line, "filled up")
+            self._label(now_us, line, State.FILLED_UP)
 
-    def _label(self, now_us: int, line: _Line, state: str, reason: str = "") -> None:
-        self.labels.append(Label(now_us, self.venue, self.name, line.symbol, state, reason))
+    def _label(self, now_us: int, line: _Line, state: State) -> None:
+        self.labels.append(changed(now_us, self.venue, self.name, line.symbol, state))
 
 
 def _ladder(view: SymbolView, fair: float, width: float) -> list[int]:

@@ -16,7 +16,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from producers.labels import Label
+from producers.labels import AnyLabel
 from producers.noise import Noise
 from stream_engine.messages.events import AnyEvent
 from stream_engine.messages.inputs import IndexPrices, Input, PriceShock
@@ -112,7 +112,7 @@ class ShockProducer:
     latency_us = 0
     topics: frozenset[Topic] = frozenset()
     accounts: frozenset[int] = frozenset()
-    labels: tuple[Label, ...] = ()
+    labels: tuple[AnyLabel, ...] = ()
 
     def __init__(self, venue: str, outside: Outside, path: OutsidePath, tick_sizes: Mapping[str, float]) -> None:
         self.name = "outside"

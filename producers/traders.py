@@ -20,7 +20,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from producers.labels import Label
+from producers.labels import AnyLabel
 from producers.market_view import MarketView, SymbolView
 from producers.noise import Noise
 from producers.shocks import OutsidePath
@@ -174,7 +174,7 @@ class _Population:
 
     latency_us = 0
     topics = frozenset({Topic.MARKET, Topic.EXECUTIONS, Topic.LIQUIDATIONS, Topic.ADL})
-    labels: tuple[Label, ...] = ()
+    labels: tuple[AnyLabel, ...] = ()
 
     def __init__(self, name: str, venue: str, accounts: Iterable[int], view: MarketView, noise: Noise) -> None:
         self.name = name

@@ -11,7 +11,7 @@ import pytest
 from consumers.monitor import Finding, Severity, State, finding_id
 from consumers.recorder import Recorder
 from consumers.runner import MonitorRunner, Reader
-from producers.labels import Label
+from producers.labels import AnyLabel
 from producers.runner import AgentRunner, Sender
 from stream_engine.drive import Clock, Outcome, SetupRefused, lockstep
 from stream_engine.engine import Engine, replay
@@ -45,7 +45,7 @@ ALL = frozenset(OUTPUT)
 class Trader:
     """Sends what it is told to, and remembers what it heard and when."""
 
-    labels: tuple[Label, ...] = ()
+    labels: tuple[AnyLabel, ...] = ()
     venue = "V1"
 
     def __init__(

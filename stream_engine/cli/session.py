@@ -26,6 +26,7 @@ from consumers.prices import Outside
 from consumers.recorder import Recorder, keep_hash
 from consumers.runner import Reader
 from producers.agent import Agent
+from producers.labels import encode, in_order
 from stream_engine import drive
 from stream_engine import scenario as scenarios
 from stream_engine.cli.connection import answered, waiting_for_kafka
@@ -323,12 +324,10 @@ class _Stage:
 
 def labels(agents: Sequence[Agent], homes: Mapping[str, int], prefix: str, run_id: str) -> list[Outgoing]:
     """What the participants say that they did, in the order of time."""
-    told = [label for agent in agents for label in agent.labels]
-    told.sort(key=lambda label: (label.ts_us, label.participant, label.venue))
+    told = in_order([label for agent in agents for label in agent.labels])
     topic, head = prefix + Topic.LABELS.value, headers(Topic.LABELS, run_id)
     return [
-        Outgoing(topic, homes[label.venue], label.venue.encode(), msgspec.json.encode(label), label.ts_us, head)
-        for label in told
+        Outgoing(topic, homes[label.venue], label.venue.encode(), encode(label), label.ts_us, head) for label in told
     ]
 
 

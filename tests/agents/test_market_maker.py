@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import msgspec
 import pytest
 
-from producers.market_maker import LEVELS
+from producers.labels import AnyLabel, ReEntry, StateChange, Withdrawal
+from producers.market_maker import LEVELS, MarketMaker
 from producers.shocks import SECOND_US
 from stream_engine.messages.events import QuoteRejected
 from stream_engine.messages.inputs import MassQuote, QuoteCancel
@@ -38,12 +39,17 @@ def shown_usdt(quote: MassQuote) -> float:
     return sum(price * size * 1e-4 for price, size in (*quote.bids, *quote.asks))
 
 
-def states(labels: Iterable[object]) -> list[tuple[int, str, str]]:
-    return [((each.ts_us - START_US) // SECOND_US, each.state, each.reason) for each in labels]  # type: ignore[attr-defined]
+def states(labels: Iterable[AnyLabel]) -> list[tuple[int, str, str]]:
+    told = []
+    for label in labels:
+        assert isinstance(label, Withdrawal | ReEntry | StateChange), label
+        kind = {Withdrawal: "withdrew", ReEntry: "returned"}.get(type(label)) or label.state.value  # type: ignore[union-attr]
+        told.append(((label.ts_us - START_US) // SECOND_US, kind, label.reason))
+    return told
 
 
-def withdrew_at(maker: object) -> int | None:
-    return next((at for at, state, _ in states(maker.labels) if state == "withdrew"), None)  # type: ignore[attr-defined]
+def withdrew_at(maker: MarketMaker) -> int | None:
+    return next((at for at, state, _ in states(maker.labels) if state == "withdrew"), None)
 
 
 def test_it_quotes_eight_levels_on_both_sides_of_the_outside_price() -> None:
@@ -164,6 +170,7 @@ def test_it_returns_once_it_has_been_calm_for_long_enough_and_fills_up_slowly() 
     maker = a_maker(path, a_desk(feed_age_s=5, return_s=120, ramp_s=60.0))
     sent = play(maker, path, range(600))
     assert [(at, state) for at, state, _ in states(maker.labels)] == [(105, "withdrew"), (229, "returned")]
+    assert [label.from_us for label in maker.labels if isinstance(label, ReEntry)] == [maker.labels[0].ts_us]
     back = quotes(sent[second] for second in range(229, 600))
     assert shown_usdt(back[0]) < 0.1 * shown_usdt(back[-1])
 
