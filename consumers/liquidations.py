@@ -6,6 +6,8 @@ Counted    a part of a position when its liquidation ends (`LiquidationEnded`) o
 Went       into the book up to the bankruptcy price; into the book beyond it at the fund's cost; to the fund itself; to
            a vault; to deleveraged accounts; to the deficit. The six add up to what was liquidated.
 Houses     what a pool or a vault had taken over and then loses was liquidated before, and does not count again.
+Wiped out  an account that a vault took over, or that had no money when its last position was liquidated: none, a debt,
+           or what rounding left and the fund took. Where the owner keeps what is left over the fee, it is not.
 Long       the liquidated position was long (its closing sells).
 Finding    liquidations, per symbol: open from the first until there was none for 5 minutes; an update a minute.
 """
@@ -20,6 +22,7 @@ from consumers.handlers import Handlers
 from consumers.monitor import Finding, Severity
 from consumers.paths import Totals
 from stream_engine.messages import events as e
+from stream_engine.messages.events import FundReason
 from stream_engine.messages.topics import Topic
 
 
@@ -104,6 +107,7 @@ class Liquidations:
         self.venue = venue
         self.all = Tally()
         self.by_symbol: dict[str, Tally] = {}
+        self.wiped_out: set[int] = set()
         self.first_into_book_us: int | None = None
         self.first_taken_over_us: int | None = None
         self.first_vault_us: int | None = None
@@ -119,6 +123,7 @@ class Liquidations:
             e.LiquidationEnded: self._ended,
             e.BackstopTookOver: self._handed_over,
             e.PositionTakenOver: self._inherited,
+            e.FundChanged: self._settled,
             e.ClockTicked: self._ticked,
         }
 
@@ -149,6 +154,8 @@ class Liquidations:
         tick_value = self._tick_values.get(event.symbol)
         if started is None or tick_value is None or event.account in self._houses:
             return ()  # it began before this monitor did, or counted when the house took it over
+        if not event.left and event.wallet == 0:
+            self.wiped_out.add(event.account)
         per_lot = started.mark * tick_value
         taken = Liquidated(
             event.ts_us,
@@ -166,6 +173,7 @@ class Liquidations:
 
     def _handed_over(self, event: e.BackstopTookOver) -> Iterator[Finding]:
         self._houses.add(event.house)
+        self.wiped_out.add(event.account)
         if self.first_vault_us is None:
             self.first_vault_us = event.ts_us
         for symbol, size, mark in event.positions:
@@ -179,6 +187,12 @@ class Liquidations:
         self._houses.add(event.house)
         if self.first_taken_over_us is None:
             self.first_taken_over_us = event.ts_us
+        return ()
+
+    def _settled(self, event: e.FundChanged) -> Iterable[Finding]:
+        is_what_was_left = event.reason is FundReason.DUST or event.reason is FundReason.DEBT
+        if is_what_was_left and event.account is not None and event.account not in self._houses:
+            self.wiped_out.add(event.account)
         return ()
 
     def _counted(self, event: e.Event, started: e.Event, taken: Liquidated, *, is_over: bool) -> Iterable[Finding]:

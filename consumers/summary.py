@@ -91,10 +91,14 @@ class MakerSummary(Struct, frozen=True):
 
 
 class LiquidationSummary(Struct, frozen=True):
-    """Liquidated positions, valued at the mark at which they were taken, and where they went: the six add up."""
+    """Liquidated positions, valued at the mark at which they were taken, and where they went: the six add up.
+
+    wiped_out   accounts that had no money when their last position was liquidated, or that a vault took over.
+    """
 
     positions: int
     accounts: int
+    wiped_out: int
     notional_usd: float
     long_notional_percent: float | None
     long_positions_percent: float | None
@@ -345,6 +349,7 @@ def _liquidations(board: Board) -> LiquidationSummary:
     return LiquidationSummary(
         positions=tally.positions,
         accounts=len(tally.accounts),
+        wiped_out=len(board.liquidations.wiped_out),
         notional_usd=usd(tally.notional),
         long_notional_percent=share(tally.long_notional, tally.notional),
         long_positions_percent=share(tally.long_positions, tally.positions),

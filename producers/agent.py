@@ -6,7 +6,7 @@ Holds     no clock, no I/O, no shared randomness: what it draws is keyed by its 
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from producers.labels import AnyLabel
 from stream_engine.messages.events import AnyEvent
@@ -43,4 +43,14 @@ class Agent(Protocol):
 
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> Sequence[Input]:
         """The inputs it sends at this tick, in their order; `events` are those that reached it since the last."""
+        ...
+
+
+@runtime_checkable
+class KeepsProfit(Protocol):
+    """A participant that keeps an account of what it has earned."""
+
+    @property
+    def profit_usdt(self) -> float:
+        """Since the start, over all symbols: what it holds at the outside price, its hedges and their cost included."""
         ...

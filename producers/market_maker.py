@@ -197,6 +197,11 @@ class MarketMaker:
             symbol: _Line(symbol, scale, desk.share * scale.depth_usdt / 2) for symbol, scale in scales.items()
         }
 
+    @property
+    def profit_usdt(self) -> float:
+        """What it has earned, by its own account."""
+        return sum(line.profit for line in self._lines.values())
+
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> list[Input]:
         """Its quotes of this tick: made anew only where price, width or size have moved enough."""
         for event in self._view.take(events):

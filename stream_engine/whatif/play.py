@@ -1,0 +1,113 @@
+"""Play: one run of a scenario in memory, and many over processes; what is kept is what is compared.
+
+Kept      the summary of every venue, the outcomes, and the labels. Nothing is written anywhere.
+Holds     scenario and seed give the same `RunOutcome` whatever the number of processes and the order in which they end:
+          a base and a variant of one seed differ by the variant alone.
+Scripts   `play` starts processes that import the script anew: call it under `if __name__ == "__main__":`.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+from msgspec import Struct
+
+from consumers import summary as summaries
+from consumers.board import Board
+from consumers.prices import Outside
+from producers.agent import KeepsProfit
+from producers.labels import Label
+from stream_engine import drive
+from stream_engine import scenario as scenarios
+from stream_engine.engine import Engine
+from stream_engine.messages.codec import NotAMessage, decode_input
+from stream_engine.messages.topics import Topic
+from stream_engine.transport.memory import MemoryLog
+from stream_engine.transport.protocol import Record
+from stream_engine.whatif.outcomes import outcomes
+from stream_engine.whatif.processes import Failed, cores, over_processes
+
+
+class RunOutcome(Struct, frozen=True):
+    """What a run came to: a summary for each venue, in the order of the scenario; every outcome by name; what the
+    participants say that they did, in the order of time."""
+
+    seed: int
+    summaries: list[summaries.Summary]
+    outcomes: dict[str, float | None]
+    profits_usdt: dict[str, float]
+    labels: list[Label]
+
+
+class Task(Struct, frozen=True):
+    """A run to be played."""
+
+    scenario: scenarios.Scenario
+    seed: int
+
+
+def play(
+    name: str, settings: Sequence[str] = (), seeds: Iterable[int] = range(1, 11), jobs: int | None = None
+) -> list[RunOutcome]:
+    """Runs of a scenario with its settings, by seed, `jobs` at a time (None: as many as there are cores).
+
+    Raises ScenarioError before anything runs, and `Failed` once all others are done where a run fails.
+    """
+    scenario = scenarios.load(name, list(settings))
+    tasks = [Task(scenario, seed) for seed in sorted(set(seeds))]
+    played = over_processes(play_one, tasks, jobs or cores())
+    failed = [f"seed {task.seed}: {each.why}" for task, each in zip(tasks, played, strict=True) if each.why]
+    if failed:
+        raise Failed("; ".join(failed))
+    return [each.result for each in played if each.result is not None]
+
+
+def play_one(task: Task, done: Callable[[float], None]) -> RunOutcome:
+    """The run of a scenario and a seed, in this process; `done` is told the part of it that is over."""
+    scenario = task.scenario
+    clock = scenarios.clock(scenario)
+    boards = [Board(venue) for venue in scenarios.venues(scenario)]
+    outside = Outside(scenario.outside.source)
+    agents = scenarios.agents(scenario, task.seed)
+    log = MemoryLog(scenarios.partitions(scenario))
+    first = boards[0].venue.encode()
+
+    def record(records: Sequence[Record]) -> None:
+        for each in records:
+            # The outside market is one; every venue is told of it.
+            if each.topic == Topic.SHOCKS.value and each.key == first:
+                with suppress(NotAMessage):
+                    outside.take(decode_input(each.value))
+
+    asyncio.run(
+        drive.lockstep(
+            log,
+            [Engine(log, partition) for partition in range(scenarios.partitions(scenario))],
+            agents,
+            boards,
+            clock,
+            setup=scenarios.setup(scenario, task.seed),
+            on_tick=lambda now_us: done((now_us - clock.start_us) / (clock.end_us - clock.start_us)),
+            record=record,
+            forget=log.forget,
+        )
+    )
+    told = [
+        summaries.summarize(
+            board,
+            title=f"{scenario.name}, seed {task.seed}" + (f", venue {board.venue}" if len(boards) > 1 else ""),
+            outside=outside.paths,
+            beside_record=False,
+        )
+        for board in boards
+    ]
+    profits_usdt: dict[str, float] = defaultdict(float)
+    for agent in agents:
+        if isinstance(agent, KeepsProfit):
+            profits_usdt[agent.name] += agent.profit_usdt
+    labels = sorted(
+        (label for agent in agents for label in agent.labels),
+        key=lambda label: (label.ts_us, label.participant, label.venue),
+    )
+    return RunOutcome(task.seed, told, outcomes(told, profits_usdt), dict(profits_usdt), labels)
