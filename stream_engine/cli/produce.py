@@ -91,6 +91,7 @@ async def _produce(
     cast: "Cast", agents: "list[Agent]", place: "Place", speed: float | None, keeps_time: bool, watcher: "Show"
 ) -> "tuple[drive.Outcome, int]":
     from consumers.board import Board
+    from producers.ground_truth import GroundTruth
     from stream_engine import drive
     from stream_engine import scenario as scenarios
     from stream_engine.cli.session import labels
@@ -101,6 +102,8 @@ async def _produce(
 
     scenario, homes = cast.scenario, scenarios.venues(cast.scenario)
     clock, run_id = scenarios.clock(scenario), run_of(place.prefix)
+    # What the whole shows is told once, by whoever keeps the time.
+    truths = [GroundTruth(venue) for venue in homes] if keeps_time else []
     with interruption() as stop:
         kafka = KafkaLog(place.settings)
         log = PatientLog(kafka, stop, lambda s, why: watcher.waits(waiting_for_kafka(s, why)))
@@ -109,7 +112,7 @@ async def _produce(
             outcome = await drive.realtime(
                 log,
                 agents,
-                [],
+                truths,
                 clock,
                 setup=scenarios.setup(scenario, cast.seed),
                 partitions=await partitions_there(place.settings, place.prefix),
@@ -122,7 +125,7 @@ async def _produce(
                 on_lag=watcher.lag,
             )
             # Told when all is over: whoever is to find out by watching must not be able to read it.
-            await log.append(labels(agents, homes, place.prefix, run_id))
+            await log.append(labels(agents, truths, homes, place.prefix, run_id))
         except drive.SetupRefused as error:
             raise not_a_scenario(error) from error
         finally:

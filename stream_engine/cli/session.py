@@ -26,6 +26,7 @@ from consumers.prices import Outside
 from consumers.recorder import Recorder, keep_hash
 from consumers.runner import Reader
 from producers.agent import Agent
+from producers.ground_truth import GroundTruth
 from producers.labels import encode, in_order
 from stream_engine import drive
 from stream_engine import scenario as scenarios
@@ -239,6 +240,7 @@ class _Stage:
         self._clock = scenarios.clock(cast.scenario)
         self._homes = scenarios.venues(cast.scenario)
         self._agents = scenarios.agents(cast.scenario, cast.seed)
+        self._truths = [GroundTruth(venue) for venue in self._homes]
         self._setup = scenarios.setup(cast.scenario, cast.seed)
         show.begin(boards[0], self._clock, f"{cast.scenario.name}  seed {cast.seed}", speed)
 
@@ -251,7 +253,7 @@ class _Stage:
                 log,
                 [Engine(log, partition, run_id=self._run_id) for partition in partitions],
                 self._agents,
-                self._boards,
+                [*self._boards, *self._truths],
                 self._clock,
                 setup=self._setup,
                 run_id=self._run_id,
@@ -281,7 +283,7 @@ class _Stage:
                 drive.realtime(
                     log,
                     self._agents,
-                    self._boards,
+                    [*self._boards, *self._truths],
                     self._clock,
                     setup=self._setup,
                     partitions=len(partitions),
@@ -318,16 +320,20 @@ class _Stage:
 
     async def _tell(self, log: Log, recorder: Recorder, partitions: Sequence[int], prefix: str) -> None:
         # Told when all is over: whoever is to find out by watching must not be able to read it.
-        await log.append(labels(self._agents, self._homes, prefix, self._run_id))
+        await log.append(labels(self._agents, self._truths, self._homes, prefix, self._run_id))
         recorder.write(await Reader(log, [Topic.LABELS], partitions, prefix).poll())
 
 
-def labels(agents: Sequence[Agent], homes: Mapping[str, int], prefix: str, run_id: str) -> list[Outgoing]:
-    """What the participants say that they did, in the order of time."""
-    told = in_order([label for agent in agents for label in agent.labels])
+def labels(
+    agents: Sequence[Agent], truths: Sequence[GroundTruth], homes: Mapping[str, int], prefix: str, run_id: str
+) -> list[Outgoing]:
+    """What really happened, in the order of time: as the participants tell it, and as the whole shows it."""
+    told = [label for agent in agents for label in agent.labels]
+    told += [label for truth in truths for label in truth.labels(told)]
     topic, head = prefix + Topic.LABELS.value, headers(Topic.LABELS, run_id)
     return [
-        Outgoing(topic, homes[label.venue], label.venue.encode(), encode(label), label.ts_us, head) for label in told
+        Outgoing(topic, homes[label.venue], label.venue.encode(), encode(label), label.ts_us, head)
+        for label in in_order(told)
     ]
 
 
