@@ -17,7 +17,7 @@ from consumers import summary as summaries
 from consumers.board import Board
 from consumers.prices import Outside
 from producers.agent import KeepsProfit
-from producers.labels import Label
+from producers.labels import AnyLabel, in_order
 from stream_engine import drive
 from stream_engine import scenario as scenarios
 from stream_engine.engine import Engine
@@ -37,7 +37,7 @@ class RunOutcome(Struct, frozen=True):
     summaries: list[summaries.Summary]
     outcomes: dict[str, float | None]
     profits_usdt: dict[str, float]
-    labels: list[Label]
+    labels: list[AnyLabel]
 
 
 class Task(Struct, frozen=True):
@@ -106,8 +106,5 @@ def play_one(task: Task, done: Callable[[float], None]) -> RunOutcome:
     for agent in agents:
         if isinstance(agent, KeepsProfit):
             profits_usdt[agent.name] += agent.profit_usdt
-    labels = sorted(
-        (label for agent in agents for label in agent.labels),
-        key=lambda label: (label.ts_us, label.participant, label.venue),
-    )
+    labels = in_order([label for agent in agents for label in agent.labels])
     return RunOutcome(task.seed, told, outcomes(told, profits_usdt), dict(profits_usdt), labels)
