@@ -5,7 +5,7 @@ Holds     no clock, no I/O, no shared randomness: what it draws is keyed by its 
           events give the same inputs, and a what-if keeps the same noise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 from producers.labels import AnyLabel
@@ -54,3 +54,12 @@ class KeepsProfit(Protocol):
     def profit_usdt(self) -> float:
         """Since the start, over all symbols: what it holds at the outside price, its hedges and their cost included."""
         ...
+
+
+def profits_usdt(agents: Iterable[Agent]) -> dict[str, float]:
+    """What those that keep an account say that they earned, by name; on several venues under one name, in all."""
+    earned: dict[str, float] = {}
+    for agent in agents:
+        if isinstance(agent, KeepsProfit):
+            earned[agent.name] = earned.get(agent.name, 0.0) + agent.profit_usdt
+    return earned

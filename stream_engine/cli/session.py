@@ -25,7 +25,7 @@ from consumers.board import Board
 from consumers.prices import Outside
 from consumers.recorder import Recorder, keep_hash
 from consumers.runner import Reader
-from producers.agent import Agent
+from producers.agent import Agent, profits_usdt
 from producers.ground_truth import GroundTruth
 from producers.labels import encode, in_order
 from stream_engine import drive
@@ -206,6 +206,7 @@ async def _record(cast: Cast, directory: Path, speed: float | None, show: Show, 
         "inputs": outcome.inputs,
         "events": outcome.events,
         "event_log_sha256": sha256,
+        "profits_usdt": {name: round(usdt, 2) for name, usdt in stage.profits_usdt.items()},
     }
     said = {"run": ran} | msgspec.to_builtins(told[0])
     if len(told) > 1:
@@ -243,6 +244,11 @@ class _Stage:
         self._truths = [GroundTruth(venue) for venue in self._homes]
         self._setup = scenarios.setup(cast.scenario, cast.seed)
         show.begin(boards[0], self._clock, f"{cast.scenario.name}  seed {cast.seed}", speed)
+
+    @property
+    def profits_usdt(self) -> dict[str, float]:
+        """What the participants say that they earned, of those that keep an account."""
+        return profits_usdt(self._agents)
 
     async def play(self) -> tuple[drive.Outcome, str]:
         """In lockstep on an embedded log."""

@@ -7,7 +7,6 @@ Scripts   `play` starts processes that import the script anew: call it under `if
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
@@ -16,7 +15,8 @@ from msgspec import Struct
 from consumers import summary as summaries
 from consumers.board import Board
 from consumers.prices import Outside
-from producers.agent import KeepsProfit
+from producers.agent import profits_usdt
+from producers.ground_truth import GroundTruth
 from producers.labels import AnyLabel, in_order
 from stream_engine import drive
 from stream_engine import scenario as scenarios
@@ -68,6 +68,7 @@ def play_one(task: Task, done: Callable[[float], None]) -> RunOutcome:
     scenario = task.scenario
     clock = scenarios.clock(scenario)
     boards = [Board(venue) for venue in scenarios.venues(scenario)]
+    truths = [GroundTruth(board.venue) for board in boards]
     outside = Outside(scenario.outside.source)
     agents = scenarios.agents(scenario, task.seed)
     log = MemoryLog(scenarios.partitions(scenario))
@@ -85,7 +86,7 @@ def play_one(task: Task, done: Callable[[float], None]) -> RunOutcome:
             log,
             [Engine(log, partition) for partition in range(scenarios.partitions(scenario))],
             agents,
-            boards,
+            [*boards, *truths],
             clock,
             setup=scenarios.setup(scenario, task.seed),
             on_tick=lambda now_us: done((now_us - clock.start_us) / (clock.end_us - clock.start_us)),
@@ -102,9 +103,7 @@ def play_one(task: Task, done: Callable[[float], None]) -> RunOutcome:
         )
         for board in boards
     ]
-    profits_usdt: dict[str, float] = defaultdict(float)
-    for agent in agents:
-        if isinstance(agent, KeepsProfit):
-            profits_usdt[agent.name] += agent.profit_usdt
-    labels = in_order([label for agent in agents for label in agent.labels])
-    return RunOutcome(task.seed, told, outcomes(told, profits_usdt), dict(profits_usdt), labels)
+    earned = profits_usdt(agents)
+    labels = [label for agent in agents for label in agent.labels]
+    labels += [label for truth in truths for label in truth.labels(labels)]
+    return RunOutcome(task.seed, told, outcomes(told, earned), earned, in_order(labels))
