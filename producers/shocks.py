@@ -107,7 +107,7 @@ class OutsidePath:
 
 
 class ShockProducer:
-    """Publishes the outside prices every tick, and the news when there is some."""
+    """Publishes the outside prices of what its venue lists every tick, and the news when there is some."""
 
     latency_us = 0
     topics: frozenset[Topic] = frozenset()
@@ -129,6 +129,7 @@ class ShockProducer:
         prices = tuple(
             (symbol, max(1, round(price / self._tick_sizes[symbol])))
             for symbol, price in self._path.prices(now_us).items()
+            if symbol in self._tick_sizes
         )
         delivers = self._path.delivers(now_us)
         while self._published < len(self._news) and self._news[self._published][0] <= now_us:

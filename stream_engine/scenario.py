@@ -1,13 +1,20 @@
 """Scenario: a TOML file from which a whole run follows, checked to the last key before anything starts.
 
-Read      1 the file, over the preset that it names, under the overrides (`makers.stay=true`; see layers)  2 every key
-          by the schema: an unknown one stops with its path and the nearest name  3 every value  4 all together.
+Read      1 the file, over the presets that it names, under overlays and overrides (`makers.stay=true`; see layers)
+          2 every key by the schema: an unknown one stops with its path and the nearest name  3 every value  4 all
+          together.
 Dates     Only the bounds of the run, the knots of the outside path, the news and the feed faults have any. All of them
           are shifted together by `outside.shift_s`. What a participant does has no date anywhere.
 Makes     `setup`: the first inputs (listings, accounts, money, positions, fund).    `agents`: the participants.
-Venues    `venue.copies` of one: each on a partition of its own, with its own book, accounts, makers, crowd and fund,
-          the same rules and the same outside path. Chance is keyed by the participant's name on the first, by
-          `name@venue` on a further one: the first is the same however many there are.
+Venues    several of one world, as `[[venues]]` lists them: each with its own book, accounts, people, fund and rules,
+          all with the same outside path and the same makers, who are one firm with an account of one number on each.
+          `share` is a venue's part of the whole that `markets` and `population` describe; of a market that some do not
+          list, the others share all. What is said of one venue alone is its own, and is not shared out.
+Copies    `venue.copies` of one venue, each with the whole of everything: for load, not for a world.
+Chance    is keyed by the participant's name on the first venue, by `name@venue` on a further one: the first is the same
+          however many there are.
+Rounding  a venue's people are what all up to it have, rounded, less what all before it have: none is lost or counted
+          twice.
 """
 
 import tomllib
@@ -46,7 +53,7 @@ from producers.traders import (
     Sized,
 )
 from stream_engine.drive import Clock
-from stream_engine.layers import Layered, ScenarioError, layered, nearest, unknown
+from stream_engine.layers import Layered, Place, ScenarioError, Schema, layered, nearest, overlay
 from stream_engine.messages.inputs import (
     Deposit,
     Input,
@@ -84,6 +91,10 @@ TAKEN_NAMES = frozenset(
     {"outside", "population", "traders", "hedgers", "dip-buyers", "momentum", "noise", "near-book", "arbitrage"}
 )
 
+# What of a market is shared out over the venues that list it.
+SHARED = ("depth_usdt", "open_interest_usdt", "max_open_interest_usdt")
+SUM_TO_ONE = 1e-9
+
 # What the copies of a venue are called.
 LETTERS = [
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu",
@@ -111,7 +122,7 @@ class VenueSetting(Struct, frozen=True, forbid_unknown_fields=True):
     preset   whose published rules lie under these.
     fund_usdt, pools   what is in the fund's main pool, and in other pools and backstop vaults by name.
     orders, ...   the sections of messages/rules.py.      duty_of   the tier of duty of a maker, on every market.
-    copies   so many venues, on this partition and those after it: this one, then beta, gamma, ... (see `venues`).
+    copies   so many venues, on this partition and those after it: this one, then beta, gamma, ... (see `made`).
     """
 
     fund_usdt: NotNegative
@@ -189,8 +200,24 @@ class MarketSetting(Struct, frozen=True, forbid_unknown_fields=True):
     max_open_interest_usdt: NotNegative = 0
 
 
+class Venue(VenueSetting, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One venue of a world of several: its rules as `[venue]` has them, and its markets.
+
+    share     its part of depth and open interest of the markets, of accounts, portfolios and makers' capital.
+    symbols   only these markets of the scenario are listed; none are named: all.
+    """
+
+    share: Annotated[float, Meta(gt=0, le=1)]
+    markets: list[MarketSetting]
+    symbols: list[str] | None = None
+
+
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole run. A population that is not named is not there; `accounts`: positions of one's own, from a file."""
+    """A whole run. A population that is not named is not there; `accounts`: positions of one's own, from a file.
+
+    venue, markets   what all venues have in common, the whole of each market.
+    venues           as they are run: never empty once read (see `resolve`), each with all of its rules and markets.
+    """
 
     name: str
     title: str
@@ -208,6 +235,10 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     noise: NoiseFlow | None = None
     near_book: NearBook | None = None
     arbitrage: Arbitrage | None = None
+    venues: list[Venue] = []
+
+
+SCHEMA = Schema(Scenario, MarketSetting)
 
 
 # reading --------------------------------------------------------------------------------------------------
@@ -233,38 +264,68 @@ def text(name_or_path: str) -> str:
         ) from error
 
 
-def load(name_or_path: str, overrides: Sequence[str] = ()) -> Scenario:
-    """A scenario with its overrides, checked; ScenarioError otherwise."""
-    return resolve(name_or_path, overrides)[0]
+def load(name_or_path: str, overrides: Sequence[str] = (), overlays: Sequence[str] = ()) -> Scenario:
+    """A scenario with its overlays and overrides, checked; ScenarioError otherwise."""
+    return resolve(name_or_path, overrides, overlays)[0]
 
 
-def resolve(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[Scenario, Layered]:
+def resolve(name_or_path: str, overrides: Sequence[str] = (), overlays: Sequence[str] = ()) -> tuple[Scenario, Layered]:
     """A scenario, checked, and the layers that tell where each of its settings came from."""
     try:
         table = tomllib.loads(text(name_or_path))
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(f"{name_or_path}: {error}") from error
-    layers = layered(table, Scenario, MarketSetting, overrides)
+    layers = layered(table, SCHEMA, [overlay(each) for each in overlays], overrides)
     beside = None if name_or_path in names() else Path(name_or_path).parent
-    for at, market in enumerate(layers.table.get("markets", [])):
-        if isinstance(market, dict) and "brackets" in market:
-            if "tiers" in layers.file["markets"][at]:
-                raise ScenarioError(f"markets[{at}].brackets: tiers are given, too; one of them says it")
-            market["tiers"] = tiers_from(_beside(beside, market["brackets"]), f"markets[{at}].brackets")
+    for place, market in _markets_of(layers.table):
+        if "brackets" in market:
+            path = f"{_written(place)}.brackets"
+            said = layers.said((*place, "tiers"))
+            if said is not None and not said.label.startswith("preset"):
+                raise ScenarioError(f"{path}: tiers are given, too; one of them says it")
+            market["tiers"] = tiers_from(_beside(beside, market["brackets"]), path)
     accounts = layers.table.get("accounts")
     if isinstance(accounts, dict) and isinstance(accounts.get("from"), str):
         accounts["from"] = str(_beside(beside, accounts["from"]))
-    for path, key, known in unknown(layers.table, Scenario):
-        raise ScenarioError(f"{path}{key}: there is no such setting{nearest(key, known)}")
     for path, number in _out_of_bounds(layers.table, ""):
         raise ScenarioError(f"{path}: expected a number from {-MOST:g} to {MOST:g}, found {number:g}")
     try:
         scenario = msgspec.convert(layers.table, Scenario)
     except msgspec.ValidationError as error:
         raise ScenarioError(readable(str(error))) from error
-    for complaint in _complaints(scenario):
+    listed = bool(scenario.venues)
+    for complaint in _venues_complaints(scenario):
+        raise ScenarioError(complaint)
+    scenario = replace(scenario, venues=_shared_out(scenario, layers) if listed else _copies(scenario))
+    for complaint in _complaints(scenario, listed):
         raise ScenarioError(complaint)
     return scenario, layers
+
+
+def _markets_of(table: Mapping[str, Any]) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """Every market's table, those of the venues included, and its place before each venue chose what it lists."""
+    symbols: list[Any] = []
+    for place, holder in _holders(table):
+        markets = holder.get("markets") if isinstance(holder, dict) else None
+        for at, market in enumerate(markets if isinstance(markets, list) else []):
+            if isinstance(market, dict):
+                symbol = market.get("symbol")
+                if not place:
+                    symbols.append(symbol)
+                yield (*place, "markets", symbols.index(symbol) if symbol in symbols else at), market
+
+
+def _holders(table: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:
+    """What has markets: the table itself, and each of its venues."""
+    yield (), table
+    venues = table.get("venues")
+    for at, venue in enumerate(venues if isinstance(venues, list) else []):
+        yield ("venues", at), venue
+
+
+def _written(place: Place) -> str:
+    """A place as people write it: `venues[0].markets[1]`."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in place).removeprefix(".")
 
 
 def _beside(folder: Path | None, written: Any) -> Path:
@@ -280,15 +341,67 @@ def clock(scenario: Scenario) -> Clock:
 
 
 def venues(scenario: Scenario) -> dict[str, int]:
-    """The venues of a run, each with its partition: the one that is named, and its copies by the Greek alphabet."""
-    name, first = scenario.venue.name, scenario.venue.partition
-    others = [letter for letter in LETTERS if letter != name]
-    return {each: first + number for number, each in enumerate([name, *others][: scenario.venue.copies])}
+    """The venues of a run, each with its partition."""
+    return {venue.name: venue.partition for venue in scenario.venues}
 
 
 def partitions(scenario: Scenario) -> int:
     """How many partitions every topic must have at least."""
     return max(venues(scenario).values()) + 1
+
+
+def _copies(scenario: Scenario) -> list[Venue]:
+    """The one venue of a file and its copies, named by the Greek alphabet, each with the whole of everything."""
+    one = scenario.venue
+    others = [letter for letter in LETTERS if letter != one.name]
+    settings = {name: getattr(one, name) for name in one.__struct_fields__}
+    return [
+        Venue(**settings | {"name": name, "partition": one.partition + at}, share=1.0, markets=scenario.markets)
+        for at, name in enumerate([one.name, *others][: one.copies])
+    ]
+
+
+def _shared_out(scenario: Scenario, layers: Layered) -> list[Venue]:
+    """The venues of a file, each with its partition and its part of every market."""
+    symbols = [market.symbol for market in scenario.markets]
+    of_symbol = dict.fromkeys(symbols, 0.0)
+    for venue in scenario.venues:
+        for market in venue.markets:
+            of_symbol[market.symbol] += venue.share
+    made = []
+    for at, venue in enumerate(scenario.venues):
+        markets = []
+        for market in venue.markets:
+            place = ("venues", at, "markets", symbols.index(market.symbol))
+            part = venue.share / of_symbol[market.symbol]
+            whole = [key for key in SHARED if not (said := layers.said((*place, key))) or not said.own]
+            markets.append(replace(market, **{key: round(getattr(market, key) * part, 2) for key in whole}))
+        own = layers.said(("venues", at, "partition"))
+        partition = venue.partition if own is not None else scenario.venue.partition + at
+        made.append(replace(venue, markets=markets, partition=partition))
+    return made
+
+
+def at_venue(scenario: Scenario, venue: Venue) -> Scenario:
+    """The scenario as one of its venues has it: its rules, its markets, and its part of the people."""
+    if venue.share == 1:
+        return replace(scenario, venue=venue, markets=venue.markets)
+    before = sum(each.share for each in scenario.venues[: scenario.venues.index(venue)])
+
+    def part(many: int) -> int:
+        return round(many * (before + venue.share)) - round(many * before)
+
+    symbols = {market.symbol for market in venue.markets}
+    population, hedgers = scenario.population, scenario.hedgers
+    if population is not None:
+        population = replace(population, accounts=max(1, part(population.accounts)))
+    if hedgers is not None:
+        legs = [leg for leg in hedgers.legs if leg.symbol in symbols]
+        hedgers = replace(hedgers, portfolios=part(hedgers.portfolios) if legs else 0, legs=legs)
+    accounts = scenario.accounts if venue == scenario.venues[0] else None
+    return replace(
+        scenario, venue=venue, markets=venue.markets, population=population, hedgers=hedgers, accounts=accounts
+    )
 
 
 def _out_of_bounds(value: Any, path: str) -> Iterator[tuple[str, float]]:
@@ -325,13 +438,42 @@ def _choices(where: str) -> Iterator[list[str]]:
 # what the values say together ------------------------------------------------------------------------------
 
 
-def _complaints(scenario: Scenario) -> Iterator[str]:
-    """What is wrong with the scenario, the first of it first."""
+def _venues_complaints(scenario: Scenario) -> Iterator[str]:
+    """What is wrong with the markets and with those who list them."""
     symbols = [market.symbol for market in scenario.markets]
     if not symbols:
         yield "markets: expected one or more"
     if len(set(symbols)) < len(symbols):
         yield "markets: a symbol is listed twice"
+    if not scenario.venues:
+        return
+    for path, copies in [
+        ("venue", scenario.venue.copies),
+        *((f"venues.{venue.name}", venue.copies) for venue in scenario.venues),
+    ]:
+        if copies > 1:
+            yield f"{path}.copies: copies are of a single venue, to load an engine; a world of several lists each"
+    venue_names = [venue.name for venue in scenario.venues]
+    for name in venue_names:
+        if venue_names.count(name) > 1:
+            yield f"venues: the name {name} is given twice"
+    total = sum(venue.share for venue in scenario.venues)
+    if abs(total - 1) > SUM_TO_ONE:
+        yield f"venues: the shares are parts of one whole; their sum is {total:g}, and not 1"
+    for venue in scenario.venues:
+        if not venue.markets:
+            yield f"venues.{venue.name}.symbols: expected one or more"
+        for market in venue.markets:
+            if market.symbol not in symbols:
+                yield f"venues.{venue.name}.markets: {market.symbol} is no market of the scenario"
+    for symbol in symbols:
+        if not any(market.symbol == symbol for venue in scenario.venues for market in venue.markets):
+            yield f"markets.{symbol}: no venue lists it"
+
+
+def _complaints(scenario: Scenario, listed: bool) -> Iterator[str]:
+    """What is wrong with the scenario, the first of it first; `listed`: it has venues as its file lists them."""
+    symbols = [market.symbol for market in scenario.markets]
     # First of what is said of times: without its zone a time cannot be held against another.
     for path, moment in _moments(scenario):
         if moment.tzinfo is None:
@@ -344,8 +486,15 @@ def _complaints(scenario: Scenario) -> Iterator[str]:
         if not 0 <= micros(moment, scenario.outside.shift_s) <= WIRE_MAX:
             yield f"{path}: with outside.shift_s of {scenario.outside.shift_s} it lies before 1970 or after 2255"
     yield from _outside_complaints(scenario, set(symbols))
-    for number, market in enumerate(scenario.markets):
-        yield from _market_complaints(market, f"markets[{number}]")
+    for venue in scenario.venues:
+        for number, market in enumerate(venue.markets):
+            where = f"venues.{venue.name}.markets.{market.symbol}" if listed else f"markets[{number}]"
+            yield from _market_complaints(market, where)
+            for source in market.other_sources:
+                if source in (OWN_TRADES, scenario.outside.source):
+                    yield f"{where}.other_sources: {source} is a source already"
+        desks = [desk.name for desk in scenario.makers.desks]
+        yield from _rules_complaints(venue, desks, f"venues.{venue.name}" if listed else "venue")
     yield from _participant_complaints(scenario, symbols)
 
 
@@ -443,7 +592,6 @@ def _participant_complaints(scenario: Scenario, symbols: Sequence[str]) -> Itera
             yield f"hedgers.legs[{number}].symbol: there is no market {leg.symbol}"
     if population is not None:
         yield from _population_complaints(population, symbols)
-    yield from _rules_complaints(scenario, desks)
 
 
 def _population_complaints(population: Population, symbols: Sequence[str]) -> Iterator[str]:
@@ -454,31 +602,30 @@ def _population_complaints(population: Population, symbols: Sequence[str]) -> It
             yield f"population.{side}: expected one range of leverage or more"
 
 
-def _rules_complaints(scenario: Scenario, desks: Sequence[str]) -> Iterator[str]:
-    venue = scenario.venue
+def _rules_complaints(venue: Venue, desks: Sequence[str], path: str) -> Iterator[str]:
     tiers = [duty.name for duty in venue.obligations.duties]
     for desk, tier in venue.duty_of.items():
         if desk not in desks:
-            yield f"venue.duty_of: there is no maker {desk}{nearest(desk, desks)}"
+            yield f"{path}.duty_of: there is no maker {desk}{nearest(desk, desks)}"
         if tier not in tiers:
-            yield f"venue.duty_of.{desk}: venue.obligations has no duty {tier}{nearest(tier, tiers)}"
-    known = {MAIN_POOL, *venue.backstop.vaults, *(market.fund_pool for market in scenario.markets)}
+            yield f"{path}.duty_of.{desk}: {path}.obligations has no duty {tier}{nearest(tier, tiers)}"
+    known = {MAIN_POOL, *venue.backstop.vaults, *(market.fund_pool for market in venue.markets)}
     for pool in venue.pools:
         if pool not in known:
-            yield f"venue.pools: no market and no backstop vault has a pool {pool}{nearest(pool, sorted(known))}"
-    for number, market in enumerate(scenario.markets):
-        for source in market.other_sources:
-            if source in (OWN_TRADES, scenario.outside.source):
-                yield f"markets[{number}].other_sources: {source} is a source already"
+            yield f"{path}.pools: no market and no backstop vault has a pool {pool}{nearest(pool, sorted(known))}"
 
 
 # making ---------------------------------------------------------------------------------------------------
 
 
 class _Cast(Struct):
-    """Who takes part on one venue: everything that follows from scenario and seed before the first tick."""
+    """Who takes part on one venue: everything that follows from scenario and seed before the first tick.
+
+    scenario   as the venue has it.
+    """
 
     venue: str
+    scenario: Scenario
     instruments: dict[str, Instrument]
     perpetuals: dict[str, Perpetual]
     path: OutsidePath
@@ -500,12 +647,12 @@ def setup(scenario: Scenario, seed: int) -> list[Input]:
     now_us = clock(scenario).start_us
     inputs: list[Input] = [MapVenue(venue, now_us, partition) for venue, partition in venues(scenario).items()]
     for cast in _casts(scenario, seed):
-        inputs.extend(_setup_of(scenario, cast, now_us))
+        inputs.extend(_setup_of(cast, now_us))
     return inputs
 
 
-def _setup_of(scenario: Scenario, cast: _Cast, now_us: int) -> Iterator[Input]:
-    venue, rules = cast.venue, scenario.venue
+def _setup_of(cast: _Cast, now_us: int) -> Iterator[Input]:
+    venue, rules = cast.venue, cast.scenario.venue
     yield SetRules(
         venue, now_us, rules.checks_per_input, rules.fund_draw_ppm, rules.cover_bound_ppm, rules.orders,
         rules.liquidation, rules.fund, rules.backstop, rules.adl, rules.breakers, rules.obligations,
@@ -533,7 +680,7 @@ def _setup_of(scenario: Scenario, cast: _Cast, now_us: int) -> Iterator[Input]:
 
 def agents(scenario: Scenario, seed: int) -> list[Agent]:
     """The participants of all venues, new: an agent has a memory, so every run needs its own."""
-    return [agent for cast in _casts(scenario, seed) for agent in _agents_of(scenario, cast, seed)]
+    return [agent for cast in _casts(scenario, seed) for agent in _agents_of(cast.scenario, cast, seed)]
 
 
 def _agents_of(scenario: Scenario, cast: _Cast, seed: int) -> list[Agent]:
@@ -584,7 +731,7 @@ def _agents_of(scenario: Scenario, cast: _Cast, seed: int) -> list[Agent]:
 
 def _chance(scenario: Scenario, venue: str, seed: int, name: str) -> Noise:
     """The chance of a participant on a venue."""
-    return Noise(seed, name if venue == scenario.venue.name else f"{name}@{venue}")
+    return Noise(seed, name if venue == scenario.venues[0].name else f"{name}@{venue}")
 
 
 def _casts(scenario: Scenario, seed: int) -> list[_Cast]:
@@ -601,10 +748,11 @@ def _casts_of(encoded: bytes, seed: int) -> list[_Cast]:
     times = clock(scenario)
     volatility = {market.symbol: market.volatility_bp for market in scenario.markets}
     path = OutsidePath(scenario.outside, volatility, times.start_us, times.end_us, Noise(seed, "outside"))
-    return [_cast_of(scenario, venue, path, seed) for venue in venues(scenario)]
+    return [_cast_of(at_venue(scenario, venue), venue, path, seed) for venue in scenario.venues]
 
 
-def _cast_of(scenario: Scenario, venue: str, path: OutsidePath, seed: int) -> _Cast:
+def _cast_of(scenario: Scenario, at: Venue, path: OutsidePath, seed: int) -> _Cast:
+    venue = at.name
     instruments = {market.symbol: _instrument(market, scenario.outside.source) for market in scenario.markets}
     for market in scenario.markets:
         lot_usdt = path.prices(path.start_us)[market.symbol] * float(market.lot_size)
@@ -613,8 +761,8 @@ def _cast_of(scenario: Scenario, venue: str, path: OutsidePath, seed: int) -> _C
             instruments[market.symbol] = replace(instruments[market.symbol], max_open_interest=most)
     perpetuals = {market.symbol: _perpetual(market, instruments[market.symbol], path) for market in scenario.markets}
     legs: dict[str, list[Leg]] = {symbol: [] for symbol in instruments}
-    cast = _Cast(venue, instruments, perpetuals, path, [], [], legs, {}, {}, [], {}, {}, {}, {}, {})
-    makers = _add_makers(scenario, cast)
+    cast = _Cast(venue, scenario, instruments, perpetuals, path, [], [], legs, {}, {}, [], {}, {}, {}, {}, {})
+    makers = _add_makers(scenario, cast, at.share)
     hedged = _add_hedgers(scenario, cast, _chance(scenario, venue, seed, "hedgers"))
     if scenario.population is not None:
         _add_crowd(scenario.population, cast, hedged, makers, _chance(scenario, venue, seed, "population"))
@@ -652,15 +800,15 @@ def _pay_in(cast: _Cast, account: int, usdt: float) -> None:
     cast.money.append((account, round(usdt * MILLION)))
 
 
-def _add_makers(scenario: Scenario, cast: _Cast) -> dict[str, int]:
-    """Accounts and positions of the makers; the lots that they hold in all."""
+def _add_makers(scenario: Scenario, cast: _Cast, part: float) -> dict[str, int]:
+    """Accounts and positions of the makers, each with this part of its capital; the lots that they hold in all."""
     held = dict.fromkeys(cast.instruments, 0)
     shares = sum(desk.share for desk in scenario.makers.desks) or 1.0
     for number, desk in enumerate(scenario.makers.desks):
         account = MAKERS_FROM + number
         cast.makers[desk.name] = account
         cast.accounts.append((account, desk.name))
-        _pay_in(cast, account, desk.capital_usdt * desk.capital_scale)
+        _pay_in(cast, account, desk.capital_usdt * desk.capital_scale * part)
         for symbol, perpetual in cast.perpetuals.items() if scenario.population is not None else ():
             assert scenario.population is not None
             lots = maker_lots(scenario.population, perpetual, desk.share / shares)

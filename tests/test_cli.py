@@ -607,9 +607,11 @@ def test_a_demo_on_a_terminal_draws_the_view_and_gives_the_screen_back(tmp_path:
 
 def test_the_shipped_scenarios_are_listed_and_every_one_can_be_run() -> None:
     listed = json.loads(liqstorm("scenario", "list", "--json").stdout)
-    assert {"oct10", "hedged-portfolio", "quiet-day"} <= set(listed)
-    assert [line.split()[0] for line in liqstorm("scenario", "list").stdout.splitlines()] == list(listed)
-    for name in listed:
+    assert {"oct10", "hedged-portfolio", "quiet-day"} <= set(listed["scenarios"])
+    assert listed["overlays"]["stay"] == "Makers made to stay"
+    told = [line.split() for line in liqstorm("scenario", "list").stdout.splitlines() if line.startswith("  ")]
+    assert [words[0] for words in told] == [*listed["scenarios"], *listed["overlays"]]
+    for name in listed["scenarios"]:
         assert f"{name} can be run" in liqstorm("scenario", "check", name).stdout
 
 

@@ -40,10 +40,22 @@ def with_seed(command: Command) -> Command:
 
 
 def with_settings(command: Command) -> Command:
-    """`settings`."""
-    return click.option(
-        "--set", "settings", multiple=True, metavar="A.B=C", help="Change a setting of the scenario; repeatable."
-    )(command)
+    """`overlays` and `settings`: what changes a scenario."""
+    laid = click.option(
+        "--with",
+        "overlays",
+        multiple=True,
+        metavar="NAME|FILE",
+        help="Lay an overlay of `liqstorm scenario list` over the scenario, or one of a file; repeatable, in order.",
+    )
+    changed = click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="A.B=C",
+        help="Change a setting of the scenario, over every overlay; repeatable.",
+    )
+    return laid(changed(command))
 
 
 def with_speed(default: str) -> Callable[[Command], Command]:

@@ -38,6 +38,7 @@ def command(
     ctx: click.Context,
     scenario: str,
     seed: int,
+    overlays: tuple[str, ...],
     settings: tuple[str, ...],
     speed: float | None,
     only: tuple[str, ...],
@@ -51,13 +52,13 @@ def command(
 
     The topics must hold no run yet. It waits for an engine (`liqstorm engine`) to answer; the next tick waits while a
     venue is ten ticks behind, so nothing piles up. Several processes may share the participants with --only: one of
-    them has the clock, and all have the same scenario, seed and settings.
+    them has the clock, and all have the same scenario, overlays, settings and seed.
     """
     from stream_engine.cli import session, show
     from stream_engine.cli.stopping import loop_factory
 
     place = session.Place(connect(bootstrap, kafka), prefix)
-    cast = session.cast_of(scenario, seed, settings)
+    cast = session.cast_of(scenario, seed, settings, overlays)
     agents = _chosen(cast, only)
     keeps_time = not only or CLOCK in only
     factory = loop_factory(loop)
@@ -107,7 +108,7 @@ async def _produce(
     with interruption() as stop:
         kafka = KafkaLog(place.settings)
         log = PatientLog(kafka, stop, lambda s, why: watcher.waits(waiting_for_kafka(s, why)))
-        watcher.begin(Board(scenario.venue.name), clock, f"{scenario.name}  seed {cast.seed}", speed)
+        watcher.begin(Board(scenario.venues[0].name), clock, f"{cast.name}  seed {cast.seed}", speed)
         try:
             outcome = await drive.realtime(
                 log,

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from stream_engine.cli import errors
-from stream_engine.layers import ScenarioError, layered, nearest, unknown
-from stream_engine.messages.events import Event, RulesSet
+from stream_engine.layers import ScenarioError, overridden
+from stream_engine.messages.events import RulesSet
 from stream_engine.messages.inputs import Input, SetRules
 from stream_engine.scenario import readable
 
@@ -64,9 +64,7 @@ def is_of_a_section(changes: Sequence[str]) -> bool:
 
 
 def _changed(now: dict[str, Any], changes: Sequence[str]) -> dict[str, Any]:
-    table = layered(now, SetRules, Event, changes).table
-    for path, key, known in unknown(table, SetRules):
-        raise ScenarioError(f"{path}{key}: there is no such setting{nearest(key, known)}")
+    table = overridden(now, SetRules, changes)
     try:
         rules = msgspec.convert({"type": "SetRules", "venue": "any", "ts_us": 0} | table, SetRules)
     except msgspec.ValidationError as error:

@@ -1,4 +1,7 @@
-"""Rules: what a scenario's venue and markets come to, as TOML, each with where it came from."""
+"""Rules: what a scenario's venue and markets come to, as TOML, each with where it came from.
+
+Several venues, as a scenario lists them, are each told with their own markets and their part of them.
+"""
 
 import json
 from collections.abc import Iterator
@@ -6,16 +9,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from stream_engine.layers import WRITTEN, Layered
+from stream_engine.layers import WRITTEN, Layered, Place
 from stream_engine.scenario import Scenario
 
 WIDTH = 48  # so far in stand the origins, but behind a longer setting
 
 
 class Rule(NamedTuple):
-    """One setting: the table that it stands in, its key, its value, and its origin."""
+    """One setting: the table that it stands in, that one's heading in TOML, its key, its value, and its origin."""
 
     table: str
+    heading: str
     key: str
     value: Any
     origin: str
@@ -26,42 +30,52 @@ class Rule(NamedTuple):
         return f"{self.table}.{self.key}"
 
 
-def of(scenario: Scenario, layers: Layered) -> Iterator[Rule]:
-    """The settings of the venue, then of each market."""
+def of(scenario: Scenario, layers: Layered, only: str | None = None) -> Iterator[Rule]:
+    """The settings of the venue, or of each that is listed (of one `only`), each before its markets."""
     told = msgspec.to_builtins(scenario)
-    yield from _table("venue", ("venue",), told["venue"], layers)
-    for number, market in enumerate(told["markets"]):
-        yield from _table(f"markets.{market['symbol']}", ("markets", number), market, layers)
+    symbols = [market["symbol"] for market in told["markets"]]
+    if "venues" not in layers.table:
+        yield from _table("venue", "[venue]", ("venue",), told["venue"], layers)
+        yield from _markets("markets", (), symbols, told["markets"], layers)
+        return
+    for number, venue in enumerate(told["venues"]):
+        if only in (None, venue["name"]):
+            name, place = f"venues.{venue['name']}", ("venues", number)
+            markets = venue.pop("markets")
+            yield from _table(name, "[[venues]]", place, venue, layers)
+            yield from _markets(f"{name}.markets", place, symbols, markets, layers)
 
 
-def _table(name: str, place: tuple[str | int, ...], table: dict[str, Any], layers: Layered) -> Iterator[Rule]:
+def _markets(
+    name: str, place: Place, symbols: list[str], markets: list[dict[str, Any]], layers: Layered
+) -> Iterator[Rule]:
+    heading = "[[venues.markets]]" if place else "[[markets]]"
+    for market in markets:
+        symbol = market["symbol"]
+        at = (*place, "markets", symbols.index(symbol))
+        yield from _table(f"{name}.{symbol}", heading, at, market, layers)
+
+
+def _table(name: str, heading: str, place: Place, table: dict[str, Any], layers: Layered) -> Iterator[Rule]:
     for key, value in table.items():
         if not isinstance(value, dict):
-            yield Rule(name, key, value, layers.origin((*place, key)))
+            yield Rule(name, heading, key, value, layers.origin((*place, key)))
     for key, value in table.items():
         if isinstance(value, dict):
-            yield from _table(f"{name}.{key}", (*place, key), value, layers)
+            yield from _table(f"{name}.{key}", f"[{heading.strip('[]')}.{key}]", (*place, key), value, layers)
 
 
-def as_toml(scenario: Scenario, layers: Layered) -> str:
+def as_toml(scenario: Scenario, layers: Layered, only: str | None = None) -> str:
     """For people, and to be pasted into a scenario; None, which TOML does not have, stands in a comment."""
-    rules = list(of(scenario, layers))
+    rules = list(of(scenario, layers, only))
     settings = [_setting(rule.key, rule.value) for rule in rules]
     width = min(WIDTH, max(map(len, settings)))
     lines: list[str] = []
     for number, (rule, setting) in enumerate(zip(rules, settings, strict=True)):
         if not number or rule.table != rules[number - 1].table:
-            lines += ["", _heading(rule.table)]
+            lines += ["", rule.heading]
         lines.append(f"{setting:<{width}}  # {rule.origin}")
     return "\n".join(lines[1:])
-
-
-def _heading(table: str) -> str:
-    kind, _, below = table.partition(".")
-    if kind != "markets":
-        return f"[{table}]"
-    _, _, nested = below.partition(".")
-    return f"[markets.{nested}]" if nested else "[[markets]]"
 
 
 def _setting(key: str, value: Any) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The run directory; must not hold anything yet.  [default: runs/SCENARIO-SEED-UTC]",
+    help="The run directory; must not hold anything yet.  [default: runs/SCENARIO+OVERLAYS-SEED-UTC]",
 )
 @with_speed("max")
 @with_kafka_or_without
@@ -32,6 +32,7 @@ def command(
     ctx: click.Context,
     scenario: str,
     seed: int,
+    overlays: tuple[str, ...],
     settings: tuple[str, ...],
     out: Path | None,
     speed: float | None,
@@ -57,7 +58,7 @@ def command(
         raise click.UsageError("--prefix and --kafka go with --bootstrap.")
     place = None if bootstrap is None else session.Place(connect(bootstrap, kafka), prefix)
     watcher = show.Nothing() if quiet else show.progress()
-    result = session.run(scenario, seed, settings, out, speed, loop, watcher, place)
+    result = session.run(scenario, seed, settings, out, speed, loop, watcher, place, overlays)
     if as_json:
         click.echo(result.summary_json, nl=False)
     else:

@@ -1,8 +1,8 @@
 """Session: one run of a scenario in this process, and its directory.
 
 The directory   <topic>.jsonl of every topic, scenario.json (as run), versions.json, summary.json, event_log.sha256
-Embedded        scenario, settings and seed give the same topics, the same summary and the same hash, whatever the speed
-                and the event loop; only versions.json says where it was run.
+Embedded        scenario, overlays, settings and seed give the same topics, the same summary and the same hash, whatever
+                the speed and the event loop; only versions.json says where it was run.
 On Kafka        the same participants, and the engines, in real time on the topics of a prefix that hold no run yet. The
                 journal differs from run to run; what follows from it does not.
 Venues          the first one's summary is the headline; where there are several, `venues` has every one's.
@@ -36,9 +36,8 @@ from stream_engine.cli.stopping import Stop, interruption, loop_factory
 from stream_engine.cli.version import keep_versions
 from stream_engine.engine import Engine
 from stream_engine.host import PartitionFailed
-from stream_engine.layers import ScenarioError
+from stream_engine.layers import ScenarioError, overlay
 from stream_engine.messages.codec import NotAMessage, decode_input
-from stream_engine.messages.inputs import Input
 from stream_engine.messages.topics import Topic
 from stream_engine.transport.memory import MemoryLog
 from stream_engine.transport.patient import PatientLog
@@ -92,16 +91,22 @@ class Result(NamedTuple):
 
 
 class Cast(NamedTuple):
-    """A scenario, its seed, and the settings that changed it."""
+    """A scenario, its seed, and the settings and overlays (by name) that changed it."""
 
     scenario: scenarios.Scenario
     seed: int
     settings: Sequence[str]
+    overlays: Sequence[str] = ()
+
+    @property
+    def name(self) -> str:
+        """The scenario with its overlays: `oct10+stay`."""
+        return "+".join([self.scenario.name, *self.overlays])
 
     @property
     def title(self) -> str:
         """For a person."""
-        return " ".join([f"{self.scenario.name}, seed {self.seed}", *self.settings])
+        return " ".join([f"{self.name}, seed {self.seed}", *self.settings])
 
 
 class Place(NamedTuple):
@@ -120,14 +125,15 @@ def run(
     loop: str | None,
     show: Show,
     place: Place | None = None,
+    overlays: Sequence[str] = (),
 ) -> Result:
     """Run a scenario into its directory; UserError where it cannot be read, started or written."""
-    cast = cast_of(name, seed, settings)
+    cast = cast_of(name, seed, settings, overlays)
     factory = loop_factory(loop)
     if place is not None:
         with answered(embedded=True):
             ready(place, cast.scenario)
-    directory = new_directory(out, f"{cast.scenario.name}-{seed}")
+    directory = new_directory(out, f"{cast.name}-{seed}")
     try:
         with answered(embedded=True), asyncio.Runner(loop_factory=factory) as runner:
             return runner.run(_record(cast, directory, speed, show, place))
@@ -142,14 +148,14 @@ def run(
         raise UserError(f"cannot write to {directory}: {why(error)}. {kept}") from error
 
 
-def cast_of(name: str, seed: int, settings: Sequence[str]) -> Cast:
+def cast_of(name: str, seed: int, settings: Sequence[str], overlays: Sequence[str] = ()) -> Cast:
     """A scenario that can be run; UserError where it cannot."""
     try:
-        scenario = scenarios.load(name, list(settings))
+        scenario = scenarios.load(name, settings, overlays)
     except ScenarioError as error:
         raise not_a_scenario(error) from error
     check(scenario, seed)
-    return Cast(scenario, seed, settings)
+    return Cast(scenario, seed, settings, [overlay(each).name for each in overlays])
 
 
 def ready(place: Place, scenario: scenarios.Scenario) -> None:
@@ -159,8 +165,8 @@ def ready(place: Place, scenario: scenarios.Scenario) -> None:
     asyncio.run(free_topics(place.settings, place.prefix, scenarios.partitions(scenario)))
 
 
-def check(scenario: scenarios.Scenario, seed: int) -> list[Input]:
-    """The setup of a scenario, once an engine of its own has taken all of it; UserError where it does not."""
+def check(scenario: scenarios.Scenario, seed: int) -> None:
+    """UserError unless an engine of its own takes all of a scenario's setup."""
     partitions = range(scenarios.partitions(scenario))
     log = MemoryLog(len(partitions))
     try:
@@ -172,7 +178,6 @@ def check(scenario: scenarios.Scenario, seed: int) -> list[Input]:
         )
     except (ScenarioError, drive.SetupRefused) as error:
         raise not_a_scenario(error) from error
-    return setup
 
 
 async def _record(cast: Cast, directory: Path, speed: float | None, show: Show, place: Place | None) -> Result:
@@ -200,6 +205,7 @@ async def _record(cast: Cast, directory: Path, speed: float | None, show: Show, 
     ran = {
         "scenario": scenario.name,
         "seed": cast.seed,
+        "with": list(cast.overlays),
         "set": list(cast.settings),
         "complete": not outcome.stopped,
         "ticks": outcome.ticks,
@@ -243,7 +249,7 @@ class _Stage:
         self._agents = scenarios.agents(cast.scenario, cast.seed)
         self._truths = [GroundTruth(venue) for venue in self._homes]
         self._setup = scenarios.setup(cast.scenario, cast.seed)
-        show.begin(boards[0], self._clock, f"{cast.scenario.name}  seed {cast.seed}", speed)
+        show.begin(boards[0], self._clock, f"{cast.name}  seed {cast.seed}", speed)
 
     @property
     def profits_usdt(self) -> dict[str, float]:
