@@ -12,7 +12,8 @@ Ahead     where more is known to be there, it is read and applied while the log 
 Resume    1 take the writer's name: any other engine of the partition is fenced off  2 then, not before, read the
           committed offsets  3 snapshot and journal (standby)  4 the journal must end where the offsets are committed,
           and the intake topics must still hold what comes next, behind what was taken. This order is never changed:
-          offsets that are read before the fence may be those of a commit that is still under way.
+          offsets that are read before the fence may be those of a commit that is still under way. Where 3 or 4 fails,
+          a newer engine may have journalled on meanwhile: then this one is fenced off, and that is what it says.
 Holds     the same journal gives the same events, byte for byte. A commit that failed, or an exchange that raised, stops
           this engine for good: a new one resumes from what the log really holds.
 Bounds    of each topic 20,000 records are read at once, and no more once 8 MiB are there;
@@ -115,8 +116,13 @@ class Engine:
         writer = await self._log.writer(self._name)
         try:
             committed = await self._log.committed(self.group, [lane.at for lane in self._lanes])
-            await self._catch_up(committed)
-            await self._check_intake()
+            try:
+                await self._catch_up(committed)
+                await self._check_intake()
+            except JournalError:
+                # To commit what is committed changes nothing, and who no longer holds the name is told so.
+                await writer.commit([], self.group, committed)
+                raise
         except BaseException:
             await writer.close()
             raise

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -971,6 +971,29 @@ async def test_committed_offsets_that_are_not_where_the_journal_ends_stop_the_st
     else:
         with pytest.raises(JournalError, match=f"{committed} is committed, the journal ends at 3"):
             await Engine(log, 0).start()
+
+
+class OvertakenLog(MemoryLog):
+    """Right behind the offsets that the first engine reads, a second one takes the name and what there is."""
+
+    overtaken = False
+
+    async def committed(self, group: str, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        found = await super().committed(group, partitions)
+        if found and not self.overtaken:
+            self.overtaken = True
+            await Engine(self, 0).cycle()
+        return found
+
+
+async def test_an_engine_that_is_fenced_off_while_it_starts_says_so_and_not_that_the_journal_does_not_fit() -> None:
+    log = OvertakenLog()
+    await log.append(records(*(a_cancel(1) for _ in range(5))))
+    await Engine(log, 0).cycle(limit=3)
+    with pytest.raises(Fenced):
+        await Engine(log, 0).start()
+    assert log._committed["engine"]["orders", 0] == 5
+    await Engine(log, 0).start()
 
 
 async def test_offsets_without_a_journal_stop_the_start() -> None:
