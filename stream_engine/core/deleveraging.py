@@ -22,7 +22,7 @@ from stream_engine.core.adl.candidate import Candidate, score_ppm
 from stream_engine.core.adl.dydx import start_of
 from stream_engine.core.adl.policies import POLICIES
 from stream_engine.core.adl.policy import Asked, Left, Policy
-from stream_engine.core.adl.queue import Queue, Ranking, Rotation, holders
+from stream_engine.core.adl.queue import Counted, Queue, Ranking, Rotation, holders
 from stream_engine.core.cancelling import cancel_orders, cancel_quotes
 from stream_engine.core.insurance_fund import fund_flow
 from stream_engine.core.market import Market
@@ -101,7 +101,7 @@ def ranking(venue: Venue, market: Market, sign: int, policy: Policy) -> Ranking:
     return made
 
 
-def lights_of(policy: Policy, candidate: Candidate, queue: Queue) -> int:
+def lights_of(policy: Policy, candidate: Candidate, queue: Counted) -> int:
     """What the holder is shown; 0 where the policy shows nothing."""
     return 0 if policy.lights is None else policy.lights(candidate, queue)
 

@@ -5,12 +5,11 @@ Each minute  (at its first tick, and at the first of all; before what that tick'
              every resting order with its owner, and the head of each side's ADL queue with its lights.
 """
 
-from itertools import islice
-
 from stream_engine.core.adl.candidate import score_ppm
-from stream_engine.core.adl.lights import thresholds_ppm
+from stream_engine.core.adl.census import Census
+from stream_engine.core.adl.lights import by_quantity, thresholds_ppm
 from stream_engine.core.adl.policies import POLICIES
-from stream_engine.core.adl.queue import Ranking, holders
+from stream_engine.core.adl.queue import holders
 from stream_engine.core.deleveraging import lights_of
 from stream_engine.core.market import Market
 from stream_engine.core.matching import side_of
@@ -49,14 +48,15 @@ def report_adl_queue(venue: Venue, market: Market, sign: int) -> None:
     if policy.score is None:
         venue.out.emit(AdlQueueRanked, None, symbol, side, len(holders(market, sign)), (), ())
         return
-    queue = Ranking(market, sign, venue.accounts, venue.markets, policy.score)
-    ranked = list(queue if policy.lights is not None else islice(queue, QUEUE_HEAD))
+    counts_lots = policy.lights is by_quantity
+    census = Census(market, sign, venue.accounts, venue.markets, policy.score, counts_lots)
+    first = [census[place] for place in range(min(QUEUE_HEAD, len(census)))]
     head = tuple(
-        (candidate.account.number, candidate.position.size, score_ppm(candidate), lights_of(policy, candidate, queue))
-        for candidate in ranked[:QUEUE_HEAD]
+        (candidate.account.number, candidate.position.size, score_ppm(candidate), lights_of(policy, candidate, census))
+        for candidate in first
     )
-    thresholds = thresholds_ppm(ranked, queue, policy.lights)
-    venue.out.emit(AdlQueueRanked, None, symbol, side, queue.positions, thresholds, head)
+    thresholds = thresholds_ppm(census, policy.lights)
+    venue.out.emit(AdlQueueRanked, None, symbol, side, census.positions, thresholds, head)
 
 
 def _resting(side: BookSide) -> tuple[Resting, ...]:

@@ -227,7 +227,7 @@ def test_every_fifth_of_a_long_queue_has_its_lights() -> None:
 def thresholds(positions: int) -> tuple[int, ...]:
     """Of a queue with so many positions that score 19, 18 and so on."""
     queue = Ranked(candidate(rank, score=(20 - rank) * SCORE_UNIT) for rank in range(1, positions + 1))
-    return thresholds_ppm(queue, queue, by_number)
+    return thresholds_ppm(queue, by_number)
 
 
 def test_the_thresholds_are_the_least_scores_with_five_four_three_and_two_lights() -> None:

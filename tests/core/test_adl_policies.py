@@ -384,7 +384,7 @@ def test_bitmex_lights_count_the_quantity_up_to_and_with_the_position(through: i
 def test_who_alone_holds_most_of_the_side_has_one_light_though_it_is_first() -> None:
     queue = Ranked([candidate(1, -81, score=2 * SCORE_UNIT), candidate(2, -19, score=SCORE_UNIT)])
     assert [by_quantity(each, queue) for each in queue] == [1, 1]
-    assert thresholds_ppm(queue, queue, by_quantity) == (WIRE_MAX,) * 4
+    assert thresholds_ppm(queue, by_quantity) == (WIRE_MAX,) * 4
 
 
 # socialised loss -------------------------------------------------------------------------------------------

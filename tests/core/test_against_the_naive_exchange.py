@@ -367,7 +367,7 @@ def a_tie_in_the_queue_goes_to_the_higher_account(patch: Patch) -> None:
     walk = Ranking.__iter__
 
     def backwards_among_equals(ranking: Ranking) -> Iterator[Candidate]:
-        ranked = sorted(walk(ranking), key=lambda candidate: (*key_of(candidate)[:2], -candidate.account.number))
+        ranked = sorted(walk(ranking), key=lambda candidate: key_of(candidate) - 2 * candidate.account.number)
         for rank, candidate in enumerate(ranked, 1):
             candidate.rank = rank
             yield candidate

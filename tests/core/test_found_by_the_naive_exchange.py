@@ -165,7 +165,7 @@ def test_the_threshold_of_a_light_is_its_least_score_though_who_is_below_zero_st
         candidate(number, equity=1 if number < 8 else -1, score=score * MILLION)
         for number, score in enumerate(scores, 1)
     )
-    assert thresholds_ppm(queue, queue, by_number) == (8, 6, -1, -2)
+    assert thresholds_ppm(queue, by_number) == (8, 6, -1, -2)
 
 
 def test_an_order_refused_for_margin_leaves_no_trace_on_the_account() -> None:

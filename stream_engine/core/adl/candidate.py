@@ -3,6 +3,7 @@
 Figures   of its account at the mark, in micro-quote, when the queue was made.
 Order     the higher score first; whoever is at or below zero has no score and stands last; ties go to the lower
           account id, so that two runs over one log deleverage the same people.
+Key       the order as one number, so that a whole side sorts fast: 32 bits for the account below the score.
 Reach     nobody is closed further than the equity reaches.
 Rounding  scores down, at 10^-12, so that a tie is a tie.
 """
@@ -41,23 +42,44 @@ class Candidate(Struct, gc=False):
 
 
 Score = Callable[[Candidate, Markets], int]
-Key = tuple[bool, int, int]
+
+_ACCOUNT_BITS = 32
+_ACCOUNT_MASK = (1 << _ACCOUNT_BITS) - 1
+# Behind every score: what the wire carries is below 2^53, and no score multiplies more than four of such and its unit.
+_LAST = 1 << 320
 
 
 def measured(account: Account, position: Position, markets: Markets, score: Score | None) -> Candidate:
     """The candidate at the mark, with its score where the policy has one."""
     market = markets[position.symbol]
-    size, equity = position.size, equity_behind(account, position, markets)
+    size = position.size
     value = size * market.mark * market.tick_value  # written out: asked for of whole sides
-    candidate = Candidate(account, position, equity, value - position.cost, value if size > 0 else -value)
+    pnl = value - position.cost
+    if market.mark and len(account.positions) == 1 and not position.isolated:
+        equity = account.wallet + pnl  # what follows comes to the same, and by far the most stand alone
+    else:
+        equity = equity_behind(account, position, markets)
+    candidate = Candidate(account, position, equity, pnl, value if size > 0 else -value)
     if score is not None and equity > 0:
         candidate.score = score(candidate, markets)
     return candidate
 
 
-def key_of(candidate: Candidate) -> Key:
+def key_of(candidate: Candidate) -> int:
     """Sorts the first to be deleveraged first."""
-    return candidate.equity <= 0, -candidate.score, candidate.account.number
+    if candidate.equity <= 0:
+        return _LAST + candidate.account.number
+    return (-candidate.score << _ACCOUNT_BITS) + candidate.account.number
+
+
+def account_at(key: int) -> int:
+    """The account whose key it is."""
+    return key & _ACCOUNT_MASK
+
+
+def is_last(key: int) -> bool:
+    """Whether it is the key of somebody at or below zero."""
+    return key >= _LAST
 
 
 def score_ppm(candidate: Candidate) -> int:

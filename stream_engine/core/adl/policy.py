@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from stream_engine.core.adl.candidate import Candidate, Markets, Score
-from stream_engine.core.adl.queue import Queue
+from stream_engine.core.adl.queue import Counted, Queue
 from stream_engine.core.market import Market
 from stream_engine.core.position import Position
 from stream_engine.messages.rules import AdlRules
@@ -37,7 +37,7 @@ class Left(Struct, frozen=True, gc=False):
 
 Price = Callable[[Market, Left, AdlRules], int]
 Share = Callable[[Queue, Asked], Iterator[tuple[Candidate, int]]]
-Lights = Callable[[Candidate, Queue], int]
+Lights = Callable[[Candidate, Counted], int]
 Payers = Callable[[Position, Market], int]
 
 

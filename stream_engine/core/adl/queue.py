@@ -13,18 +13,22 @@ from heapq import heapify, heappop, heappush
 from typing import Protocol
 
 from stream_engine.core.accounts import Account
-from stream_engine.core.adl.candidate import Candidate, Key, Markets, Score, key_of, measured
+from stream_engine.core.adl.candidate import Candidate, Markets, Score, account_at, key_of, measured
 from stream_engine.core.market import Market
 from stream_engine.core.position import Position
 
 POPPED_AT_MOST = 300  # one after the other; then the rest is sorted
 
 
-class Queue(Protocol):
-    """A queue of so many positions that hold so many lots."""
+class Counted(Protocol):
+    """A side of so many positions that hold so many lots."""
 
     positions: int
     lots: int
+
+
+class Queue(Counted, Protocol):
+    """A side in the order in which it is deleveraged."""
 
     def __iter__(self) -> Iterator[Candidate]:
         """From the first, with rank and `through` set."""
@@ -57,9 +61,9 @@ class Ranking:
             number: measured(accounts[number], position, markets, score)
             for number, position in holders(market, sign).items()
         }
-        self._heap: list[Key] = [key_of(candidate) for candidate in self._candidates.values()]
+        self._heap: list[int] = [key_of(candidate) for candidate in self._candidates.values()]
         heapify(self._heap)
-        self._rest: list[Key] = []  # sorted, the first one last
+        self._rest: list[int] = []  # sorted, the first one last
         self._met: list[Candidate] = []
         self.positions, self.lots = len(self._candidates), market.open_interest
 
@@ -100,7 +104,7 @@ class Ranking:
             self._heap, self._rest = [], self._heap
         while self._heap or self._rest:
             key = self._rest.pop() if self._rest else heappop(self._heap)
-            candidate = self._candidates.get(key[2])
+            candidate = self._candidates.get(account_at(key))
             # Left by whoever was scored again since: another key stands for it, or this one a second time.
             if candidate is None or candidate.rank or key_of(candidate) != key:
                 continue
