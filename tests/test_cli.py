@@ -633,6 +633,48 @@ def test_the_rules_of_a_scenario_are_shown_with_where_each_came_from() -> None:
     assert told["markets.TOKEN.mark"] == {"value": "median", "from": "default"}
 
 
+A_WORLD = """
+[[venues]]
+name = "large"
+share = 0.75
+preset = "binance"
+
+[[venues]]
+name = "small"
+share = 0.25
+symbols = ["BTC"]
+
+[outside]
+"""
+
+
+def test_several_venues_are_checked_and_shown_each_or_one_alone(tmp_path: Path) -> None:
+    quiet = liqstorm("scenario", "show", "quiet-day", "--file").stdout
+    (tmp_path / "mine.toml").write_text(quiet.replace("[outside]\n", A_WORLD, 1))
+    said = liqstorm("scenario", "check", "mine.toml", "--with", "stay", cwd=tmp_path).stdout.splitlines()
+    assert said[0].startswith("quiet-day+stay can be run: 2 venues, 2 markets, 5 makers, ")
+    assert said[1].startswith("  large  75 % of the whole, 2 markets, ") and said[1].endswith(", preset binance")
+    assert said[2].startswith("  small  25 % of the whole, 1 market, ") and said[2].endswith(", rules of its own")
+    both = liqstorm("scenario", "show", "mine.toml", cwd=tmp_path).stdout
+    assert both.count("[[venues]]") == 2 and both.count("[[venues.markets]]") == 3
+    one = liqstorm("scenario", "show", "mine.toml", "--venue", "small", "--json", cwd=tmp_path).stdout
+    assert json.loads(one)["venues.small.share"] == {"value": 0.25, "from": "file"}
+    wrong = liqstorm("scenario", "show", "mine.toml", "--venue", "smal", cwd=tmp_path)
+    assert "quiet-day has no venue smal. Did you mean 'small'?" in complaint(wrong, 1)
+    both_asked = liqstorm("scenario", "show", "mine.toml", "--file", "--with", "stay", cwd=tmp_path)
+    assert "it goes with none of --with, --set, --venue and --json" in complaint(both_asked, 2)
+
+
+def test_a_run_carries_its_overlays_in_its_directory_its_title_and_its_summary(tmp_path: Path) -> None:
+    (tmp_path / "slow.toml").write_text('title = "Slower"\n[run]\nend = 2025-10-09T14:01:00Z\n')
+    liqstorm("run", "quiet-day", "--with", "stay", "--with", "slow.toml", "--quiet", cwd=tmp_path)
+    (directory,) = (tmp_path / "runs").iterdir()
+    assert directory.name.startswith("quiet-day+stay+slow-7-")
+    summary = json.loads((directory / "summary.json").read_text())
+    assert summary["run"]["with"] == ["stay", "slow"] and summary["title"] == "quiet-day+stay+slow, seed 7"
+    assert json.loads((directory / "scenario.json").read_text())["makers"]["stay"] is True
+
+
 def test_a_scenario_that_is_not_there_is_answered_with_the_nearest() -> None:
     assert "the nearest is quiet-day" in complaint(liqstorm("scenario", "show", "quite-day"), 1)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from stream_engine import scenario as scenarios
 from stream_engine.cli.main import VERBS, liqstorm
 from stream_engine.messages.codec import decode_event
 from stream_engine.messages.events import LiquidationStarted
@@ -59,13 +60,20 @@ def test_every_command_of_the_readme_is_one(line: str) -> None:
 
 def test_the_positions_that_the_readme_gives_are_liquidated(tmp_path: Path) -> None:
     for name, kind in (("mine.toml", "toml"), ("positions.csv", "csv")):
-        (block,) = re.findall(rf"^```{kind}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-        (tmp_path / name).write_text(block, encoding="utf-8")
+        (tmp_path / name).write_text(blocks(kind)[-1], encoding="utf-8")
     out = tmp_path / "run"
     run = CliRunner().invoke(liqstorm, ["run", str(tmp_path / "mine.toml"), "--quiet", "--out", str(out)])
     assert run.exit_code == 0, run.output
     events = [decode_event(line) for line in (out / "liquidations.jsonl").read_bytes().splitlines()]
     assert {event.account for event in events if isinstance(event, LiquidationStarted)} >= {1_000_004_711}
+
+
+def test_the_venues_that_the_readme_lists_may_stand_in_a_scenario(tmp_path: Path) -> None:
+    listed = scenarios.text("quiet-day").replace("[outside]\n", f"{blocks('toml')[0]}\n[outside]\n", 1)
+    (tmp_path / "mine.toml").write_text(listed, encoding="utf-8")
+    large, small = scenarios.load(str(tmp_path / "mine.toml")).venues
+    assert [market.symbol for market in large.markets] == ["BTC", "TOKEN"]
+    assert [market.depth_usdt for market in small.markets] == [9_000_000]
 
 
 def test_every_verb_is_told_in_the_words_of_its_help_and_shown() -> None:
@@ -80,6 +88,11 @@ def test_the_examples_of_a_verb_are_command_lines_of_it(name: str) -> None:
     for example in VERBS[name].examples:
         words = shlex.split(example.rpartition("liqstorm ")[2].partition(" > ")[0])
         assert parsed(words)["verb"][0] == name
+
+
+def blocks(kind: str) -> list[str]:
+    """What the README shows as files of a kind."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
 def _is_module(name: str) -> bool:
