@@ -1,6 +1,7 @@
 """Options that several verbs have, so that they mean the same everywhere."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -56,6 +57,41 @@ def with_settings(command: Command) -> Command:
         help="Change a setting of the scenario, over every overlay; repeatable.",
     )
     return laid(changed(command))
+
+
+def with_runs(command: Command) -> Command:
+    """`runs`, `jobs`, `seed` and `quiet` of a verb that plays many runs."""
+    for option in (
+        click.option("--quiet", is_flag=True, help="No progress on stderr."),
+        click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="The first seed."),
+        click.option(
+            "--jobs", type=click.IntRange(min=1), metavar="J", help="So many runs at once.  [default: the cores]"
+        ),
+        click.option("--runs", type=click.IntRange(min=1), default=10, show_default=True, help="So many seeds."),
+    ):
+        command = option(command)
+    return command
+
+
+def with_page(command: Command) -> Command:
+    """`as_json` and `html`."""
+    page = click.Path(path_type=Path, dir_okay=False)
+    for option in (
+        click.option("--html", type=page, metavar="FILE", help="Write it as one page that opens offline, too."),
+        click.option("--json", "as_json", is_flag=True, help="Print it as JSON, with the values of each seed."),
+    ):
+        command = option(command)
+    return command
+
+
+def with_reports(command: Command) -> Command:
+    """`as_json`, `html` and `out`."""
+    directory = click.Path(path_type=Path)
+    return with_page(
+        click.option(
+            "--out", type=directory, metavar="DIR", help="Keep table, page and a line of each run in a new directory."
+        )(command)
+    )
 
 
 def with_speed(default: str) -> Callable[[Command], Command]:

@@ -159,7 +159,7 @@ OUTCOMES = (
         lambda told: sum(max(each.fund.opening_usd - each.fund.lowest_usd, 0) for each in told.summaries) / MILLION_USD,
     ),
     Outcome(
-        "deficit", "deficit nobody carried", "M USD", 3, "losses that neither fund nor ADL could bear",
+        "deficit", "deficit", "M USD", 3, "losses that neither fund nor ADL could bear",
         lambda told: sum(each.fund.deficit_usd for each in told.summaries) / MILLION_USD,
     ),
     Outcome(
@@ -176,12 +176,12 @@ OUTCOMES = (
         _depth_trough,
     ),
     Outcome(
-        "token_beyond_outside", "token fell beyond outside", "points", 1,
+        "token_beyond_outside", "token beyond outside", "points", 1,
         "percent that the last trade fell from its first, less what the outside price fell",
         lambda told: _largest(each.beyond_outside_points for each in told.markets(told.token)),
     ),
     Outcome(
-        "btc_beyond_outside", "BTC fell beyond outside", "points", 2, "as of the token",
+        "btc_beyond_outside", "BTC beyond outside", "points", 2, "as of the token",
         lambda told: _largest(each.beyond_outside_points for each in told.bitcoin()),
     ),
     Outcome(
@@ -189,8 +189,8 @@ OUTCOMES = (
         lambda told: _least(each.price_low for each in told.bitcoin()),
     ),
     Outcome(
-        "open_interest_change", "open interest, change", "% in contracts", 1,
-        "start to end, each symbol weighed by its first value",
+        "open_interest_change", "open interest", "% change", 1,
+        "contracts, start to end, each symbol weighed by its first value",
         _open_interest_change,
     ),
     Outcome(

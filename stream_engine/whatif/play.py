@@ -48,13 +48,17 @@ class Task(Struct, frozen=True):
 
 
 def play(
-    name: str, settings: Sequence[str] = (), seeds: Iterable[int] = range(1, 11), jobs: int | None = None
+    name: str,
+    settings: Sequence[str] = (),
+    overlays: Sequence[str] = (),
+    seeds: Iterable[int] = range(1, 11),
+    jobs: int | None = None,
 ) -> list[RunOutcome]:
-    """Runs of a scenario with its settings, by seed, `jobs` at a time (None: as many as there are cores).
+    """Runs of a scenario with its overlays and settings, by seed, `jobs` at a time (None: as many as there are cores).
 
     Raises ScenarioError before anything runs, and `Failed` once all others are done where a run fails.
     """
-    scenario = scenarios.load(name, list(settings))
+    scenario = scenarios.load(name, settings, overlays)
     tasks = [Task(scenario, seed) for seed in sorted(set(seeds))]
     played = over_processes(play_one, tasks, jobs or cores())
     failed = [f"seed {task.seed}: {each.why}" for task, each in zip(tasks, played, strict=True) if each.why]
