@@ -133,10 +133,11 @@ def layered(file: Table, schema: Schema, over: Sequence[Overlay], overrides: Seq
     for override in overrides:
         table, set_here = _overridden(table, override, schema.scenario)
         layers += set_here
-    _check_keys(table, schema.scenario, "")
     if entries:
+        table["venues"] = table.pop("venues")  # what is wrong in common is told as what is common, which comes before
         _list_markets(table)
         _fill(table, schema)
+    _check_keys(table, schema.scenario, "")
     return Layered(table, layers)
 
 

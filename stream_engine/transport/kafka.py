@@ -154,7 +154,13 @@ _FORBIDDEN = (
     kafka_errors.ClusterAuthorizationFailedError,
     kafka_errors.TransactionalIdAuthorizationFailed,
 )
-_FENCED = (kafka_errors.ProducerFenced, kafka_errors.InvalidProducerEpoch, kafka_errors.InvalidProducerIdMapping)
+# A transaction that is not what its writer knows of it was ended by another one, or by the broker.
+_FENCED = (
+    kafka_errors.ProducerFenced,
+    kafka_errors.InvalidProducerEpoch,
+    kafka_errors.InvalidProducerIdMapping,
+    kafka_errors.InvalidTxnState,
+)
 _TOO_LARGE = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordListTooLargeError)
 
 Answer = TypeVar("Answer")
@@ -387,12 +393,19 @@ class KafkaWriter:
 
     async def _transaction(self, batches: dict[At, list[BatchBuilder]], group: str, offsets: Positions) -> None:
         producer = self._producer
-        await producer.begin_transaction()
-        await _send(producer, batches)
-        if offsets:
-            named = {TopicPartition(*at): offset for at, offset in offsets.items()}
-            await producer.send_offsets_to_transaction(named, group)
-        await producer.commit_transaction()
+        try:
+            await producer.begin_transaction()
+            await _send(producer, batches)
+            if offsets:
+                named = {TopicPartition(*at): offset for at, offset in offsets.items()}
+                await producer.send_offsets_to_transaction(named, group)
+            await producer.commit_transaction()
+        except (kafka_errors.IllegalOperation, AssertionError):
+            # What is asked of a transaction that has failed meanwhile is refused without the cause: that lies there.
+            ended = producer._txn_manager._transaction_waiter
+            if ended.done():
+                ended.result()
+            raise
 
     async def close(self) -> None:
         """Close its connections. The name stays with it until somebody else takes it."""
@@ -1073,7 +1086,7 @@ async def _within(seconds: float, settings: KafkaSettings, what: str) -> AsyncIt
             yield
     except TimeoutError as error:
         raise await _silence(settings, f"did not answer {what} within {seconds:g} s") from error
-    except (KafkaError, AssertionError) as error:
+    except KafkaError as error:
         said = await _said(error, settings)
         if said is error:
             raise
@@ -1090,6 +1103,8 @@ def _is_closed(error: RuntimeError) -> bool:
 
 
 async def _said(error: BaseException, settings: KafkaSettings) -> BaseException:
+    if type(error) is KafkaError and isinstance(error.__cause__, KafkaError):
+        error = error.__cause__  # what the client did not expect it only wraps
     if isinstance(error, kafka_errors.KafkaConnectionError | kafka_errors.KafkaTimeoutError):
         return await _silence(settings, "broke off")
     return _translated(error, settings)
@@ -1103,8 +1118,6 @@ def _translated(error: BaseException, settings: KafkaSettings) -> BaseException:
         return TooLarge(f"Kafka at {settings.bootstrap} refused a record: {_text(error)}")
     if isinstance(error, _FORBIDDEN):
         return Unreachable(f"Kafka at {settings.bootstrap} does not allow it: {_text(error)}")
-    if isinstance(error, AssertionError) and "Invalid state transition" in str(error):
-        return Fenced(f"the producer has ended: {error}")
     if isinstance(error, KafkaError):
         return Unreachable(f"Kafka at {settings.bootstrap}: {_text(error)}")
     return error

@@ -6,16 +6,21 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
+from typing import Any
 
 import pytest
+from aiokafka.client import ConnectionGroup, CoordinationType
+from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.protocol.transaction import EndTxnRequest
 from msgspec.structs import replace
 
 from stream_engine.transport import kafka
 from stream_engine.transport.kafka import KafkaAdmin, KafkaLog, KafkaMembers, KafkaSettings
 from stream_engine.transport.protocol import (
+    Fenced,
     LogError,
     Outgoing,
     OutOfRange,
@@ -626,6 +631,59 @@ def crc32c(content: bytes) -> int:
         for _ in range(8):
             crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
     return crc ^ 0xFFFFFFFF
+
+
+# A transaction that ends before its writer ends it
+
+
+def before_the_first(step: str, writer: kafka.KafkaWriter, deed: Callable[[], Awaitable[None]]) -> None:
+    """Has `deed` done before the writer sends its first request of a name."""
+    client = writer._producer.client
+    send = client.send
+    is_done = False
+
+    async def told(node: int, request: Any, **more: Any) -> Any:
+        nonlocal is_done
+        if not is_done and type(request).__name__ == step:
+            is_done = True
+            await deed()
+        return await send(node, request, **more)
+
+    client.send = told
+
+
+@pytest.mark.parametrize("step", ["ProduceRequest", "TxnOffsetCommitRequest", "EndTxnRequest"])
+async def test_a_writer_whose_transaction_another_one_has_ended_is_fenced_off(stage: Stage, step: str) -> None:
+    writer = await stage.log.writer(stage.prefix + "engine-0")
+
+    async def end() -> None:
+        transaction, client = writer._producer._txn_manager, writer._producer.client
+        node = await client.coordinator_lookup(CoordinationType.TRANSACTION, writer.name)
+        break_off = EndTxnRequest(writer.name, transaction.producer_id, transaction.producer_epoch, False)
+        assert (await client.send(node, break_off, group=ConnectionGroup.COORDINATION)).error_code == 0
+        async with asyncio.timeout(kafka.DEADLINE_S):  # until its marks are written: what is open ends before them
+            while (await stage.log.ends([stage.at()]))[stage.at()] == 0:
+                await asyncio.sleep(0.01)
+
+    before_the_first(step, writer, end)
+    with pytest.raises(Fenced, match="another writer has taken the name, or the transaction took too long"):
+        await writer.commit([stage.record(b"a")], stage.prefix + "engine", {stage.at("quotes"): 1})
+    await stage.settled()
+    assert await stage.values() == []
+
+
+async def test_a_commit_of_several_batches_says_what_ended_its_transaction_amid_them(stage: Stage) -> None:
+    writer = await stage.log.writer(stage.prefix + "engine-0")
+
+    async def forbid() -> None:
+        writer._producer._txn_manager.error_transaction(TopicAuthorizationFailedError("orders"))
+
+    before_the_first("ProduceRequest", writer, forbid)
+    large = [stage.record(b"x" * (kafka.BATCH_BYTES * 2 // 3)) for _ in range(4)]
+    with pytest.raises(Unreachable, match="does not allow it: orders"):
+        await writer.commit(large, stage.prefix + "engine", {stage.at("quotes"): 1})
+    await stage.settled()
+    assert await stage.values() == []
 
 
 # Sizes
