@@ -135,7 +135,7 @@ def layered(file: Table, schema: Schema, over: Sequence[Overlay], overrides: Seq
         layers += set_here
     if entries:
         table["venues"] = table.pop("venues")  # what is wrong in common is told as what is common, which comes before
-        _list_markets(table)
+        _list_markets(_tables(table, "venues"))
         _fill(table, schema)
     _check_keys(table, schema.scenario, "")
     return Layered(table, layers)
@@ -279,14 +279,12 @@ def _preset_layers(named: Sequence[str | None], schema: Schema, markets: int) ->
 
 
 def _entries(file: Table) -> list[Table]:
-    """The venues that a file lists; none where they are no tables, which the check of the values says."""
-    entries = file.get("venues")
-    if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
-        return []
+    """The venues that a file lists."""
+    entries = _tables(file, "venues")
     for at, entry in enumerate(entries):
         if not isinstance(entry.get("name"), str):
             raise ScenarioError(f"venues[{at}].name: expected what this venue is called")
-    return list(entries)
+    return entries
 
 
 def _of_every_venue(file: Table, entries: Sequence[Table]) -> Table:
@@ -314,11 +312,11 @@ def _by_symbol(entry: Table, symbols: list[str], path: str) -> Table:
     return entry | {"markets": markets}
 
 
-def _list_markets(table: Table) -> None:
+def _list_markets(venues: Sequence[Table]) -> None:
     """Leaves each venue the markets that it lists."""
-    for venue in table["venues"]:
-        symbols, markets = venue.get("symbols"), venue.get("markets")
-        if isinstance(symbols, list) and isinstance(markets, list):
+    for venue in venues:
+        symbols, markets = venue.get("symbols"), _tables(venue, "markets")
+        if isinstance(symbols, list) and markets:
             known = _names_of(markets)
             for symbol in symbols:
                 if symbol not in known:
@@ -330,11 +328,13 @@ def _list_markets(table: Table) -> None:
 
 def _fill(table: Table, schema: Schema) -> None:
     """What must be there and is not said of every venue, `venue` and `markets` have as the first venue that has it."""
-    venues = [venue for venue in table["venues"] if isinstance(venue.get("markets"), list)]
-    _fill_one(table.setdefault("venue", {}), venues, _fields(schema.scenario)["venue"])
-    for market in table["markets"] if isinstance(table.get("markets"), list) else []:
-        listed = [each for venue in venues for each in venue["markets"] if each.get("symbol") == market.get("symbol")]
-        _fill_one(market, listed, schema.market)
+    venues = _tables(table, "venues")
+    table.setdefault("venue", {})
+    _fill_one(_below(table, "venue"), venues, _fields(schema.scenario)["venue"])
+    listed = [market for venue in venues for market in _tables(venue, "markets")]
+    for market in _tables(table, "markets"):
+        of_symbol = [each for each in listed if each.get("symbol") == market.get("symbol")]
+        _fill_one(market, of_symbol, schema.market)
 
 
 def _fill_one(table: Table, others: Sequence[Table], kind: type[Struct]) -> None:
@@ -342,6 +342,12 @@ def _fill_one(table: Table, others: Sequence[Table], kind: type[Struct]) -> None
         key = field.encode_name
         if field.required and key not in table:
             table |= next(({key: other[key]} for other in others if key in other), {})
+
+
+def _tables(table: Table, key: str) -> list[Table]:
+    """The list of tables at a key; an empty one where there is none, which the check of the values says."""
+    tables = table.get(key)
+    return tables if isinstance(tables, list) and all(isinstance(each, dict) for each in tables) else []
 
 
 def _below(table: Any, key: str) -> Table:

@@ -94,6 +94,7 @@ TAKEN_NAMES = frozenset(
 # What of a market is shared out over the venues that list it.
 SHARED = ("depth_usdt", "open_interest_usdt", "max_open_interest_usdt")
 SUM_TO_ONE = 1e-9
+LAST_PARTITION = 1_023
 
 # What the copies of a venue are called.
 LETTERS = [
@@ -137,7 +138,7 @@ class VenueSetting(Struct, frozen=True, forbid_unknown_fields=True):
     breakers: BreakerRules = BreakerRules()
     obligations: ObligationRules = ObligationRules()
     duty_of: dict[str, str] = {}
-    partition: Annotated[int, Meta(ge=0, le=1_023)] = 0
+    partition: Annotated[int, Meta(ge=0, le=LAST_PARTITION)] = 0
     copies: Annotated[int, Meta(ge=1, le=24)] = 1
     checks_per_input: AtLeastOne = 500
     fund_draw_ppm: Annotated[int, Meta(ge=0, le=MILLION)] = MILLION
@@ -373,9 +374,10 @@ def _shared_out(scenario: Scenario, layers: Layered) -> list[Venue]:
         markets = []
         for market in venue.markets:
             place = ("venues", at, "markets", symbols.index(market.symbol))
-            part = venue.share / of_symbol[market.symbol]
+            everyone = abs(of_symbol[market.symbol] - 1) <= SUM_TO_ONE
+            part = venue.share if everyone else venue.share / of_symbol[market.symbol]
             whole = [key for key in SHARED if not (said := layers.said((*place, key))) or not said.own]
-            markets.append(replace(market, **{key: round(getattr(market, key) * part, 2) for key in whole}))
+            markets.append(replace(market, **{key: getattr(market, key) * part for key in whole}))
         own = layers.said(("venues", at, "partition"))
         partition = venue.partition if own is not None else scenario.venue.partition + at
         made.append(replace(venue, markets=markets, partition=partition))
@@ -487,6 +489,8 @@ def _complaints(scenario: Scenario, listed: bool) -> Iterator[str]:
             yield f"{path}: with outside.shift_s of {scenario.outside.shift_s} it lies before 1970 or after 2255"
     yield from _outside_complaints(scenario, set(symbols))
     for venue in scenario.venues:
+        if venue.partition > LAST_PARTITION:
+            yield f"venue.partition: {venue.name} would live on {venue.partition}; the last is {LAST_PARTITION}"
         for number, market in enumerate(venue.markets):
             where = f"venues.{venue.name}.markets.{market.symbol}" if listed else f"markets[{number}]"
             yield from _market_complaints(market, where)

@@ -258,6 +258,36 @@ def test_copies_are_of_a_single_venue(tmp_path: Path) -> None:
     assert complaint(a_world(tmp_path, BIG, SMALL), "venue.copies=2") == said
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("venues=5", "venues: expected `array`, got `int`"),
+        ("venues.0=5", "venues[0]: expected `object`, got `int`"),
+        ("markets.0=5", "markets[0]: expected `object`, got `int`"),
+        ("small.markets=5", "venues[1].markets: expected `array`, got `int`"),
+        ("small.symbols=5", "venues[1].symbols: expected `array | null`, got `int`"),
+        ("small.partition=1024", "venues[1].partition: expected `int` <= 1023"),
+    ],
+)
+def test_a_venue_that_is_no_table_or_has_none_is_answered_with_what_was_expected(
+    tmp_path: Path, override: str, said: str
+) -> None:
+    assert complaint(a_world(tmp_path, BIG, SMALL), override) == said
+
+
+@pytest.mark.parametrize(("first", "sound"), [(1021, True), (1022, True), (1023, False)])
+def test_every_venue_lives_on_a_partition_that_there_can_be(tmp_path: Path, first: int, sound: bool) -> None:
+    for path, name, override in (
+        (a_world(tmp_path, BIG, SMALL), "small", []),
+        ("quiet-day", "beta", ["venue.copies=2"]),
+    ):
+        if sound:
+            assert scenarios.load(path, [f"venue.partition={first}", *override])
+        else:
+            said = complaint(path, f"venue.partition={first}", *override)
+            assert said == f"venue.partition: {name} would live on 1024; the last is 1023"
+
+
 # what follows from it -------------------------------------------------------------------------------------
 
 
