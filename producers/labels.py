@@ -137,29 +137,31 @@ class LawfulQuickCancels(Label, frozen=True, tag="lawful_quick_cancels"):
 class Spoof(Label, frozen=True, tag="spoof"):
     """Large orders that were never meant to trade lay on one side of the book while a small one waited on the other.
 
-    side      of the large orders.               orders    their client ids, nearest to the market first.
-    levels    prices they stood at; three or more: layering.
-    small     the client id of the order that was meant.   filled    lots of it that traded.   hit   lots of the large.
+    side     of the large orders.      orders   their client ids, nearest to the market first.
+    levels   prices they stood at; three or more: layering.      hit   lots of them that traded.
+    small    the client id of the order that was meant; none: it did not come to it.   filled   lots of it that traded.
     """
 
     account: AccountId
     side: Side
     orders: tuple[ClientId, ...]
     levels: Count
-    small: ClientId
+    small: ClientId | None
     filled: Count
     hit: Count
-    to_us: Micros
+    to_us: Micros | None = None
 
 
 class Stuffing(Label, frozen=True, tag="stuffing"):
-    """A burst of orders that were taken away at once: `placed` of them, from the client id `first` to `last`."""
+    """A burst of orders that were taken away at once: `placed` of them, from the client id `first` to `last`; `refused`
+    of these, for the rate limit, never rested."""
 
     account: AccountId
     first: ClientId
     last: ClientId
     placed: Count
-    to_us: Micros
+    refused: Count = 0
+    to_us: Micros | None = None
 
 
 AnyLabel = (

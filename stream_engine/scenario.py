@@ -30,6 +30,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from producers.abuse import Abuse, Abuser, Spoofers, Stuffers, abusers_of
 from producers.agent import Agent
 from producers.hedgers import HedgedPortfolios, Hedgers
 from producers.market_maker import Makers, MarketMaker, Scale
@@ -88,7 +89,19 @@ TICK_US = SECOND_US
 MOST = 1e15
 # Draws are keyed by the participant's name: a maker under one of these would share another's, and its place in a tick.
 TAKEN_NAMES = frozenset(
-    {"outside", "population", "traders", "hedgers", "dip-buyers", "momentum", "noise", "near-book", "arbitrage"}
+    {
+        "outside",
+        "population",
+        "traders",
+        "hedgers",
+        "dip-buyers",
+        "momentum",
+        "noise",
+        "near-book",
+        "arbitrage",
+        "spoofers",
+        "stuffers",
+    }
 )
 
 # What of a market is shared out over the venues that list it.
@@ -236,6 +249,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     noise: NoiseFlow | None = None
     near_book: NearBook | None = None
     arbitrage: Arbitrage | None = None
+    abuse: Abuse | None = None
     venues: list[Venue] = []
 
 
@@ -596,6 +610,8 @@ def _participant_complaints(scenario: Scenario, symbols: Sequence[str]) -> Itera
             yield f"hedgers.legs[{number}].symbol: there is no market {leg.symbol}"
     if population is not None:
         yield from _population_complaints(population, symbols)
+    if scenario.abuse is not None:
+        yield from _abuse_complaints(scenario.abuse, symbols)
 
 
 def _population_complaints(population: Population, symbols: Sequence[str]) -> Iterator[str]:
@@ -604,6 +620,16 @@ def _population_complaints(population: Population, symbols: Sequence[str]) -> It
     for side in ("long_leverage", "short_leverage"):
         if not getattr(population, side):
             yield f"population.{side}: expected one range of leverage or more"
+
+
+def _abuse_complaints(abuse: Abuse, symbols: Sequence[str]) -> Iterator[str]:
+    for kind in ("spoofers", "stuffers"):
+        for symbol in sorted(set(getattr(abuse, kind)) - set(symbols)):
+            yield f"abuse.{kind}: there is no market {symbol}"
+    for least, most in (("levels_from", "levels_to"), ("burst_from_s", "burst_to_s"), ("orders_from", "orders_to")):
+        if getattr(abuse, least) > getattr(abuse, most):
+            found = f"{getattr(abuse, least)} and {getattr(abuse, most)}"
+            yield f"abuse.{most}: expected at least abuse.{least}, found {found}"
 
 
 def _rules_complaints(venue: Venue, desks: Sequence[str], path: str) -> Iterator[str]:
@@ -644,6 +670,8 @@ class _Cast(Struct):
     noise: dict[str, list[int]]
     near_book: dict[str, list[int]]
     arbitrage: dict[str, list[int]]
+    spoofers: list[Abuser]
+    stuffers: list[Abuser]
 
 
 def setup(scenario: Scenario, seed: int) -> list[Input]:
@@ -730,6 +758,9 @@ def _agents_of(scenario: Scenario, cast: _Cast, seed: int) -> list[Agent]:
     if scenario.arbitrage is not None:
         noise = chance("arbitrage")
         made.append(Arbitrageurs(venue, cast.arbitrage, scenario.arbitrage, sizes, view(), cast.path, noise))
+    if scenario.abuse is not None:
+        made.append(Spoofers(venue, cast.spoofers, scenario.abuse, view(), chance("spoofers")))
+        made.append(Stuffers(venue, cast.stuffers, scenario.abuse, view(books=False), chance("stuffers")))
     return made
 
 
@@ -765,7 +796,7 @@ def _cast_of(scenario: Scenario, at: Venue, path: OutsidePath, seed: int) -> _Ca
             instruments[market.symbol] = replace(instruments[market.symbol], max_open_interest=most)
     perpetuals = {market.symbol: _perpetual(market, instruments[market.symbol], path) for market in scenario.markets}
     legs: dict[str, list[Leg]] = {symbol: [] for symbol in instruments}
-    cast = _Cast(venue, scenario, instruments, perpetuals, path, [], [], legs, {}, {}, [], {}, {}, {}, {}, {})
+    cast = _Cast(venue, scenario, instruments, perpetuals, path, [], [], legs, {}, {}, [], {}, {}, {}, {}, {}, [], [])
     makers = _add_makers(scenario, cast, at.share)
     hedged = _add_hedgers(scenario, cast, _chance(scenario, venue, seed, "hedgers"))
     if scenario.population is not None:
@@ -778,6 +809,8 @@ def _cast_of(scenario: Scenario, at: Venue, path: OutsidePath, seed: int) -> _Ca
         for symbol, each in own.legs.items():
             legs[symbol] += each
     _add_populations(scenario, cast, _chance(scenario, venue, seed, "momentum"))
+    if scenario.abuse is not None:
+        _add_abusers(scenario.abuse, cast)
     return cast
 
 
@@ -867,6 +900,21 @@ def _add_populations(scenario: Scenario, cast: _Cast, noise: Noise) -> None:
             # It gives back outside and here together: what it holds here grows beyond its capacity, and so its money.
             money = market.open_interest_usdt * arbitrage.capacity * 10 / arbitrage.leverage
             _pay_in(cast, cast.arbitrage[market.symbol][0], max(1.0, money))
+
+
+def _add_abusers(abuse: Abuse, cast: _Cast) -> None:
+    """Accounts of those who abuse what the venue lists, numbered and called after the crowd's last."""
+    spoofers, stuffers = (
+        {symbol: many for symbol, many in each.items() if symbol in cast.instruments}
+        for each in (abuse.spoofers, abuse.stuffers)
+    )
+    first = max((position.holder.account for position in cast.positions), default=CROWD_FROM - 1) + 1
+    cast.spoofers = abusers_of(spoofers, first, first - CROWD_FROM + 1)
+    first += len(cast.spoofers)
+    cast.stuffers = abusers_of(stuffers, first, first - CROWD_FROM + 1)
+    for abuser in (*cast.spoofers, *cast.stuffers):
+        cast.accounts.append((abuser.account, abuser.name))
+        _pay_in(cast, abuser.account, abuse.capital_usdt)
 
 
 def _accounts(

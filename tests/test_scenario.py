@@ -19,7 +19,7 @@ from stream_engine.core.exchange import Exchange
 from stream_engine.layers import ScenarioError
 from stream_engine.messages.codec import encode
 from stream_engine.messages.events import ControlRejected, LiquidationStarted
-from stream_engine.messages.inputs import ClockTick, Deposit, IndexPrices, Input, MapVenue, SeedPositions
+from stream_engine.messages.inputs import ClockTick, Deposit, IndexPrices, Input, MapVenue, OpenAccounts, SeedPositions
 from stream_engine.messages.topics import INPUT_TOPIC, MAX_INPUT_BYTES
 from stream_engine.scenario import Scenario, agents, clock, load, names, setup
 
@@ -47,7 +47,7 @@ def complaint(name_or_path: str, *overrides: str) -> str:
 # reading --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["hedged-portfolio", "oct10", "quiet-day"])
+@pytest.mark.parametrize("name", ["abuse", "hedged-portfolio", "oct10", "quiet-day"])
 def test_the_shipped_scenarios_are_sound_and_named_as_their_files(name: str) -> None:
     assert name in names()
     assert load(name).name == name
@@ -266,6 +266,34 @@ def test_dip_buyers_stand_between_their_nearest_distance_and_the_whole_price(pct
 @pytest.mark.parametrize(
     ("override", "said"),
     [
+        ("abuse.spoofers.DOGE=1", "abuse.spoofers: there is no market DOGE"),
+        ("abuse.stuffers.DOGE=1", "abuse.stuffers: there is no market DOGE"),
+        ("abuse.levels_from=6", "abuse.levels_to: expected at least abuse.levels_from, found 6 and 5"),
+        ("abuse.burst_from_s=11", "abuse.burst_to_s: expected at least abuse.burst_from_s, found 11 and 10"),
+        ("abuse.orders_from=501", "abuse.orders_to: expected at least abuse.orders_from, found 501 and 500"),
+    ],
+)
+def test_abuse_of_what_is_not_there_or_from_more_to_less_is_refused(override: str, said: str) -> None:
+    assert complaint("abuse", override) == said
+
+
+def test_abusers_have_accounts_and_names_that_follow_those_of_the_crowd_and_nobody_else_has() -> None:
+    def opened_in(name: str) -> dict[int, str]:
+        records = [each for each in setup(load(name), 7) if isinstance(each, OpenAccounts)]
+        return {account: called for each in records for account, called in each.accounts}
+
+    with_them, without = opened_in("abuse"), opened_in("quiet-day")
+    theirs = {account: with_them[account] for account in with_them.keys() - without.keys()}
+    last = max(account for account, called in without.items() if called.startswith("trader-"))
+    assert without.items() <= with_them.items()
+    assert theirs == {last + n: f"trader-{last - scenarios.CROWD_FROM + 1 + n}" for n in range(1, 5)}
+    abusers = [agent for agent in agents(load("abuse"), 7) if agent.name in ("spoofers", "stuffers")]
+    assert sorted(account for agent in abusers for account in agent.accounts) == sorted(theirs)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
         ("population.size_sigma=1000", "a value is too small or too large for its purpose"),
         ("markets.BTC.open_interest_usdt=1", "markets.BTC.open_interest_usdt: less than one lot"),
         ('markets.BTC.tick_size="400000"', "outside.knots: at the start BTC costs less than one tick"),
@@ -347,7 +375,7 @@ def opened(name: str, seed: int, *overrides: str) -> tuple[Exchange, list[Input]
     return exchange, inputs
 
 
-@pytest.mark.parametrize("name", ["hedged-portfolio", "oct10", "quiet-day"])
+@pytest.mark.parametrize("name", ["abuse", "hedged-portfolio", "oct10", "quiet-day"])
 def test_the_setup_is_taken_as_it_is_and_nobody_starts_below_maintenance(name: str) -> None:
     exchange, _ = opened(name, 7)
     invariants.check(exchange)

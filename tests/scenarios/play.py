@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Sequence
 
 from consumers.monitor import Finding
+from producers.ground_truth import GroundTruth
+from producers.labels import AnyLabel, decode
 from stream_engine import drive
+from stream_engine.cli.session import labels
 from stream_engine.core import invariants
 from stream_engine.engine import Engine
 from stream_engine.messages.events import AnyEvent
 from stream_engine.messages.topics import OUTPUT, Topic
-from stream_engine.scenario import agents, clock, load, setup
+from stream_engine.scenario import agents, clock, load, setup, venues
 from stream_engine.transport.memory import MemoryLog
 
 
@@ -28,15 +31,23 @@ class Witness:
 
 async def play(name: str, seed: int, overrides: Sequence[str] = ()) -> list[AnyEvent]:
     """Everything that the venue published, in order; at the end the exchange keeps its invariants."""
+    return (await play_and_tell(name, seed, overrides))[0]
+
+
+async def play_and_tell(name: str, seed: int, overrides: Sequence[str] = ()) -> tuple[list[AnyEvent], list[AnyLabel]]:
+    """The same, and what is told on `labels` when it is over."""
     scenario = load(name, overrides)
+    homes = venues(scenario)
+    truths = [GroundTruth(venue) for venue in homes]
+    cast = agents(scenario, seed)
     log = MemoryLog(1)
     engine = Engine(log, 0)
     witness = Witness()
     times = clock(scenario)
     await drive.lockstep(
-        log, [engine], agents(scenario, seed), [witness], drive.Clock(times.start_us, times.end_us, times.tick_us),
+        log, [engine], cast, [witness, *truths], drive.Clock(times.start_us, times.end_us, times.tick_us),
         setup=setup(scenario, seed), forget=log.forget,
     )  # fmt: skip
     for exchange in engine.exchanges.values():
         invariants.check(exchange)
-    return witness.events
+    return witness.events, [decode(record.value) for record in labels(cast, truths, homes, "", "run")]
