@@ -7,6 +7,7 @@ Normal    the median of the ticks before the first news; where these are less th
           first ten minutes. What comes later is held against it, and does not change it.
 Episode   from the first tick of a minute under half of normal to the first tick of a minute at half or above.
           A run may end in one. Who was out meanwhile, and how that came, is known from the makers' own labels.
+Agreed    withdrawals of the mode coordinated, by two makers or more within ten minutes of the first of them.
 Quick     a level of a maker's quote that stood for less than two seconds and was taken away, not filled. Told of each
           maker, symbol and minute where there are more than `MANY_QUICK`: lawful, however many.
 Holds     no participant is given any of this while the run goes; the same events give the same labels. It listens as a
@@ -21,7 +22,16 @@ from typing import Any
 
 from msgspec import Struct
 
-from producers.labels import AnyLabel, BenignOutage, DepthEpisode, LawfulQuickCancels, Mode, ReEntry, Withdrawal
+from producers.labels import (
+    AnyLabel,
+    BenignOutage,
+    Coordinated,
+    DepthEpisode,
+    LawfulQuickCancels,
+    Mode,
+    ReEntry,
+    Withdrawal,
+)
 from stream_engine.messages.events import (
     AccountsOpened,
     AnyEvent,
@@ -90,6 +100,7 @@ class GroundTruth:
         for symbol, book in self._books.items():
             normal = book.normal(self._news_us)
             absences = absences_of([label for label in here if label.symbol == symbol])
+            found += agreed(self.venue, symbol, [label for label in here if isinstance(label, Withdrawal)])
             for low in lows(book.times, book.depths, normal):
                 found.append(_episode(self.venue, symbol, normal, low, absences))
         for (minute, account, symbol), count in self._quick.items():
@@ -202,6 +213,23 @@ def absences_of(labels: Iterable[AnyLabel]) -> list[Absence]:
             out[name] = (label.ts_us, Mode.OUTAGE, label.to_us)
     found += [Absence(name, from_us, to_us, mode) for name, (from_us, mode, to_us) in out.items()]
     return sorted(found, key=lambda absence: (absence.from_us, absence.maker))
+
+
+def agreed(venue: str, symbol: str, withdrawals: Iterable[Withdrawal]) -> list[Coordinated]:
+    """The agreed withdrawals on a symbol, each with those who followed the signal."""
+    groups: list[list[Withdrawal]] = []
+    for label in sorted(withdrawals, key=lambda label: (label.ts_us, label.participant)):
+        if label.mode is not Mode.COORDINATED or label.symbol != symbol:
+            continue
+        if not groups or label.ts_us - groups[-1][0].ts_us > TOGETHER_US:
+            groups.append([])
+        groups[-1].append(label)
+    found = []
+    for group in groups:
+        actors = tuple(dict.fromkeys(label.participant for label in group))
+        if len(actors) > 1:
+            found.append(Coordinated(group[0].ts_us, venue, "", symbol, group[0].reason, actors, group[-1].ts_us))
+    return found
 
 
 class _Quote(Struct):

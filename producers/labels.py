@@ -1,8 +1,8 @@
 """Labels: what really happened in a run, for whoever judges a detector by it. One tagged union, field `type`.
 
 Told      when all is over, on a topic of its own: whoever is to find out by watching must not be able to read it.
-By whom   what a participant did and why, by itself; what only the whole shows (depth episodes, lawful quick cancels) by
-          `ground_truth`, from the run's own events.
+By whom   what a participant did and why, by itself; what only the whole shows (coordinated withdrawal, depth episodes,
+          lawful quick cancels) by `ground_truth`, from the run's own events and what the participants tell.
 Times     `ts_us` is when it was done; of what lasts, when it began. `to_us` is its end; none: it outlasts the run, or
           nobody knew. Of a return `from_us` is when it had left.
 To find   withdrawal to re_entry, depth_episode, coordinated, spoof and stuffing are what there is to be found.
@@ -80,8 +80,8 @@ class Protection(Label, frozen=True, tag="protection"):
 
 
 class Arbitrage(Label, frozen=True, tag="arbitrage"):
-    """A maker trades a gap instead of quoting, because that pays better. `against`: another venue, or an outside
-    source."""
+    """A maker trades a gap instead of quoting, because that pays better; its withdrawal is told beside it. `against`:
+    another venue, or an outside source."""
 
     reason: Text
     against: Name
@@ -96,14 +96,16 @@ class BenignOutage(Label, frozen=True, tag="benign_outage"):
     to_us: Micros | None = None
 
 
+# the whole -------------------------------------------------------------------------------------------------
+
+
 class Coordinated(Label, frozen=True, tag="coordinated"):
-    """An agreed signal was given by the participant, and followed by `actors` (their withdrawals have the mode)."""
+    """An agreed signal was followed by two makers or more: `actors`, in the order in which they left, within ten
+    minutes of the first. Their withdrawals have the mode."""
 
     reason: Text
     actors: tuple[Name, ...]
-
-
-# the whole -------------------------------------------------------------------------------------------------
+    to_us: Micros
 
 
 class DepthEpisode(Label, frozen=True, tag="depth_episode"):

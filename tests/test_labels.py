@@ -41,7 +41,7 @@ ALL: list[AnyLabel] = [
     Protection(AT, *WHERE, "quantity", AT + 5),
     Arbitrage(AT, *WHERE, "gap", "spot"),
     BenignOutage(AT, *WHERE, "power", AT + 5),
-    Coordinated(AT, *WHERE, "call", ("MM1", "MM2")),
+    Coordinated(AT, "alpha", "", "BTC", "agreed", ("MM2", "MM1"), AT + 5),
     DepthEpisode(AT, "alpha", "", "BTC", 100, 2, AT + 1, ("MM2", "MM1"), Mode.COORDINATED, True, AT + 5),
     LawfulQuickCancels(AT, *WHERE, 480, AT + 60_000_000),
     Spoof(AT, "alpha", "trader-9", "BTC", 77, Side.BUY, ("1", "2", "3"), 3, "4", 5, 0, AT + 5),

@@ -6,6 +6,7 @@ from producers.ground_truth import MANY_QUICK, Absence, GroundTruth, Low, absenc
 from producers.labels import (
     AnyLabel,
     BenignOutage,
+    Coordinated,
     DepthEpisode,
     LawfulQuickCancels,
     Mode,
@@ -207,6 +208,30 @@ def test_an_outage_ends_when_it_was_to_end_unless_the_maker_says_otherwise() -> 
         Absence("MM1", at(10), at(40), Mode.OUTAGE),
         Absence("MM1", at(40), None, Mode.INDEPENDENT),
     ]
+
+
+# agreed ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("last", "actors"), [(799, ("MM2", "MM1")), (800, ("MM2", "MM1")), (801, None)])
+def test_two_who_follow_a_signal_within_ten_minutes_are_coordinated(last: int, actors: tuple[str, ...] | None) -> None:
+    told = [left(200, "MM2", coordinated=True), left(last, "MM1", coordinated=True)]
+    expected = [Coordinated(at(200), VENUE, "", SYMBOL, "strain", actors, at(last))] if actors else []
+    assert agreed_in(told) == expected
+
+
+def test_one_alone_has_agreed_with_nobody_and_who_leaves_by_itself_is_no_actor() -> None:
+    assert agreed_in([left(200, "MM1", coordinated=True), left(201, "MM2")]) == []
+    assert agreed_in([left(200, "MM1", coordinated=True), left(300, "MM1", coordinated=True)]) == []
+
+
+def test_what_was_agreed_on_another_symbol_is_told_there() -> None:
+    elsewhere = withdrew(at(201), VENUE, "MM2", "OTHER", "strain", coordinated=True)
+    assert agreed_in([left(200, "MM1", coordinated=True), elsewhere]) == []
+
+
+def agreed_in(told: list[AnyLabel]) -> list[AnyLabel]:
+    return [label for label in the_truth([], 1, told) if isinstance(label, Coordinated)]
 
 
 # quick cancels ---------------------------------------------------------------------------------------------
