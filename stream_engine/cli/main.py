@@ -38,6 +38,13 @@ VERBS = {
             "liqstorm whatif hedged-portfolio --set venue.adl.policy=pro-rata --runs 10 --json",
         ),
     ),
+    "sweep": Verb(
+        "Play a grid of settings over many seeds, and find the fund that would have been enough.",
+        (
+            "liqstorm sweep oct10 --over fund_usdt=250_000,500_000,1_000_000 --over venue.adl.policy=binance,pro-rata",
+            "liqstorm sweep hedged-portfolio --enough --runs 100 --html enough.html",
+        ),
+    ),
     "engine": Verb(
         "Run the exchange on Kafka; several such processes share the partitions.",
         (

@@ -7,19 +7,30 @@ Stopped    the first signal ends the runs that go; those that are over are kept,
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
 import click
+from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from stream_engine.cli.errors import UserError
 from stream_engine.cli.show import LINE_EVERY_S, can_draw
 from stream_engine.cli.stopping import interruption
+from stream_engine.scenario import Scenario
 from stream_engine.whatif import processes
 from stream_engine.whatif.play import RunOutcome, Task, play_one
 
+A_MINUTE = timedelta(minutes=1)
+
 Done = processes.Done[RunOutcome]
+
+
+def results(done: Iterable[Done]) -> list[RunOutcome]:
+    """Those that there are."""
+    return [each.result for each in done if each.result is not None]
 
 
 class Played(NamedTuple):
@@ -38,6 +49,23 @@ def played(tasks: Sequence[Task], jobs: int | None, quiet: bool) -> Played:
         finally:
             watcher.end()
     return Played(runs, stop.status)
+
+
+def check_number(scenario: Scenario, sides: int, runs: int, jobs: int | None, most: int) -> None:
+    """UserError where it would be more runs than `most`, with how long that would be: from the first minute of one."""
+    whole = sides * runs
+    if whole <= most:
+        return
+    start, end = scenario.run.start, scenario.run.end
+    began_s = time.monotonic()
+    play_one(Task(replace(scenario, run=replace(scenario.run, end=min(start + A_MINUTE, end))), 1), lambda part: None)
+    took_s = (time.monotonic() - began_s) * max((end - start) / A_MINUTE, 1.0)
+    at_once = jobs or processes.cores()
+    hours = took_s * whole / at_once / 3_600
+    raise UserError(
+        f"{sides} x {runs:,} are {whole:,} runs, and {most:,} is the most. One takes about {took_s:.0f} s here, and"
+        f" all, {at_once} at a time, {hours:.0f} h. Ask for fewer values, or fewer --runs."
+    )
 
 
 class _Quiet:

@@ -59,13 +59,13 @@ def command(
     seeds = list(plan.seeds_from(seed, runs))
     tasks = [Task(side, number) for number in seeds for side in (contrast.base, contrast.variant)]
     played = playing.played(tasks, jobs, quiet)
-    by_side = list(zip(cycle(("base", "variant")), played.runs))
+    by_side = list(zip(cycle(("base", "variant")), played.runs, strict=False))
     told = report.what_if(
         contrast.base.name,
         (both, variant),
         seeds,
-        [each.result for side, each in by_side if side == "base" and each.result is not None],
-        [each.result for side, each in by_side if side == "variant" and each.result is not None],
+        playing.results(played.runs[::2]),
+        playing.results(played.runs[1::2]),
         [
             f"{side} of seed {task.seed}: {each.why}"
             for task, (side, each) in zip(tasks, by_side, strict=True)

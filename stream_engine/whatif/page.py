@@ -10,10 +10,21 @@ from html import escape
 
 from consumers.figures import counted
 from consumers.public_record import HONESTY
-from stream_engine.whatif.outcomes import BY_NAME
+from stream_engine.whatif.enough import Enough
+from stream_engine.whatif.outcomes import BY_NAME, OUTCOMES
 from stream_engine.whatif.pairs import Pair
-from stream_engine.whatif.plots import pair_plot
-from stream_engine.whatif.report import WhatIf
+from stream_engine.whatif.plots import heat, pair_plot
+from stream_engine.whatif.report import Sweep, WhatIf
+from stream_engine.whatif.sweep_table import (
+    enough_notes,
+    heading,
+    hint,
+    median_text,
+    needed_text,
+    part_text,
+    sweep_notes,
+    usd,
+)
 from stream_engine.whatif.table import figure, moved, never, notes, spread_text
 
 STYLE = """
@@ -70,6 +81,70 @@ def what_if(report: WhatIf) -> str:
         *(f'<p class="soft">{escape(text)}</p>' for text in _not_drawn(report)),
     ]
     return page(report.title, said)
+
+
+def sweep(report: Sweep) -> str:
+    """The page of a sweep."""
+    said = [f'<p class="warn">{escape(note.plain)}</p>' for note in sweep_notes(report)]
+    said.append(f'<p class="soft">{escape(heading(report))}; hold the pointer over a cell for 5 to 95 %</p>')
+    if report.axes:
+        said += ['<div class="cards">', *(_heat_card(report, name) for name in report.chosen), "</div>"]
+    if report.enough is not None:
+        said += _enough(report.enough)
+    if report.axes:
+        said += ["<h2>Every outcome of every cell</h2>", _cells_table(report)]
+    return page(report.title, said)
+
+
+def _heat_card(report: Sweep, name: str) -> str:
+    outcome = BY_NAME[name]
+    return (
+        f'<div class="card"><h3>{escape(outcome.title)} <span class="soft">{escape(outcome.unit)}</span></h3>'
+        f'<p class="soft">{escape(outcome.source)}</p><div class="scroll">{_heat(report, name)}</div></div>'
+    )
+
+
+def _heat(report: Sweep, name: str) -> str:
+    rows_of = [report.row(choice) for choice in report.rows]
+    spreads = [[cell.spreads[name] for cell in row] for row in rows_of]
+    return heat(
+        f"{BY_NAME[name].title} by {', '.join(axis.path for axis in report.axes)}",
+        [", ".join(choice) for choice in report.rows],
+        report.axes[-1].values,
+        [[None if spread is None else spread.median for spread in row] for row in spreads],
+        [[median_text(cell, name) for cell in row] for row in rows_of],
+        [[hint(cell, name) for cell in row] for row in rows_of],
+        (", ".join(axis.path for axis in report.axes[:-1]), report.axes[-1].path),
+    )
+
+
+def _enough(found: Enough) -> list[str]:
+    first, *others = enough_notes(found)
+    headings = ["in so many runs", *(f"{needed.venue} (has {usd(needed.fund_usd)})" for needed in found.needed)]
+    columns = [needed_text(needed) for needed in found.needed]
+    lines = [
+        [part_text(part.part_ppm), *map(escape, texts)]
+        for part, *texts in zip(found.needed[0].parts, *columns, strict=True)
+    ]
+    lines.append(["largest seen", *(usd(needed.largest_usd) for needed in found.needed)])
+    return [
+        "<h2>The fund that would have been enough</h2>",
+        f"<p>{escape(first)}</p>",
+        rows(headings, lines),
+        *(f'<p class="soft">{escape(note)}</p>' for note in others),
+    ]
+
+
+def _cells_table(report: Sweep) -> str:
+    headings = [*(axis.path for axis in report.axes), *(f"{each.title}, {each.unit}" for each in OUTCOMES)]
+    lines = []
+    for cell in report.cells:
+        cells = [escape(value) for value in cell.values]
+        for outcome in OUTCOMES:
+            median, span = spread_text(outcome, cell.spreads[outcome.name], len(cell.by_seed))
+            cells.append(f"{median}<small>{span}</small>")
+        lines.append(cells)
+    return rows(headings, lines)
 
 
 def page(title: str, said: Iterable[str]) -> str:

@@ -18,7 +18,8 @@ TOP, BOTTOM = 28, 204
 LEFT_X, RIGHT_X = 96, 236
 STRIP_FROM, STRIP_TO = 392, 540
 ABOUT_TICKS = 4
-DARK_FROM = 0.55
+DARK_FROM = 0.5
+PALE, DEEP = (226, 238, 249), (16, 78, 139)
 
 Number = Callable[[float], str]
 
@@ -51,9 +52,7 @@ def heat(
         for across, value in enumerate(values[down]):
             x = left + wide * across
             part = None if value is None else (value - low) / span
-            fill, ink = (
-                ("none", "var(--soft)") if part is None else (_shade(part), "#fff" if part > 0.55 else "#10202e")
-            )
+            fill, ink = ("none", "var(--soft)") if part is None else shade(part)
             said.append(
                 f'<g><title>{escape(hints[down][across])}</title><rect x="{x + 1}" y="{y + 1}" width="{wide - 2}" '
                 f'height="{high - 2}" rx="3" fill="{fill}" stroke="var(--line)"/><text x="{x + wide / 2}" '
@@ -72,6 +71,12 @@ def ticks(low: float, high: float) -> list[tuple[float, str]]:
     first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)
     decimals = max(0, -floor(log10(step) + 1e-9))
     return [(step * number, f"{step * number:,.{decimals if number else 0}f}") for number in range(first, last + 1)]
+
+
+def shade(part: float) -> tuple[str, str]:
+    """From pale to deep blue, and the colour of what is written on it; the same in light and dark."""
+    mixed = (round(pale + (deep - pale) * part) for pale, deep in zip(PALE, DEEP, strict=True))
+    return "#" + "".join(f"{colour:02x}" for colour in mixed), "#ffffff" if part > DARK_FROM else "#10202e"
 
 
 def _slopes(pair: Pair, plain: Number) -> str:
@@ -122,12 +127,6 @@ def _scale(values: Sequence[float]) -> Callable[[float], float]:
 
 def _told(value: float | None, plain: Number) -> str:
     return "none" if value is None else plain(value)
-
-
-def _shade(part: float) -> str:
-    """From pale to deep blue; the same in light and dark, since the number stands on it."""
-    pale, deep = (226, 238, 249), (16, 78, 139)
-    return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in zip(pale, deep, strict=True))
 
 
 def _svg(width: float, height: float, title: str, drawn: str) -> str:
