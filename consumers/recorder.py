@@ -31,10 +31,19 @@ def keep_hash(directory: Path, event_log_sha256: str) -> None:
 
 
 class Recorder:
-    """Writes records to the files of a run; what was written is kept, however the run ends."""
+    """Writes records to the files of a run; what was written is kept, however the run ends.
+
+    gathers   so many records wait in memory for each other before they are written, since many at once cost less:
+              0 where somebody follows the files, or where the process may be killed and not be run again alike.
+    """
 
     def __init__(
-        self, directory: Path, partitions: int = 1, prefix: str = "", topics: Sequence[Topic] = tuple(Topic)
+        self,
+        directory: Path,
+        partitions: int = 1,
+        prefix: str = "",
+        topics: Sequence[Topic] = tuple(Topic),
+        gathers: int = 0,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._tapes: dict[TopicPartition, _Tape] = {
@@ -49,24 +58,24 @@ class Recorder:
             for number in range(partitions)
         ]
         self._dead_letters = prefix + Topic.DEADLETTERS.value
+        self._gathers = gathers
+        self._gathered: list[Record] = []
 
     def write(self, records: Iterable[Record]) -> None:
-        """Append records, and leave them with the operating system: no later crash of ours takes them back."""
-        lines: dict[TopicPartition, list[bytes]] = {}
-        for record in records:
-            value = record.value
-            if record.topic == self._dead_letters or not _is_one_line_of_json(value):
-                value = _wrapped(record)
-            lines.setdefault((record.topic, record.partition), []).append(value)
-        for at, values in lines.items():
-            self._tapes[at].write(values)
+        """Append records. They are left with the operating system, once enough are gathered: no later crash of ours takes
+        them back."""
+        self._gathered += records
+        if len(self._gathered) > self._gathers:
+            self._write_out()
 
     def event_log_sha256(self) -> str:
         """The hash of everything that the engines have published so far, as far as it is recorded."""
+        self._write_out()
         return listed_sha256((tape.path.name, tape.sha256.hexdigest()) for tape in self._event_log)
 
     def close(self) -> None:
-        """Close the files."""
+        """Write what is still in memory, and close the files."""
+        self._write_out()
         for tape in self._tapes.values():
             tape.file.close()
 
@@ -77,6 +86,22 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _write_out(self) -> None:
+        taken: dict[TopicPartition, list[Record]] = {}
+        records, self._gathered = self._gathered, []
+        for record in records:
+            taken.setdefault((record.topic, record.partition), []).append(record)
+        for at, of_one in taken.items():
+            values = [record.value for record in of_one]
+            block = b"\n".join(values)
+            if at[0] == self._dead_letters:
+                block = b"\n".join(map(_wrapped, of_one))
+            elif not _are_lines_of_json(block, values):
+                block = b"\n".join(
+                    record.value if _is_one_line_of_json(record.value) else _wrapped(record) for record in of_one
+                )
+            self._tapes[at].write(block)
 
 
 def listed_sha256(files: Iterable[tuple[str, str]]) -> str:
@@ -92,8 +117,8 @@ class _Tape:
         self.file: BinaryIO = path.open("wb")
         self.sha256 = hashlib.sha256()
 
-    def write(self, values: list[bytes]) -> None:
-        block = b"\n".join(values) + b"\n"
+    def write(self, block: bytes) -> None:
+        block += b"\n"
         self.sha256.update(block)
         self.file.write(block)
         self.file.flush()
@@ -101,6 +126,17 @@ class _Tape:
 
 def _file_name(topic: Topic, partition: int, partitions: int) -> str:
     return f"{topic.value}.jsonl" if partitions == 1 else f"{topic.value}.{partition}.jsonl"
+
+
+def _are_lines_of_json(block: bytes, values: list[bytes]) -> bool:
+    """Whether every value is one line of JSON: a block that reads as values like these, one after the other, is made of
+    them. One that does not may still be; to ask of each costs more than to ask of all."""
+    if not block.isascii() or b"\r" in block or block.count(b"\n") != len(values) - 1:
+        return False
+    try:
+        return [bytes(raw) for raw in _json.decode_lines(block)] == values
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 def _is_one_line_of_json(value: bytes) -> bool:

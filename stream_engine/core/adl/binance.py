@@ -11,14 +11,13 @@ from stream_engine.core.adl.lights import by_number
 from stream_engine.core.adl.policy import Policy
 from stream_engine.core.adl.prices import bankruptcy_price
 from stream_engine.core.adl.shares import in_full
-from stream_engine.core.arithmetic import div_floor
 
 
 def score(unrealised: int, equity: int, value: int) -> int:
     """Score of a position in units of 10^-12, from micro-quote; equity above zero, `value` its notional."""
-    if unrealised >= 0:
-        return div_floor(unrealised * SCORE_UNIT, equity)
-    return div_floor(unrealised * equity * SCORE_UNIT, value * value)
+    if unrealised >= 0:  # both divisions round down; written out, since they are asked for of whole sides
+        return unrealised * SCORE_UNIT // equity
+    return unrealised * equity * SCORE_UNIT // (value * value)
 
 
 def score_of(candidate: Candidate, markets: Markets) -> int:

@@ -8,7 +8,7 @@ Reach     nobody is closed further than the equity reaches.
 Rounding  scores down, at 10^-12, so that a tie is a tie.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
@@ -70,6 +70,27 @@ def key_of(candidate: Candidate) -> int:
     if candidate.equity <= 0:
         return _LAST + candidate.account.number
     return (-candidate.score << _ACCOUNT_BITS) + candidate.account.number
+
+
+def keys_of(
+    market: Market, positions: dict[int, Position], accounts: dict[int, Account], markets: Markets, score: Score
+) -> Iterator[int]:
+    """The key of each of these positions in a market: `measured` and `key_of` in one, for a whole side each minute."""
+    mark = market.mark
+    a_lot = mark * market.tick_value
+    for number, position in positions.items():
+        account = accounts[number]
+        value = position.size * a_lot
+        pnl = value - position.cost
+        if mark and len(account.positions) == 1 and not position.isolated:
+            equity = account.wallet + pnl
+        else:
+            equity = equity_behind(account, position, markets)
+        if equity <= 0:
+            yield _LAST + number
+        else:
+            candidate = Candidate(account, position, equity, pnl, value if value > 0 else -value)
+            yield (-score(candidate, markets) << _ACCOUNT_BITS) + number
 
 
 def account_at(key: int) -> int:

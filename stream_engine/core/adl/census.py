@@ -7,7 +7,7 @@ Holds     the candidate at a place is the one that a walk of the ranking meets t
 from itertools import accumulate
 
 from stream_engine.core.accounts import Account
-from stream_engine.core.adl.candidate import Candidate, Markets, Score, account_at, key_of, measured
+from stream_engine.core.adl.candidate import Candidate, Markets, Score, account_at, keys_of, measured
 from stream_engine.core.adl.queue import holders
 from stream_engine.core.market import Market
 
@@ -31,8 +31,7 @@ class Census:
     ) -> None:
         held = holders(market, sign)
         self._held, self._accounts, self._markets, self._score = held, accounts, markets, score
-        self._keys = [key_of(measured(accounts[number], position, markets, score)) for number, position in held.items()]
-        self._keys.sort()
+        self._keys = sorted(keys_of(market, held, accounts, markets, score))
         sizes = [abs(held[account_at(key)].size) for key in self._keys] if counts_lots else []
         self._through = list(accumulate(sizes))
         self.positions, self.lots = len(held), market.open_interest
