@@ -62,8 +62,8 @@ class Recorder:
         self._gathered: list[Record] = []
 
     def write(self, records: Iterable[Record]) -> None:
-        """Append records. They are left with the operating system, once enough are gathered: no later crash of ours takes
-        them back."""
+        """Append records, and leave them with the operating system once enough are gathered: no later crash of ours
+        takes them back."""
         self._gathered += records
         if len(self._gathered) > self._gathers:
             self._write_out()
