@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -142,7 +143,9 @@ def test_engine_participants_and_monitors_in_processes_of_their_own_play_a_run(
     said, status = ended(engine)
     assert said == ""
     assert {"level", "message"} <= json.loads(status.splitlines()[0]).keys()
-    assert "alerts published" in stopped(monitors)
+    summed_up = stopped(monitors)
+    assert "alerts published" in summed_up
+    (events,) = re.findall(r"^([\d,]+) events, ", summed_up, re.MULTILINE)
 
     # Both venues, as the monitors saw them; the alerts on the partition of each.
     kept = json.loads((tmp_path / "summary.json").read_text())
@@ -167,8 +170,11 @@ def test_engine_participants_and_monitors_in_processes_of_their_own_play_a_run(
 
     # Started again they see everything once more, and publish nothing twice.
     again = start("consume", topics, "--out", tmp_path / "again")
-    time.sleep(3.0)
-    assert "0 alerts published" in stopped(again, signal.SIGINT)
+    assert again.stderr is not None
+    status_lines = iter(again.stderr.readline, "")
+    until(lambda: f"{json.loads(next(status_lines))['events']:,}" == events)
+    summed_up = stopped(again, signal.SIGINT)
+    assert f"{events} events, 0 alerts published" in summed_up
     assert json.loads((tmp_path / "again" / "summary.json").read_text()) == kept
     assert len(read(bootstrap, topics, Topic.ALERTS)) == len(alerts)
     assert len(read(bootstrap, topics, Topic.DEADLETTERS)) == 1
