@@ -45,6 +45,10 @@ VERBS = {
             "liqstorm sweep hedged-portfolio --enough --runs 100 --html enough.html",
         ),
     ),
+    "compare": Verb(
+        "Hold two run directories against each other.",
+        ("liqstorm compare storm calm", "liqstorm compare storm calm --html compared.html"),
+    ),
     "engine": Verb(
         "Run the exchange on Kafka; several such processes share the partitions.",
         (

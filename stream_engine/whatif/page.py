@@ -10,6 +10,8 @@ from html import escape
 
 from consumers.figures import counted
 from consumers.public_record import HONESTY
+from stream_engine.whatif.beside import Comparison, apart
+from stream_engine.whatif.beside_table import event_logs, times, value_text, words
 from stream_engine.whatif.enough import Enough
 from stream_engine.whatif.outcomes import BY_NAME, OUTCOMES
 from stream_engine.whatif.pairs import Pair
@@ -96,6 +98,36 @@ def sweep(report: Sweep) -> str:
     return page(report.title, said)
 
 
+def beside(found: Comparison) -> str:
+    """The page of two runs beside each other."""
+    settings = [[escape(path), *(escape(value_text(value)) for value in both)] for path, both in found.settings.items()]
+    figures = []
+    for outcome in OUTCOMES:
+        a, b = found.outcomes[outcome.name]
+        if a is not None or b is not None:
+            texts = figure(outcome, a), figure(outcome, b), figure(outcome, apart(a, b), signed=True)
+            figures.append([name_cell(outcome.name), *texts])
+    several = len({moment.venue for moment in found.timeline}) > 1
+    moments = [
+        [*times(moment), escape(words(moment)), *([escape(moment.venue)] if several else [])]
+        for moment in found.timeline
+    ]
+    said = [
+        *(
+            f"<p><strong>{side}</strong> {escape(title)} <small>{escape(directory)}</small></p>"
+            for side, title, directory in zip("AB", found.titles, found.directories, strict=True)
+        ),
+        f"<p>{escape(event_logs(found))}</p>",
+        "<h2>Set otherwise</h2>",
+        rows(("setting", "A", "B"), settings, all_words=True) if settings else "<p>No setting differs.</p>",
+        "<h2>Outcomes</h2>",
+        rows(("outcome", "A", "B", "difference"), figures),
+        "<h2>Order of onset (UTC)</h2>",
+        rows(("A", "B", "what", *(["venue"] if several else [])), moments, all_words=True),
+    ]
+    return page("Two runs beside each other", said)
+
+
 def _heat_card(report: Sweep, name: str) -> str:
     outcome = BY_NAME[name]
     return (
@@ -158,11 +190,11 @@ def page(title: str, said: Iterable[str]) -> str:
     )
 
 
-def rows(headings: Sequence[str], lines: Iterable[Sequence[str]], words: bool = False) -> str:
+def rows(headings: Sequence[str], lines: Iterable[Sequence[str]], all_words: bool = False) -> str:
     """A table; its cells are HTML already, its headings are not."""
     head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in headings)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>\n" for line in lines)
-    kind = ' class="words"' if words else ""
+    kind = ' class="words"' if all_words else ""
     return f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>'
 
 
