@@ -43,7 +43,7 @@ class Recorded(Struct, frozen=True):
     @property
     def title(self) -> str:
         """For a person."""
-        changed = [*(f"--with {each}" for each in self.said.get("with", [])), *self.said.get("set", [])]
+        changed = [*(f"with {each}" for each in self.said.get("with", [])), *self.said.get("set", [])]
         early = "" if self.said.get("complete", True) else ", stopped early"
         return " ".join([f"{self.said.get('scenario')}, seed {self.said.get('seed')}{early}", *changed])
 

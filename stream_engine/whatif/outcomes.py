@@ -142,11 +142,11 @@ OUTCOMES = (
         lambda told: sum(each.liquidations.notional_usd for each in told.summaries) / MILLION_USD,
     ),
     Outcome(
-        "accounts_liquidated", "accounts liquidated", "accounts", 0, "of which a position or a part was taken",
+        "accounts_liquidated", "accounts liquidated", "number", 0, "of which a position or a part was taken",
         lambda told: float(sum(each.liquidations.accounts for each in told.summaries)),
     ),
     Outcome(
-        "accounts_wiped_out", "accounts wiped out", "accounts", 0,
+        "accounts_wiped_out", "accounts wiped out", "number", 0,
         "that had no money when their last position was liquidated, or that a vault took over",
         lambda told: float(sum(each.liquidations.wiped_out for each in told.summaries)),
     ),
@@ -167,7 +167,7 @@ OUTCOMES = (
         lambda told: sum(each.adl.notional_usd for each in told.summaries) / MILLION_USD,
     ),
     Outcome(
-        "adl_accounts", "accounts deleveraged", "accounts", 0, "of which ADL closed a position or a part",
+        "adl_accounts", "accounts deleveraged", "number", 0, "of which ADL closed a position or a part",
         lambda told: float(sum(each.adl.accounts for each in told.summaries)),
     ),
     Outcome(

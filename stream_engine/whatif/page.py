@@ -56,6 +56,7 @@ svg circle.up{fill:var(--up)}svg circle.down{fill:var(--down)}svg circle.same{fi
 svg .nothing{stroke:var(--soft);stroke-dasharray:4 3}svg .median{stroke:var(--ink);stroke-width:3}
 svg .span{stroke:var(--ink);stroke-width:1.3}
 .key span{white-space:nowrap;margin-right:1.2em}.key .up{color:var(--up)}.key .down{color:var(--down)}
+@media(max-width:640px){td small{white-space:normal}th,td{padding-right:.4rem}}
 @media print{:root{color-scheme:light;--back:#fff;--ink:#111;--soft:#444;--line:#bbb;--card:#fff;--up:#c2570c;
  --down:#1f6fb4}body{max-width:none;padding:0;font-size:11px}.cards{grid-template-columns:1fr 1fr}
  .scroll{overflow:visible}h2{break-after:avoid}tr{break-inside:avoid}}

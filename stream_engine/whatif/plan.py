@@ -25,7 +25,7 @@ class Change(Struct, frozen=True):
         return Change(self.overlays + other.overlays, self.settings + other.settings)
 
     def __str__(self) -> str:
-        return " ".join([*(f"--with {overlay}" for overlay in self.overlays), *self.settings]) or "as it is"
+        return " ".join([*(f"with {overlay}" for overlay in self.overlays), *self.settings]) or "as it is"
 
 
 class Contrast(Struct, frozen=True):
