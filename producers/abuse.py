@@ -89,10 +89,12 @@ class Spoofers:
 
     name = "spoofers"
     latency_us = 0
-    topics = frozenset({Topic.MARKET, Topic.EXECUTIONS})
+    topics = frozenset({Topic.EXECUTIONS})
 
     def __init__(self, venue: str, abusers: Iterable[Abuser], abuse: Abuse, view: MarketView, noise: Noise) -> None:
         self.venue = venue
+        self.hears = frozenset({venue})
+        self.views = (view,)
         self._abuse = abuse
         self._view = view
         self._noise = noise
@@ -112,7 +114,7 @@ class Spoofers:
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> list[Input]:
         """The next step of everybody's act."""
         self._steps += 1
-        for event in self._view.take(events):
+        for event in events:
             self._take(event)
         return [each for spoofer in self._spoofers.values() for each in self._step(now_us, spoofer)]
 
@@ -237,10 +239,12 @@ class Stuffers:
 
     name = "stuffers"
     latency_us = 0
-    topics = frozenset({Topic.MARKET, Topic.EXECUTIONS})
+    topics = frozenset({Topic.EXECUTIONS})
 
     def __init__(self, venue: str, abusers: Iterable[Abuser], abuse: Abuse, view: MarketView, noise: Noise) -> None:
         self.venue = venue
+        self.hears = frozenset({venue})
+        self.views = (view,)
         self._abuse = abuse
         self._view = view
         self._noise = noise
@@ -260,7 +264,7 @@ class Stuffers:
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> list[Input]:
         """What rests from the last tick goes, and in a burst as much comes anew."""
         self._steps += 1
-        for event in self._view.take(events):
+        for event in events:
             match event:
                 case OrderAccepted():
                     self._stuffers[event.account].resting[event.client_id] = None

@@ -1,6 +1,7 @@
 """Agent: the thinking part of a producer.
 
-Decides   once per clock tick, from the events that have reached it, which inputs to send.
+Decides   once per clock tick, from its views of the market and from the events of its own accounts, what to send.
+Several   An agent may act on several venues: it is asked once the last of them has answered the tick.
 Holds     no clock, no I/O, no shared randomness: what it draws is keyed by its name and the event, so that the same
           events give the same inputs, and a what-if keeps the same noise.
 """
@@ -9,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 from producers.labels import AnyLabel
+from producers.market_view import MarketView
 from stream_engine.messages.events import AnyEvent
 from stream_engine.messages.inputs import Input
 from stream_engine.messages.topics import Topic
@@ -17,9 +19,12 @@ from stream_engine.messages.topics import Topic
 class Agent(Protocol):
     """What a drive needs of a participant.
 
-    latency_us  an event reaches it once it is at least this old.
-    topics      the output topics that it listens to.
-    accounts    its own, on its venue. Of every topic but `market` it is given only what concerns these.
+    venue       the venue whose clock is its own.
+    hears       the venues on which it acts, that one among them.
+    views       what it knows of these markets; folded before it decides. Agents may share one.
+    latency_us  an event of its accounts reaches it once it is at least this old.
+    topics      the output topics that it listens to, beside what its views show.
+    accounts    its own, the same numbers on every venue. Of every topic it is given only what concerns these.
     labels      what it did and why, in its own words, so far.
     """
 
@@ -28,6 +33,12 @@ class Agent(Protocol):
 
     @property
     def venue(self) -> str: ...
+
+    @property
+    def hears(self) -> frozenset[str]: ...
+
+    @property
+    def views(self) -> Sequence[MarketView]: ...
 
     @property
     def latency_us(self) -> int: ...
@@ -42,7 +53,7 @@ class Agent(Protocol):
     def labels(self) -> Sequence[AnyLabel]: ...
 
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> Sequence[Input]:
-        """The inputs it sends at this tick, in their order; `events` are those that reached it since the last."""
+        """The inputs it sends at this tick, in their order; `events` of its accounts reached it since the last."""
         ...
 
 

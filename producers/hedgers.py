@@ -45,7 +45,7 @@ class HedgedPortfolios:
 
     name = "hedgers"
     latency_us = 0
-    topics = frozenset({Topic.MARKET, Topic.EXECUTIONS, Topic.LIQUIDATIONS, Topic.ADL})
+    topics = frozenset({Topic.EXECUTIONS, Topic.LIQUIDATIONS, Topic.ADL})
     labels: tuple[AnyLabel, ...] = ()
 
     def __init__(
@@ -53,6 +53,8 @@ class HedgedPortfolios:
     ) -> None:
         self.accounts = frozenset(positions)
         self.venue = venue
+        self.hears = frozenset({venue})
+        self.views = (view,)
         self._held = {account: dict(legs) for account, legs in positions.items()}
         self._hedgers = hedgers
         self._view = view
@@ -65,7 +67,7 @@ class HedgedPortfolios:
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> list[Input]:
         """Market sells of those whose wait is over."""
         self._steps += 1
-        for event in self._view.take(events):
+        for event in events:
             self._take(event)
         sent: list[Input] = []
         while self._due and self._due[0][0] <= self._steps:

@@ -1,7 +1,10 @@
-"""What one participant knows of the market: the public events of a venue, folded into the present state.
+"""What a participant knows of a market: the public events of a venue, folded into the present state.
 
-Holds     Only what was published: levels of the book, trades without names, mark, index, open interest.
-          Volumes count since the view was last asked to begin anew, so a participant sees what happened in its tick.
+Holds     Only what was published: levels of the book, trades without names, mark, index, what the outside source said,
+          open interest. Nothing younger than `latency_us`.
+Shared    Participants of one venue who see equally late may look at one view. Whoever steps them (producers.runner)
+          folds each event into it once, before the first of them decides.
+Volumes   count since the view was last folded, so a participant sees what happened in its tick.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,30 +14,43 @@ from stream_engine.messages.events import (
     BookChanged,
     MarkPriceChanged,
     OpenInterestChanged,
+    SourcePriced,
     TradePrinted,
+    TradingHalted,
+    TradingPaused,
+    TradingReopened,
+    TradingResumed,
 )
 from stream_engine.messages.inputs import Side
 from stream_engine.messages.instrument import Instrument
 from stream_engine.messages.units import MILLION
 
+SECOND_US = 1_000_000
+
 
 class SymbolView:
-    """One perpetual as everybody sees it. Prices in ticks, sizes in lots; `_usdt` is money as a float."""
+    """One perpetual as everybody sees it. Prices in ticks, sizes in lots; `_usdt` is money as a float.
+
+    outside, outside_us   what the outside source said last (0: nothing yet), and the time it is of.
+    trading               neither halted nor paused.
+    """
 
     __slots__ = (
         "asks", "bids", "bought_usdt", "index", "instrument", "last", "liquidated_usdt", "long_accounts",
-        "lot_tick_usdt", "mark", "open_interest", "short_accounts", "sold_usdt", "tick_usdt",
+        "lot_tick_usdt", "mark", "open_interest", "outside", "outside_us", "short_accounts", "sold_usdt", "tick_usdt",
+        "trading",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
         self.tick_usdt = float(instrument.tick_size)
         self.lot_tick_usdt = instrument.tick_value / MILLION
-        self.mark = self.index = self.last = 0
+        self.mark = self.index = self.last = self.outside = self.outside_us = 0
         self.bids: dict[int, int] = {}
         self.asks: dict[int, int] = {}
         self.open_interest = self.long_accounts = self.short_accounts = 0
         self.bought_usdt = self.sold_usdt = self.liquidated_usdt = 0.0
+        self.trading = True
 
     def usdt(self, lots: float, price: float) -> float:
         """Notional of a size at a price in ticks."""
@@ -82,34 +98,47 @@ class SymbolView:
         accounts = self.long_accounts + self.short_accounts
         return self.long_accounts / accounts if accounts else 0.5
 
+    def outside_age_s(self, now_us: int) -> int:
+        """For how many whole seconds the outside source has been silent, on this line."""
+        return (now_us - self.outside_us) // SECOND_US
+
 
 class MarketView:
-    """All perpetuals of one venue. Without `books` the levels are left alone (many participants need none)."""
+    """All perpetuals of one venue. `outside`: which source of the index stands for the outside market. Without `books`
+    the levels are left alone (many participants need none). `present`: the share of the makers' duties that were met
+    in the last minute, where the venue publishes that."""
 
-    def __init__(self, venue: str, instruments: Mapping[str, Instrument], books: bool = True) -> None:
+    def __init__(
+        self, venue: str, instruments: Mapping[str, Instrument], outside: str = "spot", *, latency_us: int = 0,
+        books: bool = True,
+    ) -> None:  # fmt: skip
         self.venue = venue
+        self.latency_us = latency_us
         self.symbols = {symbol: SymbolView(instrument) for symbol, instrument in instruments.items()}
+        self.present: float | None = None
+        self.outside = outside
         self._on: dict[type, Callable[[AnyEvent], None]] = {
             TradePrinted: self._traded,
             MarkPriceChanged: self._marked,
             OpenInterestChanged: self._open_interest,
+            SourcePriced: self._priced,
+            TradingHalted: self._stopped,
+            TradingResumed: self._went_on,
+            TradingPaused: self._stopped,
+            TradingReopened: self._went_on,
         }
         if books:
             self._on[BookChanged] = self._book
 
-    def take(self, events: Iterable[AnyEvent]) -> list[AnyEvent]:
-        """Fold in what is public; hand back what is not (the participant's own affairs)."""
+    def fold(self, events: Iterable[AnyEvent]) -> None:
+        """Take what was published on its venue since the last time."""
         for view in self.symbols.values():
             view.bought_usdt = view.sold_usdt = view.liquidated_usdt = 0.0
-        own: list[AnyEvent] = []
         handlers = self._on
         for event in events:
             handler = handlers.get(type(event))
-            if handler is None:
-                own.append(event)
-            elif event.venue == self.venue:
+            if handler is not None:
                 handler(event)
-        return own
 
     def _book(self, event: AnyEvent) -> None:
         assert isinstance(event, BookChanged)
@@ -139,8 +168,27 @@ class MarketView:
         view.mark, view.index = event.mark, event.index
         view.last = event.last or view.last
 
+    def _priced(self, event: AnyEvent) -> None:
+        assert isinstance(event, SourcePriced)
+        if event.source == self.outside:
+            for symbol, price in event.prices:
+                view = self.symbols[symbol]
+                view.outside, view.outside_us = price, event.ts_us
+
     def _open_interest(self, event: AnyEvent) -> None:
         assert isinstance(event, OpenInterestChanged)
         view = self.symbols[event.symbol]
         view.open_interest = event.open_interest
         view.long_accounts, view.short_accounts = event.long_accounts, event.short_accounts
+
+    def _stopped(self, event: AnyEvent) -> None:
+        for view in self._meant(event):
+            view.trading = False
+
+    def _went_on(self, event: AnyEvent) -> None:
+        for view in self._meant(event):
+            view.trading = True
+
+    def _meant(self, event: AnyEvent) -> Iterable[SymbolView]:
+        symbol: str | None = getattr(event, "symbol", None)
+        return self.symbols.values() if symbol is None else (self.symbols[symbol],)

@@ -2,8 +2,9 @@
 
 Decides   who hears which event and when; in which order agents are asked; where an input goes.
 Order     by name; two of one name are on two venues, and go by those.
-Holds     an agent hears an event of its venue once, in the order in which it was given, once it is old enough for it;
-          of every topic but `market` only what concerns its own accounts.
+Several   an agent on several venues is asked at a tick once all of these have come as far.
+Holds     an agent hears an event of its accounts once, in the order in which it was given, once it is old enough for
+          it; a view is folded at a tick before the first that looks at it is asked, and at most once.
 """
 
 from collections import deque
@@ -13,6 +14,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from producers.agent import Agent
+from producers.market_view import MarketView
 from stream_engine.messages import events as e
 from stream_engine.messages.codec import encode
 from stream_engine.messages.inputs import Input, MapVenue
@@ -30,23 +32,28 @@ class AgentRunner:
         names = [full_name(ear.agent) for ear in self._ears]
         if len(set(names)) < len(names):
             raise ValueError(f"two agents have one name: {names}")
-        self._public: dict[str, list[_Ear]] = {}
+        self._eyes: dict[int, _Eye] = {}
+        self._public: dict[str, list[_Eye]] = {}
         self._owners: dict[tuple[str, Topic], dict[int, list[_Ear]]] = {}
+        self._reached_us: dict[str, int] = {}
         for ear in self._ears:
-            if Topic.MARKET in ear.agent.topics:
-                self._public.setdefault(ear.agent.venue, []).append(ear)
-            for topic in ear.agent.topics:
-                owners = self._owners.setdefault((ear.agent.venue, topic), {})
-                for account in ear.agent.accounts:
-                    owners.setdefault(account, []).append(ear)
+            for view in ear.agent.views:
+                if id(view) not in self._eyes:
+                    self._eyes[id(view)] = eye = _Eye(view)
+                    self._public.setdefault(view.venue, []).append(eye)
+            for venue in sorted(ear.agent.hears):
+                for topic in ear.agent.topics:
+                    owners = self._owners.setdefault((venue, topic), {})
+                    for account in ear.agent.accounts:
+                        owners.setdefault(account, []).append(ear)
 
     def hear(self, events: Iterable[e.AnyEvent]) -> None:
         """Keep events for those whom they concern."""
         for event in events:
             topic = EVENT_TOPIC[type(event)]
             if topic is Topic.MARKET:
-                for ear in self._public.get(event.venue, ()):
-                    ear.waiting.append(event)
+                for eye in self._public.get(event.venue, ()):
+                    eye.waiting.append(event)
                 continue
             owners = self._owners.get((event.venue, topic))
             if owners is None:
@@ -60,13 +67,23 @@ class AgentRunner:
                 ear.waiting.append(event)
 
     def decide(self, now_us: int, venue: str | None = None) -> list[Input]:
-        """Ask every agent (of the venue) once, in their order; what they send, in that order."""
-        return [
-            each
-            for ear in self._ears
-            if venue is None or ear.agent.venue == venue
-            for each in ear.agent.decide(now_us, ear.due(now_us))
-        ]
+        """Ask every agent once, in their order; what they send, in that order.
+
+        `venue`: only this one has come so far; asked is whoever acts there, and on no venue that has yet to.
+        """
+        asked = self._ears
+        if venue is not None:
+            self._reached_us[venue] = now_us
+            asked = [ear for ear in asked if venue in ear.agent.hears and self._all_reached(ear.agent, now_us)]
+        sent: list[Input] = []
+        for ear in asked:
+            for view in ear.agent.views:
+                self._eyes[id(view)].look(now_us)
+            sent.extend(ear.agent.decide(now_us, ear.due(now_us)))
+        return sent
+
+    def _all_reached(self, agent: Agent, now_us: int) -> bool:
+        return all(self._reached_us.get(venue, -1) >= now_us for venue in agent.hears)
 
 
 def full_name(agent: Agent) -> str:
@@ -115,6 +132,27 @@ class Sender:
             raise ValueError(f"venue {venue} is mapped to no partition") from None
 
 
+class _Eye:
+    """One view and what is not folded into it yet."""
+
+    def __init__(self, view: MarketView) -> None:
+        self.view = view
+        self.waiting: deque[e.AnyEvent] = deque()
+        self._looked_us = -1
+
+    def look(self, now_us: int) -> None:
+        if now_us > self._looked_us:
+            self._looked_us = now_us
+            until_us = now_us - self.view.latency_us
+            if (
+                self.waiting and self.waiting[-1].ts_us <= until_us
+            ):  # one venue's time never goes back: all of it is due
+                self.view.fold(self.waiting)
+                self.waiting.clear()
+            else:
+                self.view.fold(_due(self.waiting, until_us))
+
+
 class _Ear:
     """One agent and what it has not heard yet."""
 
@@ -123,11 +161,15 @@ class _Ear:
         self.waiting: deque[e.AnyEvent] = deque()
 
     def due(self, now_us: int) -> list[e.AnyEvent]:
-        until = now_us - self.agent.latency_us
-        heard = []
-        while self.waiting and self.waiting[0].ts_us <= until:
-            heard.append(self.waiting.popleft())
-        return heard
+        return _due(self.waiting, now_us - self.agent.latency_us)
+
+
+def _due(waiting: deque[e.AnyEvent], until_us: int) -> list[e.AnyEvent]:
+    """What is old enough, taken out."""
+    due = []
+    while waiting and waiting[0].ts_us <= until_us:
+        due.append(waiting.popleft())
+    return due
 
 
 def _shares(

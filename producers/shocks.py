@@ -1,9 +1,11 @@
-"""The outside market: a spot path that is given, the news on it, and the feed that carries it to the venue.
+"""The outside market: spot as the news alone would have moved it, what hedging does to it, and the feed to the venues.
 
 Given     Knots of the path (at most one a minute), what a piece of news moves at once, how restless the price is
-          between two knots, and when the feed stands still. Nothing here answers to what the venue does.
+          between two knots, and when the feed stands still.
+Answers   to nothing but trade: who holds outside the other way round what he trades on a venue (makers, arbitrageurs)
+          sells there what he buys here. Every `depth_usdt` sold moves the price by one percent; the move decays.
 Order     1 the straight line between two knots  2 all deviations from the first price times `scale`
-          3 noise round it, keyed by second and symbol, that reverts within `reversion_s`.
+          3 noise round it, keyed by second and symbol, that reverts within `reversion_s`  4 the impact of trade.
 Holds     Every time is shifted by `shift_s`, and so are the bounds of the run: nothing else in a scenario is a date.
           The path up to a moment does not depend on what comes after it.
 """
@@ -17,10 +19,13 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from producers.labels import AnyLabel
+from producers.market_view import MarketView
 from producers.noise import Noise
-from stream_engine.messages.events import AnyEvent
-from stream_engine.messages.inputs import IndexPrices, Input, PriceShock
+from stream_engine.messages.events import AnyEvent, PositionDeleveraged, Traded
+from stream_engine.messages.inputs import IndexPrices, Input, PriceShock, Side
+from stream_engine.messages.instrument import Instrument
 from stream_engine.messages.topics import Topic
+from stream_engine.messages.units import MILLION
 
 SECOND_US = 1_000_000
 
@@ -51,8 +56,15 @@ class FeedFault(Struct, frozen=True, forbid_unknown_fields=True):
     end: datetime
 
 
+class Impact(Struct, frozen=True, forbid_unknown_fields=True):
+    """How spot answers to trade: what must be sold of a symbol to move it by one percent, and how fast that decays."""
+
+    depth_usdt: dict[str, Positive]
+    decay_s: Positive = 900.0
+
+
 class Outside(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that is given from outside."""
+    """All that is given from outside. Without `impact` it answers to nothing."""
 
     knots: list[Knot]
     source: str = "spot"
@@ -62,6 +74,7 @@ class Outside(Struct, frozen=True, forbid_unknown_fields=True):
     common_share: Annotated[float, Meta(ge=0, le=1)] = 0.8
     news: list[News] = []
     faults: list[FeedFault] = []
+    impact: Impact | None = None
 
 
 def micros(moment: datetime, shift_s: int) -> int:
@@ -70,7 +83,7 @@ def micros(moment: datetime, shift_s: int) -> int:
 
 
 class OutsidePath:
-    """The outside prices of a run, second by second, and what somebody on the feed sees of them."""
+    """The outside prices of a run as the news alone makes them, second by second, and whether the feed is alive."""
 
     def __init__(
         self, outside: Outside, volatility_bp: Mapping[str, float], start_us: int, end_us: int, noise: Noise
@@ -84,7 +97,7 @@ class OutsidePath:
         ]
 
     def prices(self, now_us: int) -> dict[str, float]:
-        """The true outside price of every symbol, in USDT."""
+        """The outside price of every symbol, in USDT."""
         step = self._clamped((now_us - self.start_us) // SECOND_US)
         return {symbol: self._prices[symbol][step] for symbol in self.symbols}
 
@@ -93,54 +106,88 @@ class OutsidePath:
         step = (now_us - self.start_us) // SECOND_US
         return not any(start <= step < end for start, end in self._faults)
 
-    def seen(self, symbol: str, now_us: int, lag_s: int) -> tuple[float, int]:
-        """Price and its age in seconds on a line that is `lag_s` behind the feed, and silent while the feed is."""
-        now = (now_us - self.start_us) // SECOND_US
-        step = now - lag_s
-        for start, end in self._faults:
-            if start <= step < end:
-                step = start - 1
-        return self._prices[symbol][self._clamped(step)], now - step
-
     def _clamped(self, step: int) -> int:
         return min(max(step, 0), self.steps - 1)
 
 
-class ShockProducer:
-    """Publishes the outside prices of what its venue lists every tick, and the news when there is some."""
+class OutsideMarket:
+    """Publishes the outside prices on every venue at every tick, and the news when there is some.
 
+    hedgers   accounts that hold outside the other way round what they trade on the venues, and the seconds that they
+              take for it (0: at once).
+    """
+
+    name = "outside"
     latency_us = 0
-    topics: frozenset[Topic] = frozenset()
-    accounts: frozenset[int] = frozenset()
+    topics = frozenset({Topic.EXECUTIONS, Topic.ADL})
+    views: tuple[MarketView, ...] = ()
     labels: tuple[AnyLabel, ...] = ()
 
-    def __init__(self, venue: str, outside: Outside, path: OutsidePath, tick_sizes: Mapping[str, float]) -> None:
-        self.name = "outside"
-        self.venue = venue
+    def __init__(
+        self, instruments: Mapping[str, Mapping[str, Instrument]], outside: Outside, path: OutsidePath,
+        hedgers: Mapping[int, float],
+    ) -> None:  # fmt: skip
+        self.venue = next(iter(instruments))
+        self.hears = frozenset(instruments)
+        self.accounts = frozenset(hedgers)
+        self._instruments = instruments
         self._source = outside.source
         self._path = path
-        self._tick_sizes = dict(tick_sizes)
         self._news = sorted(((micros(news.at, outside.shift_s), news) for news in outside.news), key=lambda due: due[0])
         self._published = 0
+        self._hedgers = hedgers
+        self._depth = outside.impact.depth_usdt if outside.impact is not None else {}
+        self._keeps = 1.0 - 1.0 / outside.impact.decay_s if outside.impact is not None else 0.0
+        self._to_sell: dict[tuple[int, str], float] = {}
+        self.impact = dict.fromkeys(path.symbols, 0.0)
 
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> list[Input]:
         """The prices of now, under the name of any news that is due; nothing while the feed stands still."""
-        sent: list[Input] = []
-        prices = tuple(
-            (symbol, max(1, round(price / self._tick_sizes[symbol])))
-            for symbol, price in self._path.prices(now_us).items()
-            if symbol in self._tick_sizes
-        )
+        if self._depth:
+            self._answer(events)
+        news = self._due_news(now_us)
         delivers = self._path.delivers(now_us)
-        while self._published < len(self._news) and self._news[self._published][0] <= now_us:
-            news = self._news[self._published][1]
-            self._published += 1
-            sent.append(
-                PriceShock(self.venue, now_us, news.label, news.headline, self._source, prices if delivers else ())
+        true = self._path.prices(now_us)
+        sent: list[Input] = []
+        for venue, instruments in self._instruments.items():
+            prices = tuple(
+                (symbol, max(1, round(true[symbol] * exp(self.impact[symbol]) / float(instrument.tick_size))))
+                for symbol, instrument in instruments.items()
             )
-        if delivers:
-            sent.append(IndexPrices(self.venue, now_us, self._source, prices))
+            for each in news:
+                told = prices if delivers else ()
+                sent.append(PriceShock(venue, now_us, each.label, each.headline, self._source, told))
+            if delivers:
+                sent.append(IndexPrices(venue, now_us, self._source, prices))
         return sent
+
+    def _due_news(self, now_us: int) -> list[News]:
+        due: list[News] = []
+        while self._published < len(self._news) and self._news[self._published][0] <= now_us:
+            due.append(self._news[self._published][1])
+            self._published += 1
+        return due
+
+    def _answer(self, events: Sequence[AnyEvent]) -> None:
+        """Move the price by what was hedged in this tick."""
+        for event in events:
+            if isinstance(event, Traded):
+                bought = event.size if event.taker_side is Side.BUY else -event.size
+                self._owes(event.venue, event.taker, event.symbol, bought, event.price)
+                self._owes(event.venue, event.maker, event.symbol, -bought, event.price)
+            elif isinstance(event, PositionDeleveraged):
+                self._owes(event.venue, event.account, event.symbol, event.size, event.price)
+        for symbol in self.impact:
+            self.impact[symbol] *= self._keeps
+        for (account, symbol), usdt in self._to_sell.items():
+            sold = usdt / max(self._hedgers[account], 1.0)
+            self._to_sell[account, symbol] = usdt - sold
+            self.impact[symbol] -= 0.01 * sold / self._depth[symbol]
+
+    def _owes(self, venue: str, account: int, symbol: str, lots: int, price: int) -> None:
+        if account in self._hedgers:
+            usdt = lots * price * self._instruments[venue][symbol].tick_value / MILLION
+            self._to_sell[account, symbol] = self._to_sell.get((account, symbol), 0.0) + usdt
 
 
 def _path(

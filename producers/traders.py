@@ -23,7 +23,6 @@ from msgspec import Meta, Struct
 from producers.labels import AnyLabel
 from producers.market_view import MarketView, SymbolView
 from producers.noise import Noise
-from producers.shocks import OutsidePath
 from stream_engine.messages.events import (
     AnyEvent,
     LiquidationStarted,
@@ -40,6 +39,7 @@ NotNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 LOOK_EVERY_S = 5
+FRESH_S = 2
 
 
 class Holder(Struct, frozen=True):
@@ -173,13 +173,15 @@ class _Population:
     """What all populations share: a venue, a view, own chance, client ids, and steps counted since the start."""
 
     latency_us = 0
-    topics = frozenset({Topic.MARKET, Topic.EXECUTIONS, Topic.LIQUIDATIONS, Topic.ADL})
+    topics = frozenset({Topic.EXECUTIONS, Topic.LIQUIDATIONS, Topic.ADL})
     labels: tuple[AnyLabel, ...] = ()
 
     def __init__(self, name: str, venue: str, accounts: Iterable[int], view: MarketView, noise: Noise) -> None:
         self.name = name
         self.accounts = frozenset(accounts)
         self.venue = venue
+        self.hears = frozenset({venue})
+        self.views = (view,)
         self._view = view
         self._noise = noise
         self._steps = 0
@@ -235,7 +237,7 @@ class LeveragedTraders(_Population):
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> list[Input]:
         """Orders of those whose stop was crossed, whose fear or hope fell due, or who are not done yet."""
         self._steps += 1
-        for event in self._view.take(events):
+        for event in events:
             self._take(event)
         for symbol, view in self._view.symbols.items():
             if view.mark:
@@ -365,11 +367,10 @@ class DipBuyers(_Population):
 
     def __init__(
         self, venue: str, accounts: Mapping[str, Sequence[int]], dips: Dips, sizes: Mapping[str, Sized],
-        view: MarketView, path: OutsidePath, noise: Noise,
+        view: MarketView, noise: Noise,
     ) -> None:  # fmt: skip
         super().__init__("dip-buyers", venue, [one for many in accounts.values() for one in many], view, noise)
         self._dips = dips
-        self._path = path
         self._bids: dict[int, _Bid] = {}
         for symbol, numbers in accounts.items():
             span = dips.farthest_pct[symbol] - dips.nearest_pct
@@ -382,15 +383,16 @@ class DipBuyers(_Population):
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> list[Input]:
         """Each looks at its bid every few seconds: places it, or moves it after the outside price."""
         self._steps += 1
-        for event in self._view.take(events):
+        for event in events:
             self._take(event)
-        prices = {symbol: self._path.seen(symbol, now_us, 1)[0] for symbol in self._view.symbols}
         sent: list[Input] = []
         for bid in self._bids.values():
             if (self._steps + bid.account) % LOOK_EVERY_S or self._steps < bid.not_before:
                 continue
             view = self._view.symbols[bid.symbol]
-            price = view.ticks(prices[bid.symbol] / view.tick_usdt * (1 - bid.below))
+            if not view.outside:
+                continue
+            price = view.ticks(view.outside * (1 - bid.below))
             if not bid.client_id:
                 lots = view.lots(bid.usdt, price)
                 if lots and view.mark and bid.comes_again >= 0:
@@ -449,7 +451,6 @@ class MomentumShorts(_Population):
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> list[Input]:
         """Market sells of those whose time has come."""
         self._steps += 1
-        self._view.take(events)
         for symbol, waiting in self._waiting.items():
             mark = self._view.symbols[symbol].mark
             if mark:
@@ -491,7 +492,7 @@ class NoiseTraders(_Population):
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> list[Input]:
         """At most one order on each symbol."""
         self._steps += 1
-        for event in self._view.take(events):
+        for event in events:
             self._take(event)
         sent: list[Input] = []
         for number, (symbol, accounts) in enumerate(self._numbers.items()):
@@ -545,14 +546,13 @@ class NearBookTraders(_Population):
 
     def __init__(
         self, venue: str, accounts: Mapping[str, Sequence[int]], near: NearBook, sizes: Mapping[str, Sized],
-        view: MarketView, path: OutsidePath, noise: Noise,
+        view: MarketView, noise: Noise,
     ) -> None:  # fmt: skip
         super().__init__("near-book", venue, [one for many in accounts.values() for one in many], view, noise)
         self._near = near
         self._sizes = sizes
-        self._path = path
         self._variance = {symbol: size.volatility**2 for symbol, size in sizes.items()}
-        self._outside: dict[str, float] = {}
+        self._outside: dict[str, int] = {}
         self._resting: dict[int, _Resting] = {}
         for symbol, numbers in accounts.items():
             for place, account in enumerate(numbers):
@@ -562,7 +562,7 @@ class NearBookTraders(_Population):
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> list[Input]:
         """Whose turn it is takes its order away and places a new one."""
         self._steps += 1
-        for event in self._view.take(events):
+        for event in events:
             match event:
                 case OrderCancelled() | OrderRejected():
                     self._gone(event.account, event.client_id)
@@ -571,14 +571,15 @@ class NearBookTraders(_Population):
                 case _:
                     pass
         for symbol, variance in self._variance.items():
-            price = self._path.seen(symbol, now_us, 1)[0]
-            moved = price / self._outside.get(symbol, price) - 1
-            self._variance[symbol] = variance + (moved**2 - variance) / 60
-            self._outside[symbol] = price
+            price = self._view.symbols[symbol].outside
+            if price:
+                moved = price / self._outside.get(symbol, price) - 1
+                self._variance[symbol] = variance + (moved**2 - variance) / 60
+                self._outside[symbol] = price
         sent: list[Input] = []
         for rank, order in enumerate(self._resting.values()):
             view = self._view.symbols[order.symbol]
-            if (self._steps + 7 * rank) % self._near.refresh_s or not view.mark:
+            if (self._steps + 7 * rank) % self._near.refresh_s or not view.mark or not view.outside:
                 continue
             if order.client_id:
                 sent.append(Cancel(self.venue, now_us, order.account, order.client_id))
@@ -593,7 +594,7 @@ class NearBookTraders(_Population):
         size = self._sizes[order.symbol]
         calm = min(1.0, self._near.boldness * size.volatility / max(self._variance[order.symbol], 1e-12) ** 0.5)
         usdt = self._near.share * size.depth_usdt * calm / self._near.accounts
-        outside = self._outside[order.symbol] / view.tick_usdt
+        outside = float(self._outside[order.symbol])
         anchor = outside + self._near.follows_last * ((view.last or outside) - outside)
         price = view.ticks(anchor * (1 + order.place))
         lots = view.lots(usdt, price)
@@ -610,19 +611,18 @@ class Arbitrageurs(_Population):
 
     def __init__(
         self, venue: str, accounts: Mapping[str, Sequence[int]], arbitrage: Arbitrage, sizes: Mapping[str, Sized],
-        view: MarketView, path: OutsidePath, noise: Noise,
+        view: MarketView, noise: Noise,
     ) -> None:  # fmt: skip
         super().__init__("arbitrage", venue, [one for many in accounts.values() for one in many], view, noise)
         self._arbitrage = arbitrage
         self._accounts = {symbol: numbers[0] for symbol, numbers in accounts.items()}
         self._sizes = sizes
-        self._path = path
         self._used_usdt = dict.fromkeys(accounts, 0.0)
 
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> list[Input]:
         """Takes what crosses its threshold, as far as its capacity goes."""
         self._steps += 1
-        for event in self._view.take(events):
+        for event in events:
             if isinstance(event, Traded):
                 bought = (event.taker_side is Side.BUY) == (event.taker == self._accounts[event.symbol])
                 usdt = self._view.symbols[event.symbol].usdt(event.size, event.price)
@@ -631,10 +631,9 @@ class Arbitrageurs(_Population):
         for symbol, account in self._accounts.items():
             used = self._used_usdt[symbol] = self._used_usdt[symbol] * (1 - 1 / self._arbitrage.unwind_s)
             view, size = self._view.symbols[symbol], self._sizes[symbol]
-            price, age = self._path.seen(symbol, now_us, 1)
-            if age > 1 or not view.mark:
+            if not view.mark or not view.outside or view.outside_age_s(now_us) > FRESH_S:
                 continue
-            outside, threshold = price / view.tick_usdt, self._arbitrage.threshold_bp * 1e-4
+            outside, threshold = float(view.outside), self._arbitrage.threshold_bp * 1e-4
             most = self._arbitrage.slice_of_depth * size.depth_usdt
             capacity = self._arbitrage.capacity * size.open_interest_usdt
             bid, ask = view.best_bid(), view.best_ask()

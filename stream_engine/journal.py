@@ -27,7 +27,7 @@ from msgspec import Raw, Struct
 from stream_engine.messages.topics import MAX_INPUT_BYTES
 
 # Raised with every change of the core after which the same inputs may give other events.
-CORE_VERSION = 4
+CORE_VERSION = 5
 
 MAX_RECORD_BYTES = 512 * 1024
 KEPT_OF_OVERSIZE = 64 * 1024

@@ -1,6 +1,6 @@
 """Scenario: a TOML file from which a whole run follows, checked to the last key before anything starts.
 
-Read      1 the file, over the presets that it names, under overlays and overrides (`makers.stay=true`; see layers)
+Read      1 the file, over the presets that it names, under overlays and overrides (`makers.mode=stay`; see layers)
           2 every key by the schema: an unknown one stops with its path and the nearest name  3 every value  4 all
           together.
 Dates     Only the bounds of the run, the knots of the outside path, the news and the feed faults have any. All of them
@@ -33,11 +33,12 @@ from msgspec.structs import replace
 from producers.abuse import Abuse, Abuser, Spoofers, Stuffers, abusers_of
 from producers.agent import Agent
 from producers.hedgers import HedgedPortfolios, Hedgers
-from producers.market_maker import Makers, MarketMaker, Scale
+from producers.market_maker import Makers, MarketMaker, Seat
 from producers.market_view import MarketView
 from producers.noise import Noise
 from producers.population import Perpetual, Population, Position, crowd_positions, hedger_lots, maker_lots
-from producers.shocks import SECOND_US, Outside, OutsidePath, ShockProducer, micros
+from producers.quoting import Scale
+from producers.shocks import SECOND_US, Outside, OutsideMarket, OutsidePath, micros
 from producers.traders import (
     Arbitrage,
     Arbitrageurs,
@@ -726,41 +727,39 @@ def _agents_of(scenario: Scenario, cast: _Cast, seed: int) -> list[Agent]:
         for market in scenario.markets
     }
 
-    def view(books: bool = True) -> MarketView:
-        return MarketView(venue, instruments, books)
+    lags = {desk.feed_lag_s for desk in scenario.makers.desks} | {0}
+    views = {
+        lag: MarketView(venue, instruments, scenario.outside.source, latency_us=lag * SECOND_US) for lag in sorted(lags)
+    }
+    view = views[0]
 
     def chance(name: str) -> Noise:
         return _chance(scenario, venue, seed, name)
 
-    ticks = {symbol: float(instrument.tick_size) for symbol, instrument in instruments.items()}
-    made: list[Agent] = [ShockProducer(venue, scenario.outside, cast.path, ticks)]
+    hedgers = {cast.makers[desk.name]: desk.hedge_s for desk in scenario.makers.desks}
+    hedgers |= {account: 0.0 for accounts in cast.arbitrage.values() for account in accounts}
+    made: list[Agent] = [OutsideMarket({venue: instruments}, scenario.outside, cast.path, hedgers)]
     for desk in scenario.makers.desks:
-        account, noise = cast.makers[desk.name], chance(desk.name)
-        made.append(MarketMaker(venue, account, desk, scenario.makers, scales, view(), cast.path, noise))
+        seats = {venue: Seat(views[desk.feed_lag_s], scales)}
+        made.append(MarketMaker(cast.makers[desk.name], desk, scenario.makers, seats, chance(desk.name)))
     holders = [position.holder for position in cast.positions]
     if scenario.crowd is not None:
-        made.append(LeveragedTraders(venue, holders, scenario.crowd, sizes, view(books=False), chance("traders")))
+        made.append(LeveragedTraders(venue, holders, scenario.crowd, sizes, view, chance("traders")))
     if scenario.hedgers is not None:
-        noise = chance("hedgers")
-        made.append(HedgedPortfolios(venue, cast.portfolios, scenario.hedgers, view(books=False), noise))
+        made.append(HedgedPortfolios(venue, cast.portfolios, scenario.hedgers, view, chance("hedgers")))
     if scenario.dips is not None:
-        noise = chance("dip-buyers")
-        made.append(DipBuyers(venue, cast.dips, scenario.dips, sizes, view(books=False), cast.path, noise))
+        made.append(DipBuyers(venue, cast.dips, scenario.dips, sizes, view, chance("dip-buyers")))
     if scenario.momentum is not None:
-        noise = chance("momentum")
-        made.append(MomentumShorts(venue, cast.momentum, scenario.momentum, sizes, view(books=False), noise))
+        made.append(MomentumShorts(venue, cast.momentum, scenario.momentum, sizes, view, chance("momentum")))
     if scenario.noise is not None:
-        made.append(NoiseTraders(venue, cast.noise, scenario.noise, sizes, view(), chance("noise")))
+        made.append(NoiseTraders(venue, cast.noise, scenario.noise, sizes, view, chance("noise")))
     if scenario.near_book is not None:
-        noise = chance("near-book")
-        near = NearBookTraders(venue, cast.near_book, scenario.near_book, sizes, view(books=False), cast.path, noise)
-        made.append(near)
+        made.append(NearBookTraders(venue, cast.near_book, scenario.near_book, sizes, view, chance("near-book")))
     if scenario.arbitrage is not None:
-        noise = chance("arbitrage")
-        made.append(Arbitrageurs(venue, cast.arbitrage, scenario.arbitrage, sizes, view(), cast.path, noise))
+        made.append(Arbitrageurs(venue, cast.arbitrage, scenario.arbitrage, sizes, view, chance("arbitrage")))
     if scenario.abuse is not None:
-        made.append(Spoofers(venue, cast.spoofers, scenario.abuse, view(), chance("spoofers")))
-        made.append(Stuffers(venue, cast.stuffers, scenario.abuse, view(books=False), chance("stuffers")))
+        made.append(Spoofers(venue, cast.spoofers, scenario.abuse, view, chance("spoofers")))
+        made.append(Stuffers(venue, cast.stuffers, scenario.abuse, view, chance("stuffers")))
     return made
 
 

@@ -33,7 +33,7 @@ def command(ctx: click.Context, seed: int, speed: float | None) -> None:
     console = show.stdout()
     console.print("\nNext:")
     for line, meaning in (
-        (f"{called()} run {SCENARIO} --set makers.stay=true", "had the makers stayed?"),
+        (f"{called()} run {SCENARIO} --set makers.mode=stay", "had the makers stayed?"),
         (f"{called()} run {SCENARIO} --seed {seed + 1}", "the same day with other people"),
         (f"head -n 3 {result.directory / 'adl.jsonl'}", "a topic, as your own systems would read it"),
     ):

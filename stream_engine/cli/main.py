@@ -29,12 +29,12 @@ VERBS = {
     ),
     "run": Verb(
         "Run a scenario and keep everything it says in a run directory.",
-        ("liqstorm run oct10 --seed 8 --out storm", "liqstorm run oct10 --set makers.stay=true --json"),
+        ("liqstorm run oct10 --seed 8 --out storm", "liqstorm run oct10 --set makers.mode=stay --json"),
     ),
     "whatif": Verb(
         "Play a scenario as it is and otherwise, over many seeds with the same noise.",
         (
-            "liqstorm whatif oct10 --set makers.stay=true --runs 20 --html stay.html",
+            "liqstorm whatif oct10 --set makers.mode=stay --runs 20 --html stay.html",
             "liqstorm whatif hedged-portfolio --set venue.adl.policy=pro-rata --runs 10 --json",
         ),
     ),

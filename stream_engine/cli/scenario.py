@@ -91,7 +91,7 @@ def show(
 
 @command.command(
     "check",
-    epilog=examples("liqstorm scenario check mine.toml", "liqstorm scenario check oct10 --set makers.stay=true"),
+    epilog=examples("liqstorm scenario check mine.toml", "liqstorm scenario check oct10 --set makers.mode=stay"),
 )
 @click.argument("scenario")
 @with_settings

@@ -57,6 +57,7 @@ from stream_engine.messages.events import (
     NewsPublished,
     OrderRejected,
     QuoteRejected,
+    SourcePriced,
 )
 from stream_engine.messages.inputs import (
     Amend,
@@ -276,6 +277,8 @@ class Exchange:
 
     def _see(self, received: IndexPrices | PriceShock) -> None:
         state = self.state
+        if received.prices:
+            state.out.emit(SourcePriced, None, received.source, received.prices)
         for symbol, price in received.prices:
             state.markets[symbol].index_price.see(received.source, price, received.ts_us)
         for symbol, _ in received.prices:

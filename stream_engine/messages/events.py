@@ -9,7 +9,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from stream_engine.messages.inputs import Leg, Level, Side, TimeInForce, Trigger
+from stream_engine.messages.inputs import Leg, Level, Side, SymbolPrice, TimeInForce, Trigger
 from stream_engine.messages.instrument import MAIN_POOL, Instrument
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.rules import (
@@ -456,6 +456,13 @@ class NewsPublished(Event, frozen=True):
     headline: Text
 
 
+class SourcePriced(Event, frozen=True):
+    """What a source of the index said: (symbol, price) of each. The venue's time may lie behind the source's own."""
+
+    source: Name
+    prices: tuple[SymbolPrice, ...]
+
+
 class BookChanged(Event, frozen=True):
     """The levels of one symbol that one input changed: (price, size after; 0: gone), best first. Where it changed very
     many, several of these follow one another."""
@@ -716,6 +723,7 @@ AnyEvent = (
     | StressEnded
     | ClockTicked
     | NewsPublished
+    | SourcePriced
     | BookChanged
     | TradePrinted
     | MarkPriceChanged

@@ -97,6 +97,7 @@ EVENT_TOPIC: dict[type[events.Event], Topic] = {
     events.StressEnded: Topic.MARKET,
     events.ClockTicked: Topic.MARKET,
     events.NewsPublished: Topic.MARKET,
+    events.SourcePriced: Topic.MARKET,
     events.BookChanged: Topic.MARKET,
     events.TradePrinted: Topic.MARKET,
     events.MarkPriceChanged: Topic.MARKET,

@@ -1108,6 +1108,8 @@ class NaiveExchange:
             return
         if isinstance(received, PriceShock):
             self._emit(events.NewsPublished, None, label=received.label, headline=received.headline)
+        if received.prices:
+            self._emit(events.SourcePriced, None, source=received.source, prices=received.prices)
         for symbol, price in received.prices:
             self.markets[symbol].seen[received.source] = (price, received.ts_us)
         for symbol, _ in received.prices:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE = 2
 SEED = 7
 SEEDS = range(1, 11)
-STAY = ("makers.stay=true",)
+STAY = ("makers.mode=stay",)
 LATER_S = 3_600
 AN_HOUR_LATER = (f"outside.shift_s={LATER_S}",)
 HALF_THE_SHOCK = ("outside.scale=0.5",)
