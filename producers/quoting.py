@@ -86,7 +86,7 @@ def crowd_hazard(
 
 
 def crowd_loss(crowding: Crowding, hazard: float, quoted: float, seen: float, alone: float) -> float:
-    """What that may cost; `seen` is the depth still shown, as a share of the normal one. The last one left bears most."""
+    """What that may cost. `seen`: the depth still shown, as a share of the normal one; the last one left bears most."""
     return quoted * hazard * crowding.loss * pow(max(seen, 0.01), -alone)
 
 

@@ -307,8 +307,8 @@ def test_an_unknown_scenario_is_answered_with_the_nearest() -> None:
 
 
 def test_a_setting_that_does_not_exist_is_answered_with_its_path_and_the_nearest(tmp_path: Path) -> None:
-    run = liqstorm("run", "oct10", "--set", "makers.sty=true", cwd=tmp_path)
-    assert "makers.sty" in complaint(run, 1) and "the nearest is stay" in run.stderr
+    run = liqstorm("run", "oct10", "--set", "makers.mod=stay", cwd=tmp_path)
+    assert "makers.mod" in complaint(run, 1) and "the nearest is mode" in run.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -672,7 +672,7 @@ def test_a_run_carries_its_overlays_in_its_directory_its_title_and_its_summary(t
     assert directory.name.startswith("quiet-day+stay+slow-7-")
     summary = json.loads((directory / "summary.json").read_text())
     assert summary["run"]["with"] == ["stay", "slow"] and summary["title"] == "quiet-day+stay+slow, seed 7"
-    assert json.loads((directory / "scenario.json").read_text())["makers"]["stay"] is True
+    assert json.loads((directory / "scenario.json").read_text())["makers"]["mode"] == "stay"
 
 
 def test_a_scenario_that_is_not_there_is_answered_with_the_nearest() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from producers.market_maker import Mode
 from stream_engine import scenario as scenarios
 from stream_engine.cli.rules import as_toml, of
 from stream_engine.layers import Layered, ScenarioError, layered, overlay, overlays
@@ -372,7 +373,7 @@ def test_a_shipped_overlay_lies_over_the_storm_and_says_what_it_is(name: str) ->
 
 def test_stay_makes_the_makers_stay() -> None:
     scenario, layers = resolved("oct10", over=("stay",))
-    assert scenario.makers.stay and layers.origin(("makers", "stay")) == "overlay stay"
+    assert scenario.makers.mode is Mode.STAY and layers.origin(("makers", "mode")) == "overlay stay"
 
 
 def test_an_overlay_says_things_of_all_venues_of_all_markets_of_one_and_of_a_lists_element(tmp_path: Path) -> None:
@@ -408,8 +409,8 @@ def test_a_list_in_an_overlay_takes_the_place_of_the_whole_list(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[maker]\nstay = true", "maker: there is no such setting; the nearest is makers"),
-        ("[makers]\nstays = true", "makers.stays: there is no such setting; the nearest is stay"),
+        ("[maker]\nmode = 1", "maker: there is no such setting; the nearest is makers"),
+        ("[makers]\nmodes = 1", "makers.modes: there is no such setting; the nearest is mode"),
         ("[market]\nmarc = 1", "market.marc: there is no such setting; the nearest is mark"),
         ("[makers.desks.MM2]\ncapital = 1", "makers.desks.MM2.capital: there is no such setting; the nearest is"),
         ("[makers.desks.MM9]\nshare = 0.1", "makers.desks: the list has no element MM9; the nearest is MM"),
@@ -427,7 +428,7 @@ def test_an_overlay_that_is_wrong_is_named_with_the_path(tmp_path: Path, text: s
 
 def test_an_overlay_without_a_title_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text("[makers]\nstay = true\n")
+    path.write_text('[makers]\nmode = "stay"\n')
     said = "overlay mine: title: expected a line that says what it changes"
     assert complaint("quiet-day", over=(str(path),)) == said
 

@@ -227,18 +227,19 @@ async def test_an_agent_decides_once_per_tick_of_its_venue_and_hears_every_event
         outcome = await a_run(log, trader, setup=TWO, ticks=12)
     # At the last tick nobody is asked: no one would wait for what came of it.
     assert trader.asked == [EIGHT + number * SECOND for number in range(1, 12)]
-    places = [(event.seq, event.n) for _, event in trader.heard]
-    assert places == sorted(set(places))
-    assert {event.venue for _, event in trader.heard} == {"V1"}
+    for given in (trader.heard, trader.saw):
+        places = [(event.seq, event.n) for _, event in given]
+        assert places == sorted(set(places))
+        assert {event.venue for _, event in given} == {"V1"}
     assert outcome.ticks == 12
 
 
 async def test_an_agent_hears_no_event_that_is_younger_than_its_latency() -> None:
-    log, trader = MemoryLog(), Trader("A", latency_us=2 * SECOND)
+    log, trader = MemoryLog(), Trader("A", [1], latency_us=2 * SECOND)
     async with engines(log, 0):
         await a_run(log, trader, ticks=12)
-    assert trader.heard
-    assert all(now_us - event.ts_us >= 2 * SECOND for now_us, event in trader.heard)
+    assert trader.saw
+    assert all(now_us - event.ts_us >= 2 * SECOND for now_us, event in (*trader.saw, *trader.heard))
 
 
 async def test_everything_that_was_sent_is_taken_and_recorded_before_the_run_is_over() -> None:

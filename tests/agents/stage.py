@@ -1,16 +1,22 @@
-"""A stage for one participant: a market that follows the outside price, and no exchange behind it."""
+"""A stage for one participant: a market that follows the outside price, and no exchange behind it.
+
+What is published is folded into its views before it decides, what concerns its accounts is given to it, as the runner
+does (producers.runner); here everything reaches it at once.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from producers.agent import Agent
-from producers.market_maker import Desk, Makers, MarketMaker, Scale
+from producers.market_maker import Benefits, Desk, Makers, MarketMaker, Seat
 from producers.market_view import MarketView
 from producers.noise import Noise
+from producers.quoting import Scale
 from producers.shocks import SECOND_US, FeedFault, Knot, Outside, OutsidePath
-from stream_engine.messages.events import AnyEvent, MarkPriceChanged, OpenInterestChanged, Traded
+from stream_engine.messages.events import AnyEvent, MarkPriceChanged, OpenInterestChanged, SourcePriced, Traded
 from stream_engine.messages.inputs import Input, MassQuote, Side
 from stream_engine.messages.instrument import IndexSource, Instrument, Tier
+from stream_engine.messages.topics import EVENT_TOPIC, Topic
 
 START = datetime(2025, 10, 10, 20, 0, tzinfo=UTC)
 START_US = round(START.timestamp()) * SECOND_US
@@ -54,30 +60,42 @@ def a_desk(**changes: float | int | str) -> Desk:
     return Desk(**(fields | changes))  # type: ignore[arg-type]
 
 
-def a_maker(path: OutsidePath, desk: Desk | None = None, **settings: float | bool) -> MarketMaker:
+def a_maker(desk: Desk | None = None, benefits: Benefits | None = None, **settings: object) -> MarketMaker:
     desk = desk or a_desk()
-    makers = Makers([desk], **({"variation": 0.0} | settings))  # type: ignore[arg-type]
-    return MarketMaker(VENUE, ACCOUNT, desk, makers, {SYMBOL: SCALE}, a_view(), path, Noise(1, desk.name))
+    makers = Makers(**({"desks": [desk], "variation": 0.0} | settings))  # type: ignore[arg-type]
+    seat = Seat(a_view(), {SYMBOL: SCALE}, {SYMBOL: benefits} if benefits is not None else {})
+    return MarketMaker(ACCOUNT, desk, makers, {VENUE: seat}, Noise(1, desk.name))
 
 
 def the_market(path: OutsidePath, second: int, start_us: int = START_US, gap: float = 0.0) -> list[AnyEvent]:
-    """What is published at a second: mark, index and last at the outside price, or off it by a share; 87 % are long."""
+    """What is published at a second: the outside price, unless the feed stands still; mark, index and last at it, or
+    off it by a share; 87 % are long."""
     now_us = start_us + second * SECOND_US
-    price = round(path.prices(now_us)[SYMBOL] * 100 * (1 + gap))
+    outside = path.prices(now_us)[SYMBOL] * 100
+    price = round(outside * (1 + gap))
+    said: list[AnyEvent] = [SourcePriced(VENUE, second, 2, now_us, None, "spot", ((SYMBOL, round(outside)),))]
     return [
+        *(said if path.delivers(now_us) else []),
         MarkPriceChanged(VENUE, second, 0, now_us, None, SYMBOL, price, price, price),
         OpenInterestChanged(VENUE, second, 1, now_us, None, SYMBOL, 1_000_000, 87, 13),
     ]
+
+
+def hear(agent: Agent, second: int, events: Sequence[AnyEvent], start_us: int = START_US) -> Sequence[Input]:
+    """What it sends at a second, with these events before it."""
+    public = [event for event in events if EVENT_TOPIC[type(event)] is Topic.MARKET]
+    for view in agent.views:
+        view.fold(public)
+    return agent.decide(
+        start_us + second * SECOND_US, [event for event in events if EVENT_TOPIC[type(event)] is not Topic.MARKET]
+    )
 
 
 def play(
     agent: Agent, path: OutsidePath, seconds: Iterable[int], start_us: int = START_US, gap: float = 0.0
 ) -> dict[int, Sequence[Input]]:
     """What it sends, second by second, in a market that does nothing but follow the outside price."""
-    return {
-        second: agent.decide(start_us + second * SECOND_US, the_market(path, second, start_us, gap))
-        for second in seconds
-    }
+    return {second: hear(agent, second, the_market(path, second, start_us, gap), start_us) for second in seconds}
 
 
 def quotes(sent: Iterable[Sequence[Input]]) -> list[MassQuote]:

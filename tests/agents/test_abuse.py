@@ -21,7 +21,7 @@ from stream_engine.messages.events import (
 )
 from stream_engine.messages.inputs import Cancel, Input, Level, Place, Side
 from stream_engine.messages.refusals import Reject
-from tests.agents.stage import OTHER, START_US, SYMBOL, VENUE, a_view
+from tests.agents.stage import OTHER, START_US, SYMBOL, VENUE, a_view, hear
 
 WHO = Abuser(77, "trader-9", SYMBOL)
 BIDS = ((9_990, 10), (9_989, 20), (9_988, 30), (9_987, 900))
@@ -49,7 +49,7 @@ class Venue:
             self.second += 1
             heard, self.answers = self.answers, []
             now_us = self.start_us + self.second * SECOND_US
-            self.sent[self.second] = list(self.agent.decide(now_us, heard))
+            self.sent[self.second] = list(hear(self.agent, self.second, heard, self.start_us))
             taken = 0
             for number, each in enumerate(self.sent[self.second]):
                 taken += isinstance(each, Place)

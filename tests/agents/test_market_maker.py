@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from producers.labels import AnyLabel, ReEntry, StateChange, Withdrawal
-from producers.market_maker import LEVELS, MarketMaker
+from producers.market_maker import JUDGED_EVERY_S, LEVELS, MarketMaker, Mode
 from producers.shocks import SECOND_US
 from stream_engine.messages.events import QuoteRejected
 from stream_engine.messages.inputs import MassQuote, QuoteCancel
@@ -22,6 +22,7 @@ from tests.agents.stage import (
     a_maker,
     a_path,
     an_outside,
+    hear,
     play,
     quotes,
     the_market,
@@ -54,7 +55,7 @@ def withdrew_at(maker: MarketMaker) -> int | None:
 
 def test_it_quotes_eight_levels_on_both_sides_of_the_outside_price() -> None:
     path = a_path(CALM)
-    quote = quotes(play(a_maker(path), path, range(1)).values())[0]
+    quote = quotes(play(a_maker(), path, range(1)).values())[0]
     assert len(quote.bids) == len(quote.asks) == len(LEVELS)
     assert quote.bids[0][0] < 10_000 < quote.asks[0][0]
     assert half_spread(quote) == pytest.approx(SCALE.half_spread, rel=0.2)
@@ -62,40 +63,40 @@ def test_it_quotes_eight_levels_on_both_sides_of_the_outside_price() -> None:
 
 def test_in_normal_times_it_shows_its_share_of_the_depth_within_one_percent() -> None:
     path = a_path(CALM)
-    quote = quotes(play(a_maker(path), path, range(1)).values())[0]
+    quote = quotes(play(a_maker(), path, range(1)).values())[0]
     near = sum(price * size * 1e-4 for price, size in (*quote.bids, *quote.asks) if abs(price - 10_000) <= 100)
     assert near == pytest.approx(0.5 * SCALE.depth_usdt, rel=0.02)
 
 
 def test_when_a_quote_is_refused_it_takes_the_former_one_away_and_quotes_anew() -> None:
     path = a_path(CALM)
-    maker = a_maker(path)
+    maker = a_maker()
     play(maker, path, range(3))
     now_us = START_US + 3 * SECOND_US
     refused = QuoteRejected(VENUE, 3, 2, now_us, None, ACCOUNT, SYMBOL, 2, Reject.INSUFFICIENT_MARGIN)
-    cancel, quote = maker.decide(now_us, [*the_market(path, 3), refused])
+    cancel, quote = hear(maker, 3, [*the_market(path, 3), refused])
     assert isinstance(cancel, QuoteCancel) and isinstance(quote, MassQuote)
 
 
 def test_while_nothing_moves_it_sends_nothing_new() -> None:
     path = a_path(CALM)
-    assert len(quotes(play(a_maker(path), path, range(600)).values())) == 1
+    assert len(quotes(play(a_maker(), path, range(600)).values())) == 1
 
 
 def test_after_a_fill_it_quotes_again_with_a_newer_id() -> None:
     path = a_path(CALM)
-    maker = a_maker(path)
+    maker = a_maker()
     first = quotes(play(maker, path, range(5)).values())[-1]
-    again = maker.decide(START_US + 5 * SECOND_US, [a_fill(5, 10, 9_995, account_buys=True), *the_market(path, 5)])
+    again = hear(maker, 5, [a_fill(5, 10, 9_995, account_buys=True), *the_market(path, 5)])
     assert [quote.quote_id for quote in quotes([again])] == [first.quote_id + 1]
 
 
 def test_what_it_has_bought_makes_it_bid_less_and_lean_down() -> None:
     path = a_path(CALM)
-    maker = a_maker(path)
+    maker = a_maker()
     before = quotes(play(maker, path, range(5)).values())[-1]
     fill = a_fill(5, 900_000, 9_995, account_buys=True)
-    after = quotes([maker.decide(START_US + 5 * SECOND_US, [fill, *the_market(path, 5)])])[0]
+    after = quotes([hear(maker, 5, [fill, *the_market(path, 5)])])[0]
     assert sum(size for _, size in after.bids) < sum(size for _, size in before.bids)
     assert sum(size for _, size in after.asks) >= sum(size for _, size in before.asks)
     assert after.bids[0][0] + after.asks[0][0] < before.bids[0][0] + before.asks[0][0]
@@ -103,8 +104,8 @@ def test_what_it_has_bought_makes_it_bid_less_and_lean_down() -> None:
 
 def test_a_restless_market_makes_it_quote_wider_and_less() -> None:
     calm, rough = (a_path(an_outside((0, 100.0), (3_600, 100.0), noise=noise)) for noise in (1.0, 10.0))
-    quiet = quotes(play(a_maker(calm), calm, range(300)).values())[-1]
-    wild = quotes(play(a_maker(rough), rough, range(300)).values())[-1]
+    quiet = quotes(play(a_maker(), calm, range(300)).values())[-1]
+    wild = quotes(play(a_maker(), rough, range(300)).values())[-1]
     assert half_spread(wild) > 2 * half_spread(quiet)
     assert shown_usdt(wild) < 0.8 * shown_usdt(quiet)
 
@@ -112,7 +113,7 @@ def test_a_restless_market_makes_it_quote_wider_and_less() -> None:
 @pytest.mark.parametrize(("age", "leaves"), [(4, False), (5, False), (6, True)])
 def test_it_withdraws_the_moment_its_feed_is_older_than_it_bears(age: int, leaves: bool) -> None:
     path = a_path(an_outside((0, 100.0), faults=[(100, 100 + age)]))
-    maker = a_maker(path, a_desk(feed_age_s=5))
+    maker = a_maker(a_desk(feed_age_s=5))
     sent = play(maker, path, range(100 + age))
     assert withdrew_at(maker) == (105 if leaves else None)
     assert isinstance(sent[99 + age][0], QuoteCancel) if leaves else not sent[99 + age]
@@ -120,25 +121,26 @@ def test_it_withdraws_the_moment_its_feed_is_older_than_it_bears(age: int, leave
 
 def test_a_gap_between_mark_and_outside_drives_it_out_only_when_it_lasts() -> None:
     path = a_path(CALM)
-    maker = a_maker(path, a_desk(gap_pct=4.0, hold_s=30))
+    maker = a_maker(a_desk(gap_pct=4.0, hold_s=30))
     play(maker, path, range(0, 10))
-    play(maker, path, range(10, 39), gap=-0.05)
+    play(maker, path, range(10, 40 - JUDGED_EVERY_S), gap=-0.05)
     assert withdrew_at(maker) is None
-    play(maker, path, range(39, 40), gap=-0.05)
-    assert states(maker.labels)[-1] == (39, "withdrew", "gap")
+    play(maker, path, range(40 - JUDGED_EVERY_S, 40), gap=-0.05)
+    left, state, reason = states(maker.labels)[-1]
+    assert (state, reason) == ("withdrew", "gap") and 40 - JUDGED_EVERY_S <= left < 40
 
 
 @pytest.mark.parametrize(("gap", "leaves"), [(0.039, False), (0.041, True)])
 def test_a_gap_inside_its_bound_is_borne(gap: float, leaves: bool) -> None:
     path = a_path(CALM)
-    maker = a_maker(path, a_desk(gap_pct=4.0))
+    maker = a_maker(a_desk(gap_pct=4.0))
     play(maker, path, range(60), gap=-gap)
     assert (withdrew_at(maker) is not None) == leaves
 
 
 def test_in_a_fall_with_a_crowd_of_longs_it_thins_and_then_withdraws_under_strain() -> None:
     path = a_path(A_FALL)
-    maker = a_maker(path)
+    maker = a_maker()
     play(maker, path, range(2_700))
     thinned = next(at for at, state, _ in states(maker.labels) if state == "thinned")
     left = withdrew_at(maker)
@@ -148,7 +150,7 @@ def test_in_a_fall_with_a_crowd_of_longs_it_thins_and_then_withdraws_under_strai
 
 def test_with_twice_the_capital_it_leaves_later() -> None:
     path = a_path(A_FALL)
-    poor, rich = a_maker(path), a_maker(path, a_desk(capital_scale=2.0))
+    poor, rich = a_maker(), a_maker(a_desk(capital_scale=2.0))
     play(poor, path, range(2_700))
     play(rich, path, range(2_700))
     left, later = withdrew_at(poor), withdrew_at(rich)
@@ -157,38 +159,41 @@ def test_with_twice_the_capital_it_leaves_later() -> None:
 
 def test_made_to_stay_it_never_withdraws_and_keeps_to_its_duty() -> None:
     path = a_path(an_outside((0, 100.0), (300, 100.0), (2_700, 70.0), noise=8.0, faults=[(900, 920)]))
-    maker = a_maker(path, stay=True, duty_size=0.5, duty_width_pct=0.5)
+    maker = a_maker(mode=Mode.STAY, duty_size=0.5, duty_width_pct=0.5)
     made = quotes(play(maker, path, range(2_700), gap=-0.1).values())
     assert withdrew_at(maker) is None
     assert max(half_spread(quote) for quote in made) < 0.0055
-    full = shown_usdt(quotes(play(a_maker(a_path(CALM)), a_path(CALM), range(1)).values())[0])
+    full = shown_usdt(quotes(play(a_maker(), a_path(CALM), range(1)).values())[0])
     assert min(shown_usdt(quote) for quote in made) > 0.5 * full * 0.65  # half the lots, at prices down to 0.7
 
 
 def test_it_returns_once_it_has_been_calm_for_long_enough_and_fills_up_slowly() -> None:
     path = a_path(an_outside((0, 100.0), faults=[(100, 110)]))
-    maker = a_maker(path, a_desk(feed_age_s=5, return_s=120, ramp_s=60.0))
+    maker = a_maker(a_desk(feed_age_s=5, return_s=120, ramp_s=60.0))
     sent = play(maker, path, range(600))
-    assert [(at, state) for at, state, _ in states(maker.labels)] == [(105, "withdrew"), (229, "returned")]
+    (left, _, feed), (back_at, state, calm) = states(maker.labels)
+    assert (left, feed, state, calm) == (105, "feed", "returned", "calm")
+    assert 230 - JUDGED_EVERY_S <= back_at < 230  # calm for 120 s since the price was there again, to a judgement
     assert [label.from_us for label in maker.labels if isinstance(label, ReEntry)] == [maker.labels[0].ts_us]
-    back = quotes(sent[second] for second in range(229, 600))
+    back = quotes(sent[second] for second in range(back_at, 600))
     assert shown_usdt(back[0]) < 0.1 * shown_usdt(back[-1])
 
 
 def test_every_new_low_outside_begins_the_wait_anew() -> None:
     falling = an_outside((0, 100.0), (110, 100.0), (400, 99.0), faults=[(100, 110)])
-    maker = a_maker(a_path(falling), a_desk(feed_age_s=5, return_s=120))
+    maker = a_maker(a_desk(feed_age_s=5, return_s=120))
     play(maker, a_path(falling), range(600))
-    assert states(maker.labels)[-1][:2] == (520, "returned")
+    at, state, _ = states(maker.labels)[-1]
+    assert state == "returned" and at == pytest.approx(520, abs=JUDGED_EVERY_S)
 
 
 def test_an_hour_later_it_does_the_same_an_hour_later() -> None:
     path = a_path(A_FALL)
-    maker = a_maker(path)
+    maker = a_maker()
     sent = play(maker, path, range(1_500))
     later_us = START_US + 3_600 * SECOND_US
     late_path = a_path(msgspec.structs.replace(A_FALL, shift_s=3_600))
-    late = a_maker(late_path)
+    late = a_maker()
     late_sent = play(late, late_path, range(1_500), start_us=later_us)
     assert [(quote.quote_id, quote.bids, quote.asks) for quote in quotes(sent.values())] == [
         (quote.quote_id, quote.bids, quote.asks) for quote in quotes(late_sent.values())

@@ -4,7 +4,7 @@ import pytest
 
 from stream_engine.messages.events import BookChanged, TradePrinted
 from stream_engine.messages.inputs import Side
-from tests.agents.stage import START_US, SYMBOL, VENUE, a_fill, a_view
+from tests.agents.stage import START_US, SYMBOL, VENUE, a_view
 
 
 def a_book(*, bids: tuple[tuple[int, int], ...] = (), asks: tuple[tuple[int, int], ...] = ()) -> BookChanged:
@@ -17,39 +17,28 @@ def a_print(size: int, side: Side, liquidation: bool = False) -> TradePrinted:
 
 def test_levels_are_set_and_a_level_of_size_zero_is_gone() -> None:
     market = a_view()
-    market.take([a_book(bids=((9_990, 5), (9_980, 7)), asks=((10_010, 3),)), a_book(bids=((9_990, 0),))])
+    market.fold([a_book(bids=((9_990, 5), (9_980, 7)), asks=((10_010, 3),)), a_book(bids=((9_990, 0),))])
     view = market.symbols[SYMBOL]
     assert (view.bids, view.best_bid(), view.best_ask()) == ({9_980: 7}, 9_980, 10_010)
 
 
 def test_without_a_side_there_is_neither_spread_nor_depth() -> None:
     market = a_view()
-    market.take([a_book(asks=((10_010, 3),))])
+    market.fold([a_book(asks=((10_010, 3),))])
     view = market.symbols[SYMBOL]
     assert (view.best_bid(), view.half_spread(), view.depth_usdt(0.01)) == (None, None, 0.0)
 
 
 def test_depth_counts_what_rests_within_the_share_of_the_mid_price() -> None:
     market = a_view()
-    market.take([a_book(bids=((9_999, 100), (9_900, 100), (9_899, 100)), asks=((10_001, 100), (10_101, 100)))])
+    market.fold([a_book(bids=((9_999, 100), (9_900, 100), (9_899, 100)), asks=((10_001, 100), (10_101, 100)))])
     assert market.symbols[SYMBOL].depth_usdt(0.01) == pytest.approx(3 * 100 * 10_000 * 1e-4)
 
 
 def test_volumes_are_those_of_the_tick_and_begin_anew() -> None:
     market = a_view()
-    market.take([a_print(10, Side.BUY), a_print(30, Side.SELL), a_print(20, Side.SELL, liquidation=True)])
+    market.fold([a_print(10, Side.BUY), a_print(30, Side.SELL), a_print(20, Side.SELL, liquidation=True)])
     view = market.symbols[SYMBOL]
     assert (view.bought_usdt, view.sold_usdt, view.liquidated_usdt) == pytest.approx((10.0, 50.0, 20.0))
-    market.take([])
+    market.fold([])
     assert (view.bought_usdt, view.sold_usdt, view.liquidated_usdt, view.last) == (0.0, 0.0, 0.0, 10_000)
-
-
-def test_its_own_affairs_are_handed_back() -> None:
-    fill = a_fill(1, 5, 9_990, account_buys=True)
-    assert a_view().take([a_print(5, Side.SELL), fill]) == [fill]
-
-
-def test_another_venues_market_is_not_its_market() -> None:
-    market = a_view()
-    market.take([TradePrinted("beta", 1, 0, START_US, None, SYMBOL, 1, 1, Side.BUY)])
-    assert market.symbols[SYMBOL].last == 0

@@ -1,22 +1,23 @@
 """The outside market: a path that is given, and a feed that may stand still."""
 
 import statistics
+from collections.abc import Mapping
 from datetime import timedelta
 
 import msgspec
 import pytest
 
-from producers.shocks import SECOND_US, Knot, News, Outside, OutsidePath, ShockProducer
+from producers.shocks import SECOND_US, Knot, News, Outside, OutsideMarket, OutsidePath
 from stream_engine.messages.inputs import IndexPrices, PriceShock
-from tests.agents.stage import START, START_US, SYMBOL, VENUE, a_path, an_outside
+from tests.agents.stage import START, START_US, SYMBOL, VENUE, a_path, an_instrument, an_outside
 
 
 def price(path: OutsidePath, second: int) -> float:
     return path.prices(START_US + second * SECOND_US)[SYMBOL]
 
 
-def a_producer(outside: Outside) -> ShockProducer:
-    return ShockProducer(VENUE, outside, a_path(outside), {SYMBOL: 0.01})
+def a_market(outside: Outside, hedgers: Mapping[int, float] | None = None) -> OutsideMarket:
+    return OutsideMarket({VENUE: {SYMBOL: an_instrument()}}, outside, a_path(outside), hedgers or {})
 
 
 def test_between_two_knots_the_price_runs_in_a_straight_line() -> None:
@@ -77,22 +78,9 @@ def test_noise_has_the_normal_volatility_times_the_knots_factor() -> None:
         assert statistics.pstdev(moves) == pytest.approx(factor * 1e-4, rel=0.1)
 
 
-def test_a_line_that_lags_sees_the_price_of_then_and_knows_its_age() -> None:
-    path = a_path(an_outside((0, 100.0), (100, 90.0)))
-    assert path.seen(SYMBOL, START_US + 50 * SECOND_US, 0) == (95.0, 0)
-    assert path.seen(SYMBOL, START_US + 50 * SECOND_US, 2) == (price(path, 48), 2)
-
-
-def test_while_the_feed_stands_still_the_last_price_grows_old_and_then_it_is_fresh_again() -> None:
-    path = a_path(an_outside((0, 100.0), (100, 90.0), faults=[(40, 48)]))
-    seen = [path.seen(SYMBOL, START_US + second * SECOND_US, 0) for second in (39, 40, 47, 48)]
-    last, fresh = price(path, 39), price(path, 48)
-    assert seen == [(last, 0), (last, 1), (last, 8), (fresh, 0)]
-
-
-def test_the_producer_is_silent_from_the_first_second_of_a_fault_to_its_last() -> None:
-    producer = a_producer(an_outside((0, 100.0), faults=[(3, 5)]))
-    sent = {second: producer.decide(START_US + second * SECOND_US, []) for second in range(7)}
+def test_the_outside_market_is_silent_from_the_first_second_of_a_fault_to_its_last() -> None:
+    market = a_market(an_outside((0, 100.0), faults=[(3, 5)]))
+    sent = {second: market.decide(START_US + second * SECOND_US, []) for second in range(7)}
     assert [second for second, inputs in sent.items() if not inputs] == [3, 4]
     assert all(isinstance(each, IndexPrices) for inputs in sent.values() for each in inputs)
 
@@ -100,11 +88,11 @@ def test_the_producer_is_silent_from_the_first_second_of_a_fault_to_its_last() -
 def test_news_is_published_once_at_its_time_with_the_price_after_it() -> None:
     news = News(START + timedelta(seconds=60), "tariff", "100 %", {SYMBOL: -5.0})
     outside = msgspec.structs.replace(an_outside((0, 100.0), (60, 95.0)), news=[news])
-    producer = a_producer(outside)
+    market = a_market(outside)
     shocks = [
         (second, each)
         for second in range(120)
-        for each in producer.decide(START_US + second * SECOND_US, [])
+        for each in market.decide(START_US + second * SECOND_US, [])
         if isinstance(each, PriceShock)
     ]
     assert [(second, shock.label, shock.prices) for second, shock in shocks] == [(60, "tariff", ((SYMBOL, 9_500),))]

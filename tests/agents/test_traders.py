@@ -43,6 +43,7 @@ from tests.agents.stage import (
     a_path,
     a_view,
     an_outside,
+    hear,
     play,
     the_market,
 )
@@ -119,7 +120,7 @@ def test_a_large_position_is_sold_in_slices_each_after_the_one_before_it() -> No
     sold: list[int] = []
     answer: list[AnyEvent] = []
     for second in range(500, 520):
-        inputs = trader.decide(START_US + second * SECOND_US, [*answer, *the_market(path, second)])
+        inputs = hear(trader, second, [*answer, *the_market(path, second)])
         placed = [each for each in inputs if isinstance(each, Place)]
         sold.extend(order.size for order in placed)
         answer = [filled(order, second) for order in placed]
@@ -130,7 +131,7 @@ def test_who_is_liquidated_sends_nothing_more() -> None:
     path = falling(90.0)
     trader = traders(a_long(), stop_from=0.5, stop_to=0.5)
     play(trader, path, range(400))
-    trader.decide(START_US + 400 * SECOND_US, [a_liquidation(400), *the_market(path, 400)])
+    hear(trader, 400, [a_liquidation(400), *the_market(path, 400)])
     assert not orders(play(trader, path, range(401, 1_000)))
 
 
@@ -139,7 +140,7 @@ def test_an_order_that_finds_nobody_is_tried_again_after_a_while() -> None:
     trader = traders(a_long(), stop_from=0.5, stop_to=0.5, patience_s=30)
     (second, order), *_ = orders(play(trader, path, range(501)))
     gone = OrderCancelled(VENUE, 1, 0, START_US, None, ACCOUNT, order.client_id, 7, SYMBOL, 100, CancelReason.IMMEDIATE)
-    trader.decide(START_US + 501 * SECOND_US, [gone, *the_market(path, 501)])
+    hear(trader, 501, [gone, *the_market(path, 501)])
     again = orders(play(trader, path, range(502, 700)))
     assert second == 500 and [at for at, _ in again] == [531]
     assert again[0][1].client_id != order.client_id
@@ -168,7 +169,7 @@ def test_shorts_take_profit_with_bids_that_rest_below_the_mark_and_follow_it() -
     sent = play(trader, path, range(1_000))
     (second, order), *_ = orders(sent)
     assert (order.side, order.size, order.time_in_force) == (Side.BUY, 100, TimeInForce.GTC)
-    assert order.price == round(the_market(path, second)[0].mark * 0.99)  # type: ignore[union-attr]
+    assert order.price == round(path.prices(START_US + second * SECOND_US)[SYMBOL] * 99)
     cancels = [(at, each) for at, inputs in sent.items() for each in inputs if isinstance(each, Cancel)]
     assert [(at, each.client_id) for at, each in cancels] == [(second + 20, order.client_id)]
 
@@ -177,7 +178,7 @@ def test_shorts_take_profit_with_bids_that_rest_below_the_mark_and_follow_it() -
 def test_of_the_deleveraged_some_open_half_again(share: float, reopens: bool) -> None:
     path = falling(99.0)
     trader = traders(Holder(ACCOUNT, SYMBOL, -100, 10_000, 10_000, 2.0), reopen_share=share, reopen_wait_s=10.0)
-    trader.decide(START_US, [deleveraged(0, 100, 0), *the_market(path, 0)])
+    hear(trader, 0, [deleveraged(0, 100, 0), *the_market(path, 0)])
     sent = orders(play(trader, path, range(1, 300)))
     assert [(order.side, order.size) for _, order in sent] == ([(Side.SELL, 50)] if reopens else [])
 
@@ -188,7 +189,7 @@ def test_a_hedged_portfolio_sells_half_of_its_longs_once_it_is_deleveraged_and_n
     portfolios = HedgedPortfolios(VENUE, {ACCOUNT: {SYMBOL: 100, "HEDGE": -50}}, hedgers, a_view(), Noise(1, "hedgers"))
     assert not orders(play(portfolios, path, range(100)))
     taken = msgspec.structs.replace(deleveraged(100, 50, 0), symbol="HEDGE")
-    portfolios.decide(START_US + 100 * SECOND_US, [taken])
+    hear(portfolios, 100, [taken])
     ((second, order),) = orders(play(portfolios, path, range(101, 600)))
     assert 130 <= second <= 401
     assert (order.symbol, order.side, order.size) == (SYMBOL, Side.SELL, 50)
@@ -197,14 +198,14 @@ def test_a_hedged_portfolio_sells_half_of_its_longs_once_it_is_deleveraged_and_n
 # those who come ---------------------------------------------------------------------------------------------
 
 
-def dip_buyers(path: OutsidePath, **settings: float) -> DipBuyers:
+def dip_buyers(**settings: float) -> DipBuyers:
     dips = Dips(**({"density_of_depth": {SYMBOL: 0.1}, "farthest_pct": {SYMBOL: 21.5}} | settings))  # type: ignore[arg-type]
-    return DipBuyers(VENUE, {SYMBOL: range(1, 41)}, dips, SIZES, a_view(), path, Noise(1, "dip-buyers"))
+    return DipBuyers(VENUE, {SYMBOL: range(1, 41)}, dips, SIZES, a_view(), Noise(1, "dip-buyers"))
 
 
 def test_dip_bids_stand_below_the_outside_price_as_deep_and_as_dense_as_said() -> None:
     path = falling(100.0)
-    placed = [order for _, order in orders(play(dip_buyers(path), path, range(10)))]
+    placed = [order for _, order in orders(play(dip_buyers(), path, range(10)))]
     assert len(placed) == 40 and all(order.side is Side.BUY for order in placed)
     assert all(7_850 <= (order.price or 0) <= 9_850 for order in placed)
     assert sum((order.price or 0) * order.size * 1e-4 for order in placed) == pytest.approx(2_000_000, rel=0.01)
@@ -212,20 +213,20 @@ def test_dip_bids_stand_below_the_outside_price_as_deep_and_as_dense_as_said() -
 
 def test_dip_bids_follow_the_outside_price_and_never_the_last_trade() -> None:
     standing = falling(100.0)
-    sent = play(dip_buyers(standing), standing, range(600), gap=-0.3)
+    sent = play(dip_buyers(), standing, range(600), gap=-0.3)
     assert not [each for inputs in sent.values() for each in inputs if isinstance(each, Cancel)]
     moving = falling(80.0)
-    sent = play(dip_buyers(moving), moving, range(600))
+    sent = play(dip_buyers(), moving, range(600))
     assert len([each for inputs in sent.values() for each in inputs if isinstance(each, Cancel)]) == 40
 
 
 def test_a_dip_buyer_whose_bid_was_filled_comes_again_as_often_as_it_has_money_for() -> None:
     path = falling(100.0)
-    buyers = dip_buyers(path, refills=1, refill_s=5.0)
+    buyers = dip_buyers(refills=1, refill_s=5.0)
     times = 0
     answer: list[AnyEvent] = []
     for second in range(300):
-        inputs = buyers.decide(START_US + second * SECOND_US, [*answer, *the_market(path, second)])
+        inputs = hear(buyers, second, [*answer, *the_market(path, second)])
         placed = [each for each in inputs if isinstance(each, Place) and each.account == 1]
         times += len(placed)
         answer = [
@@ -259,7 +260,7 @@ def test_noise_trades_on_both_sides_and_dies_down_as_the_spread_widens(
 ) -> None:
     path = falling(100.0)
     noise = NoiseTraders(VENUE, {SYMBOL: range(1, 31)}, NoiseFlow(), SIZES, a_view(), Noise(1, "noise"))
-    noise.decide(START_US, [a_book(bid, ask), *the_market(path, 0)])
+    hear(noise, 0, [a_book(bid, ask), *the_market(path, 0)])
     sent = [order for _, order in orders(play(noise, path, range(1, 1_001)))]
     assert least <= len(sent) <= most
     if least:
@@ -274,9 +275,7 @@ def test_without_a_book_noise_sends_nothing() -> None:
 
 def test_near_the_book_each_order_is_taken_away_before_it_is_renewed() -> None:
     path = falling(100.0)
-    near = NearBookTraders(
-        VENUE, {SYMBOL: range(1, 7)}, NearBook(refresh_s=25), SIZES, a_view(), path, Noise(1, "near-book")
-    )
+    near = NearBookTraders(VENUE, {SYMBOL: range(1, 7)}, NearBook(refresh_s=25), SIZES, a_view(), Noise(1, "near-book"))
     sent = play(near, path, range(100))
     placed = [order for _, order in orders(sent)]
     cancelled = [each.client_id for inputs in sent.values() for each in inputs if isinstance(each, Cancel)]
@@ -292,19 +291,19 @@ def test_near_the_book_each_order_is_taken_away_before_it_is_renewed() -> None:
 def test_arbitrage_takes_what_lies_beyond_its_threshold_and_nothing_else(bid: int, ask: int, side: Side | None) -> None:
     path = falling(100.0)
     arbitrage = Arbitrage(threshold_bp=27.0)
-    agent = Arbitrageurs(VENUE, {SYMBOL: [1]}, arbitrage, SIZES, a_view(), path, Noise(1, "arbitrage"))
-    sent = [each for each in agent.decide(START_US + SECOND_US, [a_book(bid, ask), *the_market(path, 1)])]
+    agent = Arbitrageurs(VENUE, {SYMBOL: [1]}, arbitrage, SIZES, a_view(), Noise(1, "arbitrage"))
+    sent = [each for each in hear(agent, 1, [a_book(bid, ask), *the_market(path, 1)])]
     assert [each.side for each in sent if isinstance(each, Place)] == ([side] if side else [])
 
 
 def test_arbitrage_stops_at_its_capacity() -> None:
     path = falling(100.0)
     arbitrage = Arbitrage(capacity=0.002, unwind_s=1e9, slice_of_depth=0.01)  # 20,000 USDT in slices of 10,000
-    agent = Arbitrageurs(VENUE, {SYMBOL: [ACCOUNT]}, arbitrage, SIZES, a_view(), path, Noise(1, "arbitrage"))
+    agent = Arbitrageurs(VENUE, {SYMBOL: [ACCOUNT]}, arbitrage, SIZES, a_view(), Noise(1, "arbitrage"))
     bought: list[int] = []
     answer: list[AnyEvent] = [a_book(9_000, 9_500)]
     for second in range(1, 50):
-        sent = agent.decide(START_US + second * SECOND_US, [*answer, *the_market(path, second)])
+        sent = hear(agent, second, [*answer, *the_market(path, second)])
         placed = [each for each in sent if isinstance(each, Place)]
         bought.extend(order.size for order in placed)
         answer = [filled(order, second, price=10_000) for order in placed]

@@ -14,6 +14,7 @@ from tests.core.rulebook import (
     an_instrument,
     apply,
     buy,
+    kinds,
     mark,
     one,
     only,
@@ -117,9 +118,9 @@ def test_an_index_price_may_lie_between_two_steps_of_the_order_grid() -> None:
     assert mark(exchange) == 101
 
 
-def test_an_earlier_price_stands_until_the_next_and_an_equal_one_says_nothing() -> None:
+def test_an_earlier_price_stands_until_the_next_and_an_equal_one_moves_no_mark() -> None:
     exchange = an_exchange()
-    assert not apply(exchange, spot(BTC=100))
+    assert kinds(apply(exchange, spot(BTC=100))) == ["SourcePriced"]
     assert one(apply(exchange, spot(BTC=101)), MarkPriceChanged).mark == 101
     apply(exchange, sell(1, 110), buy(1, 90))
     assert mark(exchange) == 101

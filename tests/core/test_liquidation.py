@@ -80,6 +80,7 @@ def test_the_start_names_the_position_and_the_figures_that_decided() -> None:
 def test_a_liquidation_tells_its_steps_in_their_order() -> None:
     _, events = alice_falls(book="3 @ 92, 3 @ 94, 2 @ 96 |", fund=4)
     assert kinds(events) == [
+        "SourcePriced",
         "MarkPriceChanged",
         "LiquidationStarted",
         *("Traded", "TradePrinted", "LiquidationFilled", "FundChanged"),  # 2 at 96

@@ -4,7 +4,13 @@ import pytest
 
 from stream_engine.core import reports
 from stream_engine.messages.codec import encode
-from stream_engine.messages.events import AdlQueueRanked, NewsPublished, OpenInterestChanged, OrdersResting
+from stream_engine.messages.events import (
+    AdlQueueRanked,
+    NewsPublished,
+    OpenInterestChanged,
+    OrdersResting,
+    SourcePriced,
+)
 from stream_engine.messages.inputs import PriceShock, Side
 from stream_engine.messages.refusals import Reject
 from stream_engine.messages.units import WIRE_MAX
@@ -119,9 +125,24 @@ def test_of_a_long_queue_only_the_head_is_reported(monkeypatch: pytest.MonkeyPat
 def test_a_price_shock_is_published_by_its_name_and_then_moves_the_mark() -> None:
     exchange = an_exchange()
     events = apply(exchange, PriceShock(VENUE, 0, "tariff", "100 % on everything", "spot", (("BTC", 90),)))
-    assert kinds(events) == ["NewsPublished", "MarkPriceChanged"]
+    assert kinds(events) == ["NewsPublished", "SourcePriced", "MarkPriceChanged"]
     news = one(events, NewsPublished)
     assert (news.label, news.headline, mark(exchange)) == ("tariff", "100 % on everything", 90)
+
+
+# the sources of the index ----------------------------------------------------------------------------------
+
+
+def test_what_a_source_says_is_published_as_said_before_any_mark_moves_and_also_when_none_does() -> None:
+    exchange = an_exchange()
+    events = apply(exchange, spot(BTC=90), spot(BTC=90))
+    assert kinds(events) == ["SourcePriced", "MarkPriceChanged", "SourcePriced"]
+    assert [(each.source, each.prices) for each in only(events, SourcePriced)] == [("spot", (("BTC", 90),))] * 2
+
+
+def test_news_without_prices_says_nothing_of_a_source() -> None:
+    events = apply(an_exchange(), PriceShock(VENUE, 0, "tariff", "100 % on everything", "spot", ()))
+    assert kinds(events) == ["NewsPublished"]
 
 
 def test_news_may_move_no_price() -> None:

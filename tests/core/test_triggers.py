@@ -471,13 +471,13 @@ def test_a_reduce_only_stop_waits_without_a_position_and_is_cancelled_if_there_i
 def test_while_trading_is_halted_nothing_is_triggered() -> None:
     exchange = an_exchange(book="3 @ 90 |")
     apply(exchange, stop(95, sell(3)), halt())
-    assert kinds(apply(exchange, spot(BTC=90))) == ["MarkPriceChanged"]
+    assert kinds(apply(exchange, spot(BTC=90))) == ["SourcePriced", "MarkPriceChanged"]
 
 
 def test_when_trading_is_resumed_the_mark_of_then_decides() -> None:
     exchange = an_exchange()
     apply(exchange, stop(95, sell(1, 999, id="passed by")), stop(92, sell(1, 999, id="other")), halt())
-    moved = one(apply(exchange, spot(BTC=90), spot(BTC=94))[1:], MarkPriceChanged)
+    moved = only(apply(exchange, spot(BTC=90), spot(BTC=94)), MarkPriceChanged)[-1]
     events = apply(exchange, resume())
     assert triggered(events) == ["passed by"]
     assert one(events, OrderTriggered).cause == identity(moved)

@@ -53,6 +53,7 @@ from stream_engine.messages.events import (
     QuoteAccepted,
     QuoteCancelled,
     QuoteRejected,
+    SourcePriced,
     StressDeclared,
     StressEnded,
     TradingHalted,
@@ -68,6 +69,7 @@ from stream_engine.messages.inputs import (
     DeclareStress,
     Deposit,
     HaltTrading,
+    IndexPrices,
     ListInstrument,
     MapVenue,
     MassQuote,
@@ -98,7 +100,6 @@ _TAKEN: dict[type, type] = {
     SetLeverage: LeverageSet,
     HaltTrading: TradingHalted,
     ResumeTrading: TradingResumed,
-    PriceShock: NewsPublished,
     ListInstrument: InstrumentListed,
     OpenAccounts: AccountsOpened,
     Deposit: Deposited,
@@ -329,7 +330,7 @@ def _one_outcome_each(every: list[_Taken], events: _Events) -> int:
 
 
 def outcomes(received: AnyInput, events: list[AnyEvent]) -> int | None:
-    """How many outcomes an input has; None: it needs none (a map, settings, a price that moved nothing)."""
+    """How many outcomes an input has; None: it needs none (a map, settings, prices that name none)."""
     own = CancelReason.OWNER
     found: list[AnyEvent]
     match received:
@@ -364,6 +365,11 @@ def outcomes(received: AnyInput, events: list[AnyEvent]) -> int | None:
         case SeedFund():
             found = [e for e in events if isinstance(e, FundChanged) and e.reason is FundReason.SEEDED]
             found += [event for event in events if isinstance(event, ControlRejected)]
+        case IndexPrices(prices=prices) | PriceShock(prices=prices):
+            kinds = [NewsPublished] * isinstance(received, PriceShock) + [SourcePriced] * bool(prices)
+            told = {sum(isinstance(event, kind) for event in events) for kind in kinds}
+            refusals = sum(isinstance(event, ControlRejected) for event in events)
+            return refusals + (told.pop() if len(told) == 1 else 0) if kinds else None
         case _ if (outcome := _TAKEN.get(type(received))) is not None:
             found = [event for event in events if isinstance(event, outcome | ControlRejected)]
         case _:

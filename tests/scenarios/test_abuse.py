@@ -19,7 +19,7 @@ from stream_engine.messages.refusals import Reject
 from tests.scenarios.play import play_and_tell
 
 TEN_MINUTES = "run.end=2025-10-09T14:10:00Z"
-A_QUARTER = "run.end=2025-10-09T14:15:00Z"
+TWENTY_MINUTES = "run.end=2025-10-09T14:20:00Z"
 
 
 class Seen:
@@ -38,7 +38,7 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def run() -> tuple[list[AnyEvent], list[AnyLabel]]:
-    return asyncio.run(play_and_tell("abuse", 7, [A_QUARTER]))
+    return asyncio.run(play_and_tell("abuse", 7, [TWENTY_MINUTES]))
 
 
 @pytest.fixture(scope="module")
