@@ -27,7 +27,7 @@ Holds     Nothing here reads the clock but for the age of a price. Inventory is 
 from collections import deque
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from math import ceil, exp, floor, log, pow, sqrt
+from math import ceil, exp, floor, log, pi, pow, sqrt
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -61,12 +61,14 @@ NotNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
 
-LEVELS = (1.0, 1.6, 2.6, 4.2, 7.0, 12.0, 20.0, 32.0)
+LEVELS = (1.0, 1.5, 2.2, 3.2, 4.6, 6.5, 9.0, 12.0)
 MEMORIES_S = (15.0, 60.0, 300.0)
 FLOW_MEMORY_S = 60.0
 # A line is judged this often, each in its turn; its price is looked at every second.
 JUDGED_EVERY_S = 3
 BUDGET_MINUTES = 30
+# So much lower, as a share, is a new low of the outside price and no noise.
+NEW_LOW = 1e-3
 
 
 class Mode(Enum):
@@ -181,7 +183,7 @@ class _Spot:
 
     def __init__(self, scale: Scale) -> None:
         self.normal = scale.volatility
-        self.price = self.high = 0.0
+        self.price = self.high = self.move = 0.0
         self.seen_us = 0
         self.variances = [scale.volatility**2] * len(MEMORIES_S)
 
@@ -190,7 +192,10 @@ class _Spot:
         self.price = self.price or price
         self.high = self.high or price
         if seen_us > self.seen_us:
-            squared = log(price / self.price) ** 2
+            move = abs(log(price / self.price))
+            # Bipower: of two neighbouring moves. One jump at known news is not taken for volatility.
+            squared = 0.5 * pi * move * self.move
+            self.move = move
             seconds = max(1, (seen_us - self.seen_us) // SECOND_US) if self.seen_us else 1
             for at, memory in enumerate(MEMORIES_S):
                 self.variances[at] += (squared / seconds - self.variances[at]) * min(1.0, seconds / memory)
@@ -532,8 +537,9 @@ class MarketMaker:
         makers = self._makers
         now = sqrt(self._spots[line.symbol].variances[1])
         line.peak = max(line.peak, now)
-        new_low = line.outside < line.low
-        line.low = min(line.low, line.outside)
+        new_low = line.outside < line.low * (1 - NEW_LOW)
+        if new_low:
+            line.low = line.outside
         calm = (
             not new_low
             and age_s <= 2

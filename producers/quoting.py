@@ -46,6 +46,7 @@ class Crowding(Struct, frozen=True, forbid_unknown_fields=True):
     loss: Share = 0.2
     fall_pct: Positive = 5.0
     volatility_bp: Positive = 0.6
+    liveliness: NotNegative = 0.55
     oi_floor: Share = 0.457
     memory_s: Positive = 3600.0
 
@@ -78,7 +79,7 @@ def crowd_hazard(
     fall     from the high, as a share.       oi_left   open interest, as a share of that at the start.
     forced   forced selling a second, as a share of the normal depth.
     """
-    liveliness = pow(scale.volatility / (crowding.volatility_bp * 1e-4), 0.4)
+    liveliness = pow(scale.volatility / (crowding.volatility_bp * 1e-4), crowding.liveliness)
     fallen = max(0.0, fall) / (crowding.fall_pct / 100 * liveliness)
     one_way = max(0.0, 2 * long_share - 1)
     fuel = max(0.0, oi_left - crowding.oi_floor) / (1 - crowding.oi_floor) if crowding.oi_floor < 1 else 0.0

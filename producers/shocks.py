@@ -13,7 +13,7 @@ Holds     Every time is shifted by `shift_s`, and so are the bounds of the run: 
 from bisect import bisect_right
 from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
-from math import exp
+from math import exp, log
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -61,6 +61,8 @@ class Impact(Struct, frozen=True, forbid_unknown_fields=True):
 
     depth_usdt: dict[str, Positive]
     decay_s: Positive = 900.0
+    calm: Positive = 1.5
+    thinnest: Annotated[float, Meta(ge=1)] = 8.0
 
 
 class Outside(Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,6 +93,7 @@ class OutsidePath:
         self.symbols = tuple(volatility_bp)
         self.start_us = start_us
         self.steps = (end_us - start_us) // SECOND_US + 1
+        self.normal = {symbol: bp * 1e-4 for symbol, bp in volatility_bp.items()}
         self._prices = _path(outside, volatility_bp, start_us, self.steps, noise)
         self._faults = [
             (_step(fault.start, outside, start_us), _step(fault.end, outside, start_us)) for fault in outside.faults
@@ -138,6 +141,11 @@ class OutsideMarket:
         self._hedgers = hedgers
         self._depth = outside.impact.depth_usdt if outside.impact is not None else {}
         self._keeps = 1.0 - 1.0 / outside.impact.decay_s if outside.impact is not None else 0.0
+        self._calm = outside.impact.calm if outside.impact is not None else 1.0
+        self._thinnest = outside.impact.thinnest if outside.impact is not None else 1.0
+        self._normal = path.normal
+        self._variance = {symbol: normal**2 for symbol, normal in path.normal.items()}
+        self._was: dict[str, float] = {}
         self._to_sell: dict[tuple[int, str], float] = {}
         self.impact = dict.fromkeys(path.symbols, 0.0)
 
@@ -148,6 +156,12 @@ class OutsideMarket:
         news = self._due_news(now_us)
         delivers = self._path.delivers(now_us)
         true = self._path.prices(now_us)
+        if self._depth:
+            for symbol, price in true.items():
+                moved = log(price) + self.impact[symbol]
+                if symbol in self._was:
+                    self._variance[symbol] += ((moved - self._was[symbol]) ** 2 - self._variance[symbol]) / 120
+                self._was[symbol] = moved
         sent: list[Input] = []
         for venue, instruments in self._instruments.items():
             prices = tuple(
@@ -177,12 +191,16 @@ class OutsideMarket:
                 self._owes(event.venue, event.maker, event.symbol, -bought, event.price)
             elif isinstance(event, PositionDeleveraged):
                 self._owes(event.venue, event.account, event.symbol, event.size, event.price)
+        thin: dict[str, float] = {}
         for symbol in self.impact:
             self.impact[symbol] *= self._keeps
+            thin[symbol] = min(
+                max(self._variance[symbol] / (self._calm * self._normal[symbol]) ** 2, 1.0), self._thinnest
+            )
         for (account, symbol), usdt in self._to_sell.items():
             sold = usdt / max(self._hedgers[account], 1.0)
             self._to_sell[account, symbol] = usdt - sold
-            self.impact[symbol] -= 0.01 * sold / self._depth[symbol]
+            self.impact[symbol] -= 0.01 * sold / self._depth[symbol] * thin[symbol]
 
     def _owes(self, venue: str, account: int, symbol: str, lots: int, price: int) -> None:
         if account in self._hedgers:
