@@ -33,7 +33,7 @@ from msgspec.structs import replace
 from producers.abuse import Abuse, Abuser, Spoofers, Stuffers, abusers_of
 from producers.agent import Agent
 from producers.hedgers import HedgedPortfolios, Hedgers
-from producers.market_maker import Makers, MarketMaker, Seat
+from producers.market_maker import Benefits, Makers, MarketMaker, Seat
 from producers.market_view import MarketView
 from producers.noise import Noise
 from producers.population import Perpetual, Population, Position, crowd_positions, hedger_lots, maker_lots
@@ -713,54 +713,86 @@ def _setup_of(cast: _Cast, now_us: int) -> Iterator[Input]:
 
 def agents(scenario: Scenario, seed: int) -> list[Agent]:
     """The participants of all venues, new: an agent has a memory, so every run needs its own."""
-    return [agent for cast in _casts(scenario, seed) for agent in _agents_of(cast.scenario, cast, seed)]
+    casts = _casts(scenario, seed)
+    worlds = [[cast] for cast in casts] if scenario.venue.copies > 1 else [casts]
+    return [agent for world in worlds for agent in _agents_of(scenario, world, seed)]
 
 
-def _agents_of(scenario: Scenario, cast: _Cast, seed: int) -> list[Agent]:
-    venue, instruments = cast.venue, cast.instruments
-    sizes = {
-        market.symbol: Sized(market.depth_usdt, market.open_interest_usdt, market.volatility_bp * 1e-4)
-        for market in scenario.markets
+def _agents_of(scenario: Scenario, casts: Sequence[_Cast], seed: int) -> Iterator[Agent]:
+    """The participants of one world: the outside market and the firms, each one over its venues, then its people."""
+    home = casts[0].venue
+    instruments = {cast.venue: cast.instruments for cast in casts}
+    hedging = {casts[0].makers[desk.name]: desk.hedge_s for desk in scenario.makers.desks}
+    hedging |= {account: 0.0 for cast in casts for accounts in cast.arbitrage.values() for account in accounts}
+    yield OutsideMarket(instruments, scenario.outside, casts[0].path, hedging)
+    views = {
+        (cast.venue, lag_s): MarketView(
+            cast.venue, cast.instruments, scenario.outside.source, latency_us=lag_s * SECOND_US
+        )
+        for cast in casts
+        for lag_s in sorted({desk.feed_lag_s for desk in scenario.makers.desks})
     }
+    for desk in scenario.makers.desks:
+        seats = {cast.venue: Seat(views[cast.venue, desk.feed_lag_s], *_normal(cast, desk.name)) for cast in casts}
+        chance = _chance(scenario, home, seed, desk.name)
+        yield MarketMaker(casts[0].makers[desk.name], desk, scenario.makers, seats, chance)
+    for cast in casts:
+        yield from _people_of(scenario, cast, seed)
+
+
+def _normal(cast: _Cast, desk: str) -> tuple[dict[str, Scale], dict[str, Benefits]]:
+    """What is normal on each symbol of a venue, and what it gives and takes of a maker."""
+    markets, rules = cast.scenario.markets, cast.scenario.venue
     scales = {
         market.symbol: Scale(market.depth_usdt, market.half_spread_bp * 1e-4, market.volatility_bp * 1e-4)
-        for market in scenario.markets
+        for market in markets
     }
+    obligations = rules.obligations
+    duty = next((duty for duty in obligations.duties if duty.name == rules.duty_of.get(desk)), None)
+    benefits = {
+        market.symbol: Benefits(
+            rebate=max(-market.maker_fee_ppm, 0) / MILLION,
+            duty_usdt=duty.size_quote / MILLION if duty is not None else 0.0,
+            duty_spread=duty.spread_ppm / MILLION if duty is not None else 0.0,
+            clawback=obligations.clawback and duty is not None,
+            tranche_usdt=obligations.tranche_cap_quote / MILLION if duty is not None else 0.0,
+            period_s=obligations.period_us / SECOND_US,
+        )
+        for market in markets
+    }
+    return scales, benefits
 
-    lags = {desk.feed_lag_s for desk in scenario.makers.desks} | {0}
-    views = {
-        lag: MarketView(venue, instruments, scenario.outside.source, latency_us=lag * SECOND_US) for lag in sorted(lags)
+
+def _people_of(scenario: Scenario, cast: _Cast, seed: int) -> Iterator[Agent]:
+    """Those who are at home on one venue."""
+    venue = cast.venue
+    sizes = {
+        market.symbol: Sized(market.depth_usdt, market.open_interest_usdt, market.volatility_bp * 1e-4)
+        for market in cast.scenario.markets
     }
-    view = views[0]
+    view = MarketView(venue, cast.instruments, scenario.outside.source)
 
     def chance(name: str) -> Noise:
         return _chance(scenario, venue, seed, name)
 
-    hedgers = {cast.makers[desk.name]: desk.hedge_s for desk in scenario.makers.desks}
-    hedgers |= {account: 0.0 for accounts in cast.arbitrage.values() for account in accounts}
-    made: list[Agent] = [OutsideMarket({venue: instruments}, scenario.outside, cast.path, hedgers)]
-    for desk in scenario.makers.desks:
-        seats = {venue: Seat(views[desk.feed_lag_s], scales)}
-        made.append(MarketMaker(cast.makers[desk.name], desk, scenario.makers, seats, chance(desk.name)))
-    holders = [position.holder for position in cast.positions]
     if scenario.crowd is not None:
-        made.append(LeveragedTraders(venue, holders, scenario.crowd, sizes, view, chance("traders")))
+        holders = [position.holder for position in cast.positions]
+        yield LeveragedTraders(venue, holders, scenario.crowd, sizes, view, chance("traders"))
     if scenario.hedgers is not None:
-        made.append(HedgedPortfolios(venue, cast.portfolios, scenario.hedgers, view, chance("hedgers")))
+        yield HedgedPortfolios(venue, cast.portfolios, scenario.hedgers, view, chance("hedgers"))
     if scenario.dips is not None:
-        made.append(DipBuyers(venue, cast.dips, scenario.dips, sizes, view, chance("dip-buyers")))
+        yield DipBuyers(venue, cast.dips, scenario.dips, sizes, view, chance("dip-buyers"))
     if scenario.momentum is not None:
-        made.append(MomentumShorts(venue, cast.momentum, scenario.momentum, sizes, view, chance("momentum")))
+        yield MomentumShorts(venue, cast.momentum, scenario.momentum, sizes, view, chance("momentum"))
     if scenario.noise is not None:
-        made.append(NoiseTraders(venue, cast.noise, scenario.noise, sizes, view, chance("noise")))
+        yield NoiseTraders(venue, cast.noise, scenario.noise, sizes, view, chance("noise"))
     if scenario.near_book is not None:
-        made.append(NearBookTraders(venue, cast.near_book, scenario.near_book, sizes, view, chance("near-book")))
+        yield NearBookTraders(venue, cast.near_book, scenario.near_book, sizes, view, chance("near-book"))
     if scenario.arbitrage is not None:
-        made.append(Arbitrageurs(venue, cast.arbitrage, scenario.arbitrage, sizes, view, chance("arbitrage")))
+        yield Arbitrageurs(venue, cast.arbitrage, scenario.arbitrage, sizes, view, chance("arbitrage"))
     if scenario.abuse is not None:
-        made.append(Spoofers(venue, cast.spoofers, scenario.abuse, view, chance("spoofers")))
-        made.append(Stuffers(venue, cast.stuffers, scenario.abuse, view, chance("stuffers")))
-    return made
+        yield Spoofers(venue, cast.spoofers, scenario.abuse, view, chance("spoofers"))
+        yield Stuffers(venue, cast.stuffers, scenario.abuse, view, chance("stuffers"))
 
 
 def _chance(scenario: Scenario, venue: str, seed: int, name: str) -> Noise:
