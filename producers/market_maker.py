@@ -61,7 +61,7 @@ NotNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 AtLeastOne = Annotated[int, Meta(ge=1)]
 
-LEVELS = (1.0, 1.5, 2.2, 3.2, 4.6, 6.5, 9.0, 12.0)
+LEVELS = (1.0, 1.4, 2.0, 2.8, 3.8, 5.0, 6.5, 8.0)
 MEMORIES_S = (15.0, 60.0, 300.0)
 FLOW_MEMORY_S = 60.0
 # A line is judged this often, each in its turn; its price is looked at every second.
@@ -321,6 +321,7 @@ class MarketMaker:
         sent: list[Input] = []
         for line in self._lines.values():
             self._watch(line)
+        for line in self._lines.values():
             if line.view.mark and line.outside:
                 sent.extend(self._act(now_us, line))
         return sent
@@ -394,8 +395,8 @@ class MarketMaker:
         outside = max(self._spots[line.symbol].variances)
         return sqrt(outside + 0.5 * min(max(line.venue_variance - outside, 0.0), 3 * outside))
 
-    def _gap(self, line: _Line) -> float:
-        """How far this venue's mark lies from outside or from the other venues, whichever is further."""
+    def _widest_gap(self, line: _Line) -> float:
+        """How far this venue's mark lies from outside or from the other venues', whichever is further."""
         own = line.gap()
         others = [other.gap() for other in self._of_symbol[line.symbol] if other is not line and other.view.mark]
         return max(abs(own), *(abs(own - other) for other in others)) if others else abs(own)
@@ -426,9 +427,9 @@ class MarketMaker:
         return sent
 
     def _judge(self, now_us: int, line: _Line, age_s: int) -> None:
-        volatility, load, gap = self._volatility(line), line.load(self._inventory_limit), self._gap(line)
+        volatility, load, gap = self._volatility(line), line.load(self._inventory_limit), abs(line.gap())
         most = (self._makers.duty_width_pct if self._stays else self._makers.max_width_pct) / 100
-        width = quoting.half_width(line.scale, volatility, self._desk.horizon_s, load, abs(line.gap()), most)
+        width = quoting.half_width(line.scale, volatility, self._desk.horizon_s, load, self._widest_gap(line), most)
         strain = self._strain(line, volatility, width)
         if line.quoting:
             self._consider_leaving(now_us, line, strain, age_s, load, gap)
@@ -514,7 +515,7 @@ class MarketMaker:
         """Whether taking the gap pays better than quoting does (the flow's net income)."""
         cost = self._desk.arbitrage_bp * 1e-4
         takes = self._makers.arbitrage_slice * line.side_usdt
-        pays = quoting.arbitrage_income(abs(line.gap()), cost, takes)
+        pays = quoting.arbitrage_income(self._widest_gap(line), cost, takes)
         return pays > 0 and pays > line.flow_rate * 2 * line.side_usdt and line.net_rate < 0
 
     def _withdraw(self, now_us: int, line: _Line, reason: str) -> None:
