@@ -120,6 +120,8 @@ LETTERS = [
 MAKERS_FROM, HEDGERS_FROM, CROWD_FROM = 1, 1_001, 10_001
 DIPS_FROM, MOMENTUM_FROM, NOISE_FROM, NEAR_FROM = 1_000_001, 2_000_001, 3_000_001, 4_000_001
 ARBITRAGE_FROM = 5_000_001
+# So many fit into these numbers on one venue; of the crowd with room for its large accounts and whoever abuses.
+MOST_PORTFOLIOS, MOST_OF_CROWD = 9_000, 980_000
 ACCOUNTS_A_RECORD = 4_000
 LEGS_A_RECORD = 6_000
 
@@ -514,7 +516,17 @@ def _complaints(scenario: Scenario, listed: bool) -> Iterator[str]:
                     yield f"{where}.other_sources: {source} is a source already"
         desks = [desk.name for desk in scenario.makers.desks]
         yield from _rules_complaints(venue, desks, f"venues.{venue.name}" if listed else "venue")
+        yield from _number_complaints(at_venue(scenario, venue), venue.name)
     yield from _participant_complaints(scenario, symbols)
+
+
+def _number_complaints(scenario: Scenario, venue: str) -> Iterator[str]:
+    portfolios = scenario.hedgers.portfolios if scenario.hedgers else 0
+    if portfolios > MOST_PORTFOLIOS:
+        yield f"hedgers.portfolios: a venue has {MOST_PORTFOLIOS:,} at most, and {venue} would have {portfolios:,}"
+    crowd = scenario.population.accounts if scenario.population else 0
+    if crowd > MOST_OF_CROWD:
+        yield f"population.accounts: a venue has {MOST_OF_CROWD:,} at most, and {venue} would have {crowd:,}"
 
 
 def _moments(scenario: Scenario) -> Iterator[tuple[str, datetime]]:

@@ -229,6 +229,27 @@ def test_makers_and_large_accounts_that_hold_more_than_the_short_side_are_refuse
         setup(scenario, 1)
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("population.accounts=979_999", ""),
+        ("population.accounts=980_000", ""),
+        (
+            "population.accounts=980_001",
+            "population.accounts: a venue has 980,000 at most, and alpha would have 980,001",
+        ),
+        ("hedgers.portfolios=8_999", ""),
+        ("hedgers.portfolios=9_000", ""),
+        ("hedgers.portfolios=9_001", "hedgers.portfolios: a venue has 9,000 at most, and alpha would have 9,001"),
+    ],
+)
+def test_a_venue_has_no_more_people_than_fit_their_numbers(override: str, said: str) -> None:
+    if said:
+        assert complaint("oct10", override) == said
+    else:
+        load("oct10", [override])
+
+
 @pytest.mark.parametrize("number", ["inf", "-inf", "nan", "1e16", "-1e16", "1" + "0" * 400])
 @pytest.mark.parametrize("path", ["venue.fund_usdt", "population.size_sigma", "outside.knots.0.prices.BTC"])
 def test_a_number_that_is_none_or_cannot_be_counted_with_is_refused_with_its_path(path: str, number: str) -> None:
