@@ -33,6 +33,8 @@ from stream_engine.transport.protocol import Log, Outgoing, Positions, Record
 
 # While it waits for the wall clock or for an engine, `stop` is asked this often.
 NAP_S = 0.1
+# In lockstep so many inputs of a setup are taken together: a million accounts shall not lie in the log all at once.
+SETUP_AT_ONCE = 64
 # In real time a tick is sent only while every venue has answered all but so many.
 MOST_BEHIND = 10
 # In real time a run is over when all is taken and for so long nothing more comes; told to stop, it waits this long.
@@ -161,11 +163,13 @@ async def lockstep(
         await log.append(alerts)
 
     wall = _Wall(clock.start_us, speed, stop)
-    began = await take(_records(sender, setup))
-    events = heard(began)
-    for complaint in _refusals(began, events, prefix):
-        raise SetupRefused(complaint)
-    await show(events)
+    for at in range(0, len(setup), SETUP_AT_ONCE):
+        began = await take(_records(sender, setup[at : at + SETUP_AT_ONCE]))
+        events = heard(began)
+        for complaint in _refusals(began, events, prefix):
+            raise SetupRefused(complaint)
+        await show(events)
+        forget(reader.positions)
     for now_us in range(clock.start_us, clock.end_us + 1, clock.tick_us):
         await wall.reach(now_us)
         if stop():

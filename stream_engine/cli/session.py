@@ -175,9 +175,8 @@ def check(scenario: scenarios.Scenario, seed: int) -> None:
         setup = scenarios.setup(scenario, seed)
         start_us = scenarios.clock(scenario).start_us
         no_time = drive.Clock(start_us, start_us - 1)
-        asyncio.run(
-            drive.lockstep(log, [Engine(log, partition) for partition in partitions], [], [], no_time, setup=setup)
-        )
+        engines = [Engine(log, partition) for partition in partitions]
+        asyncio.run(drive.lockstep(log, engines, [], [], no_time, setup=setup, forget=log.forget))
     except (ScenarioError, drive.SetupRefused) as error:
         raise not_a_scenario(error) from error
 
