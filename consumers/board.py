@@ -10,6 +10,7 @@ from typing import Any
 
 from consumers.adl import Adl
 from consumers.breakers import Breakers
+from consumers.cascade import Cascade
 from consumers.depth import Depth
 from consumers.fund import Fund
 from consumers.funding import Funding
@@ -21,7 +22,18 @@ from consumers.prices import Prices
 from stream_engine.messages import events as e
 from stream_engine.messages.topics import OUTPUT
 
-MONITORS = ("prices", "depth", "market_makers", "liquidations", "fund", "adl", "open_interest", "funding", "breakers")
+MONITORS = (
+    "prices",
+    "depth",
+    "market_makers",
+    "liquidations",
+    "fund",
+    "adl",
+    "cascade",
+    "open_interest",
+    "funding",
+    "breakers",
+)
 
 
 class Board:
@@ -39,6 +51,7 @@ class Board:
         self.liquidations = Liquidations(venue)
         self.fund = Fund(venue)
         self.adl = Adl(venue, self.market_makers)
+        self.cascade = Cascade(venue)
         self.open_interest = OpenInterest(venue)
         self.funding = Funding(venue)
         self.breakers = Breakers(venue)
@@ -51,6 +64,7 @@ class Board:
             self.liquidations,
             self.fund,
             self.adl,
+            self.cascade,
             self.open_interest,
             self.funding,
             self.breakers,

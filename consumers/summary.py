@@ -18,6 +18,7 @@ from msgspec import Struct
 from consumers import public_record as record
 from consumers.board import Board
 from consumers.figures import bps, change, clock, duration, money, price, price_text, share, stamp, usd
+from consumers.loop import CascadeSummary, summarize_cascade
 from consumers.monitor import Finding, State
 from consumers.paths import MINUTE_US, SECOND_US, Path
 from consumers.prices import beyond_ppm, fall_ppm
@@ -181,6 +182,7 @@ class Summary(Struct, frozen=True):
     liquidations: LiquidationSummary
     fund: FundSummary
     adl: AdlSummary
+    cascade: CascadeSummary
     funding_paid_usd: float
     breakers: BreakerSummary
     beside: list[Beside]
@@ -218,6 +220,7 @@ def summarize(
         liquidations=liquidations,
         fund=fund,
         adl=adl,
+        cascade=summarize_cascade(board, token, outside),
         funding_paid_usd=usd(board.funding.paid),
         breakers=_breakers(board),
         beside=_beside(board, token, outside, by_symbol, liquidations, fund, adl, timeline) if beside_record else [],

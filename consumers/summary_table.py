@@ -7,12 +7,15 @@ from rich.table import Table
 from rich.text import Text
 
 from consumers.figures import counted, duration
+from consumers.loop import CascadeSummary
 from consumers.paths import SECOND_US
 from consumers.summary import BreakerSummary, FundSummary, LiquidationSummary, Summary, usd_text
 
+GENERATIONS_TOLD = 5
+
 
 def table(summary: Summary) -> RenderableType:
-    """Order of onset, makers, where the liquidated went, fund, breakers, funding, the run beside the public record."""
+    """Order of onset, makers, where the liquidated went, fund, loop, breakers, funding, the run beside the record."""
     parts: list[RenderableType] = [
         Text(f"{summary.title or summary.venue}   {summary.from_at} to {summary.until_at}", style="bold"),
         Text(),
@@ -24,6 +27,8 @@ def table(summary: Summary) -> RenderableType:
     if summary.liquidations.positions:
         parts += [_waterfall_text(summary.liquidations), Text()]
     parts += [_fund_text(summary.fund), Text()]
+    if summary.cascade.set_off_usd:
+        parts += [_loop_table(summary.cascade), _cascade_text(summary.cascade), Text()]
     if any(summary.breakers.held_up.values()):
         parts += [_breakers_text(summary.breakers), Text()]
     if summary.funding_paid_usd:
@@ -119,6 +124,33 @@ def _fund_text(fund: FundSummary) -> Text:
     verdict = "adds up to the micro-unit" if fund.adds_up else "DOES NOT ADD UP"
     deficit = f"; deficit {usd_text(fund.deficit_usd)}"
     return Text.assemble(("Insurance fund  ", "italic"), line, f" ({verdict}){deficit}")
+
+
+def _loop_table(cascade: CascadeSummary) -> Table:
+    grid = Table(box=None, padding=(0, 2, 0, 0))
+    grid.add_column("The loop", no_wrap=True)
+    grid.add_column("from", no_wrap=True)
+    grid.add_column("how much")
+    grid.add_column("again", no_wrap=True, justify="right")
+    for number, step in enumerate(cascade.steps, start=1):
+        again = "" if step.again_percent is None else f"{step.again_percent:.0f} %"
+        grid.add_row(f"{number} {step.step}", step.at[11:19] if step.at else "-", step.text, again)
+    return grid
+
+
+def _cascade_text(cascade: CascadeSummary) -> Text:
+    told = [f"{each.generation} {usd_text(each.notional_usd)}" for each in cascade.generations[:GENERATIONS_TOLD]]
+    deeper = sum(each.notional_usd for each in cascade.generations[GENERATIONS_TOLD:])
+    if deeper:
+        told.append(f"deeper {usd_text(deeper)}, the last {cascade.deepest}")
+    positions = counted(cascade.tree_positions, "position")
+    highest_at = (cascade.r_highest_at or "-")[11:16]
+    line = (
+        f"{', '.join(told)}; each dollar set off {cascade.r} more (R), in the minute of {highest_at} {cascade.r_highest};"
+        f" the largest tree {usd_text(cascade.tree_usd)}, {positions}, from {cascade.tree_symbol}. Again: by"
+        " liquidations that others had set off"
+    )
+    return Text.assemble(("Generations  ", "italic"), line)
 
 
 def _breakers_text(breakers: BreakerSummary) -> Text:

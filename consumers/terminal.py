@@ -1,7 +1,8 @@
 """Terminal: a run as it goes, from the state of its monitors, on 80 by 24 characters and up.
 
 Shown      clock and progress, whether trading is halted; per symbol depth, spread, prices, open interest; depth and
-           liquidations as a sparkline over the whole of the run; the makers; fund and ADL; the markers, newest last,
+           liquidations as a sparkline over the whole of the run; the makers; fund, ADL, and the cascade while
+           liquidations set off others; the markers, newest last,
            on the lines that are left. A taller terminal gets a sparkline for every symbol, rules between the parts,
            and the newest alerts.
 Holds      every frame has the size of the terminal at that moment, so nothing scrolls and nothing flickers.
@@ -21,6 +22,7 @@ from consumers.markers import Markers
 from consumers.market_makers import Maker, Presence
 from consumers.monitor import Severity, State
 from consumers.paths import MINUTE_US, Minute
+from stream_engine.messages.units import MILLION
 
 ROOMY = 32  # lines from which the parts are set apart and every symbol has its sparkline
 
@@ -222,11 +224,20 @@ class TerminalView:
             adl = f"{done.closings:,} closings, {money(done.notional)}"
             if any(self.board.market_makers.of(symbol) for symbol in self.board.symbols):
                 adl += f", {_whole(absent)} of it while most makers are out"
-        return [
+        lines = [
             Text.assemble(f" fund {money(fund.closing):>7} ", (bar, style), paid),
             Text(f" liquidated  {liquidated}"),
             Text(f" ADL         {adl}", style="bold red" if done.closings else ""),
         ]
+        return lines + self._cascade() if self.board.cascade.is_running else lines
+
+    def _cascade(self) -> list[Text]:
+        cascade = self.board.cascade
+        r_ppm = cascade.r_ppm
+        r = "R not known yet" if r_ppm is None else f"R {r_ppm / MILLION:.2f} in 5 minutes"
+        set_off = f"{money(cascade.set_off.total)} set off by others"
+        style = "bold red" if (r_ppm or 0) > MILLION else "yellow"
+        return [Text(f" cascade     {r}, generation {cascade.deepest}, {set_off}", style=style)]
 
     def _markers(self, pen: "_Pen", room: int) -> list[Text]:
         # An onset may be known only after something that began later was told.

@@ -16,13 +16,18 @@ TOKEN = "TOKEN-PERP"
 BTC = "BTC-PERP"
 START_US = 1_760_125_500_000_000  # 2025-10-10 19:45:00 UTC, at a minute's beginning
 SECOND = 1_000_000
+MINUTE_US = 60 * SECOND
 USD = 1_000_000
 
 Observe = Callable[[e.AnyEvent], Iterable[Finding]]
 
 
 def an_instrument(
-    symbol: str = TOKEN, tick_size: str = "0.01", lot_size: str = "1", tick_value: int = 10_000
+    symbol: str = TOKEN,
+    tick_size: str = "0.01",
+    lot_size: str = "1",
+    tick_value: int = 10_000,
+    sources: tuple[IndexSource, ...] = (IndexSource("spot", 1), IndexSource("own", 1)),
 ) -> Instrument:
     """A perpetual with the index from `spot` and the venue's own trades."""
     return Instrument(
@@ -33,7 +38,7 @@ def an_instrument(
         max_price=10_000_000,
         max_size=10**15 // (10_000_000 * tick_value),
         tiers=(Tier(0, 10_000),),
-        sources=(IndexSource("spot", 1), IndexSource("own", 1)),
+        sources=sources,
     )
 
 
@@ -48,13 +53,14 @@ class Story:
         self.events: list[e.AnyEvent] = []
         self.findings: list[Finding] = []
 
-    def tell(self, event_type: type[Any], *fields: Any, **named: Any) -> None:
-        """One event of an input of its own."""
+    def tell(self, event_type: type[Any], *fields: Any, because: e.Cause | None = None, **named: Any) -> e.Cause:
+        """One event of an input of its own, and what set it off; returns its own identity."""
         self.seq += 1
-        event = event_type(VENUE, self.seq, 0, self.now_us, None, *fields, **named)
+        event = event_type(VENUE, self.seq, 0, self.now_us, because, *fields, **named)
         self.events.append(event)
         for observe in self.observers:
             self.findings.extend(observe(event))
+        return self.seq, 0
 
     def told(self, rule: str) -> list[tuple[str, str]]:
         """(state, text) of the findings of a rule."""
