@@ -7,7 +7,8 @@
 4  fund drains           what the insurance fund paid for liquidations, and how low it was
 5  ADL                   what was closed against the deleveraged
 6  hedges broken         what the deleveraged sold, hedged anew or lost to liquidation within ten minutes of it
-7  further liquidations  what liquidations set off, by cause or pressure (see `cascade`)
+7  further liquidations  what liquidations set off, by cause or pressure (see `cascade`), from the first of these; and
+                         what the deleveraged lost, which step 6 holds too
 Again      of steps 3 to 6 the share that came by liquidations which others had set off, of 7 the share, by cause, of
            those set off by such as were set off themselves: so much of the step went round more than once.
 """
@@ -121,16 +122,14 @@ def _steps(board: Board, token: str | None, outside: Mapping[str, Path]) -> list
     lowest = board.fund.balance.low
     left = share(lowest.value, board.fund.opening) if lowest else None
     paid_text = f"{money(paid.total)} paid" + ("" if left is None else f", down to {left:.0f} %")
+    makers = board.market_makers.of(token) if token else []
     leaving = board.market_makers.leaving_order(token) if token else []
-    further = [(at, each.notional) for at, each in cascade.generations.items() if at]
-    twice = sum(notional for at, notional in further if at > 1)
-    set_off, by_cause = money(cascade.set_off.total), money(cascade.caused.total)
     return [
         StepSummary("shock", stamp(news[0].ts_us) if news else None, _shock_text(board, outside), None, None),
         StepSummary(
             "makers leave",
             stamp(leaving[0].absences[0].from_us) if leaving else None,
-            f"{len(leaving)} of {len(board.market_makers.of(token))} gone from {token}" if token else "no makers",
+            f"{len(leaving)} of {len(makers)} gone from {token}" if makers else "no makers",
             None,
             None,
         ),
@@ -138,29 +137,27 @@ def _steps(board: Board, token: str | None, outside: Mapping[str, Path]) -> list
         _step("fund drains", paid.first_us, paid_text, *_of(paid)),
         _step("ADL", closed.first_us, f"{money(closed.total)} closed", *_of(closed)),
         _step("hedges broken", hedges.first_us, _hedges_text(hedges), hedges.notional, hedges.again),
-        _step(
-            "further liquidations",
-            cascade.first_set_off_us,
-            f"{set_off} set off, {by_cause} of it by cause",
-            cascade.set_off.total,
-            twice,
-            of=sum(notional for _, notional in further),
-        ),
+        _further(cascade),
     ]
+
+
+def _further(cascade: Cascade) -> StepSummary:
+    set_off, fell, first_us = cascade.set_off.total, cascade.hedges.fell, cascade.first_set_off_us
+    told = [f"{money(set_off)} set off, {money(cascade.caused.total)} of it by cause"] if set_off else []
+    told += [f"{money(fell)} of the deleveraged"] if fell else []
+    caused = [(at, each.notional) for at, each in cascade.generations.items() if at]
+    again = share(sum(notional for at, notional in caused if at > 1), sum(notional for _, notional in caused))
+    at = None if first_us is None else stamp(first_us)
+    return StepSummary("further liquidations", at, "; ".join(told) or "none", usd(set_off), again)
 
 
 def _of(amount: Amount) -> tuple[int, int]:
     return amount.total, amount.again
 
 
-def _step(step: str, at_us: int | None, text: str, total: int, again: int, of: int | None = None) -> StepSummary:
-    return StepSummary(
-        step,
-        None if at_us is None else stamp(at_us),
-        text if total else "none",
-        usd(total),
-        share(again, total if of is None else of),
-    )
+def _step(step: str, at_us: int | None, text: str, total: int, again: int) -> StepSummary:
+    at = None if at_us is None else stamp(at_us)
+    return StepSummary(step, at, text if total else "none", usd(total), share(again, total))
 
 
 def _shock_text(board: Board, outside: Mapping[str, Path]) -> str:

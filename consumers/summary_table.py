@@ -27,7 +27,7 @@ def table(summary: Summary) -> RenderableType:
     if summary.liquidations.positions:
         parts += [_waterfall_text(summary.liquidations), Text()]
     parts += [_fund_text(summary.fund), Text()]
-    if summary.cascade.set_off_usd:
+    if summary.cascade.liquidated_usd:
         parts += [_loop_table(summary.cascade), _cascade_text(summary.cascade), Text()]
     if any(summary.breakers.held_up.values()):
         parts += [_breakers_text(summary.breakers), Text()]
@@ -144,13 +144,16 @@ def _cascade_text(cascade: CascadeSummary) -> Text:
     if deeper:
         told.append(f"deeper {usd_text(deeper)}, the last {cascade.deepest}")
     positions = counted(cascade.tree_positions, "position")
-    highest_at = (cascade.r_highest_at or "-")[11:16]
-    line = (
-        f"{', '.join(told)}; each dollar set off {cascade.r} more (R), in the minute of {highest_at} {cascade.r_highest};"
-        f" the largest tree {usd_text(cascade.tree_usd)}, {positions}, from {cascade.tree_symbol}. Again: by"
-        " liquidations that others had set off"
-    )
+    tree = f"the largest tree {usd_text(cascade.tree_usd)}, {positions}, from {cascade.tree_symbol}"
+    line = f"{', '.join(told)}; {_reproduction(cascade)}; {tree}. Again: by liquidations that others had set off"
     return Text.assemble(("Generations  ", "italic"), line)
+
+
+def _reproduction(cascade: CascadeSummary) -> str:
+    if not cascade.set_off_usd:
+        return "none set off another (R 0)"
+    highest_at = (cascade.r_highest_at or "-")[11:16]
+    return f"each dollar set off {cascade.r} more (R), in the minute of {highest_at} {cascade.r_highest}"
 
 
 def _breakers_text(breakers: BreakerSummary) -> Text:
