@@ -454,8 +454,8 @@ class MarketMaker:
         line.flow_rate += (flow / quoted - line.flow_rate) * seconds / makers.strain_memory_s
         hazard = self._hazard(line)
         seen = line.depth_seen / line.scale.depth_usdt
-        if line.market.present is not None:  # who can see that the others are there need not infer it from the book
-            seen = max(seen, line.market.present)
+        if line.view.present is not None:  # who can see that the others are there need not infer it from the book
+            seen = max(seen, line.view.present)
         net = flow - quoting.crowd_loss(makers.crowding, hazard, quoted, seen, self._desk.alone)
         net += self._saved_by_staying(line, hazard, quoted)
         line.net_rate += (net / quoted - line.net_rate) * seconds / makers.strain_memory_s
@@ -476,7 +476,7 @@ class MarketMaker:
         benefits = line.benefits
         saved = line.rebates / max(line.steps, 1) if benefits.clawback else 0.0
         saved += benefits.tranche_usdt * min(1.0, hazard * benefits.period_s) / benefits.period_s
-        if line.market.present is not None:
+        if line.view.present is not None:
             saved += quoted * self._makers.reputation_bp * 1e-4 / 3_600
         return saved
 

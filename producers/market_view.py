@@ -14,6 +14,7 @@ from stream_engine.messages.events import (
     BookChanged,
     MarkPriceChanged,
     OpenInterestChanged,
+    PresencePublished,
     SourcePriced,
     TradePrinted,
     TradingHalted,
@@ -33,12 +34,14 @@ class SymbolView:
 
     outside, outside_us   what the outside source said last (0: nothing yet), and the time it is of.
     trading               neither halted nor paused.
+    present               share of the last minute told at which makers met their duties, mean over the makers; None
+                          where nobody is told.
     """
 
     __slots__ = (
         "asks", "bids", "bought_usdt", "index", "instrument", "last", "liquidated_usdt", "long_accounts",
-        "lot_tick_usdt", "mark", "open_interest", "outside", "outside_us", "short_accounts", "sold_usdt", "tick_usdt",
-        "trading",
+        "lot_tick_usdt", "mark", "open_interest", "outside", "outside_us", "present", "short_accounts", "sold_usdt",
+        "tick_usdt", "trading",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument) -> None:
@@ -51,6 +54,7 @@ class SymbolView:
         self.open_interest = self.long_accounts = self.short_accounts = 0
         self.bought_usdt = self.sold_usdt = self.liquidated_usdt = 0.0
         self.trading = True
+        self.present: float | None = None
 
     def usdt(self, lots: float, price: float) -> float:
         """Notional of a size at a price in ticks."""
@@ -105,8 +109,7 @@ class SymbolView:
 
 class MarketView:
     """All perpetuals of one venue. `outside`: which source of the index stands for the outside market. Without `books`
-    the levels are left alone (many participants need none). `present`: the share of the makers' duties that were met
-    in the last minute, where the venue publishes that."""
+    the levels are left alone (many participants need none)."""
 
     def __init__(
         self, venue: str, instruments: Mapping[str, Instrument], outside: str = "spot", *, latency_us: int = 0,
@@ -115,13 +118,13 @@ class MarketView:
         self.venue = venue
         self.latency_us = latency_us
         self.symbols = {symbol: SymbolView(instrument) for symbol, instrument in instruments.items()}
-        self.present: float | None = None
         self.outside = outside
         self._on: dict[type, Callable[[AnyEvent], None]] = {
             TradePrinted: self._traded,
             MarkPriceChanged: self._marked,
             OpenInterestChanged: self._open_interest,
             SourcePriced: self._priced,
+            PresencePublished: self._presence,
             TradingHalted: self._stopped,
             TradingResumed: self._went_on,
             TradingPaused: self._stopped,
@@ -180,6 +183,11 @@ class MarketView:
         view = self.symbols[event.symbol]
         view.open_interest = event.open_interest
         view.long_accounts, view.short_accounts = event.long_accounts, event.short_accounts
+
+    def _presence(self, event: AnyEvent) -> None:
+        assert isinstance(event, PresencePublished)
+        shares = [share_ppm for _, share_ppm in event.presences]
+        self.symbols[event.symbol].present = sum(shares) / len(shares) / MILLION
 
     def _stopped(self, event: AnyEvent) -> None:
         for view in self._meant(event):

@@ -9,6 +9,7 @@ class Obligation(Struct, gc=False):
     """An account's duty on a symbol, and how it is met in the present period.
 
     ticks, met       clock ticks at which something was due, and those at which it was there.
+    minute_ticks, minute_met   the same of the present minute; see presence.
     stressed         of the ticks, those in declared stress.      required   sum of what each asked for, in ppm.
     rebates          micro-quote received on the symbol.          called     paid into the tranche.
     shortfall_ppm    of the last judged period.
@@ -24,6 +25,8 @@ class Obligation(Struct, gc=False):
     rebates: int = 0
     called: int = 0
     shortfall_ppm: int = 0
+    minute_ticks: int = 0
+    minute_met: int = 0
 
 
 def complaint(rules: ObligationRules, in_use: set[str]) -> str | None:

@@ -35,6 +35,7 @@ from stream_engine.core import (
     margin_mode,
     obligations,
     order_entry,
+    presence,
     protection,
     quotes,
     rate_limit,
@@ -253,6 +254,8 @@ class Exchange:
         inheritance.count(state)
         drawdown.tick(state)
         if state.duties:
+            if is_new_minute:
+                presence.end_minute(state)
             obligations.measure(state, before_us)
         if is_new_minute:
             expiry.throw_away_stale(state)

@@ -96,6 +96,7 @@ def _duties_are_counted_within_their_bounds(state: Venue) -> None:
     for place, duty in state.duties.items():
         assert place == (duty.account, duty.symbol) and duty.duty in tiers, place
         assert 0 <= max(duty.met, duty.stressed) <= duty.ticks and duty.rebates >= 0 and duty.called >= 0, place
+        assert 0 <= duty.minute_met <= duty.minute_ticks, place
         assert 0 <= duty.required <= duty.ticks * MILLION and 0 <= duty.shortfall_ppm <= MILLION, place
 
 

@@ -131,12 +131,14 @@ def _look(venue: Venue, obligation: Obligation, duty: Duty) -> None:
     spread_ppm = duty.stress_spread_ppm if stress else duty.spread_ppm
     size_quote = duty.stress_size_quote if stress else duty.size_quote
     obligation.ticks += 1
+    obligation.minute_ticks += 1
     obligation.stressed += stress
     obligation.required += duty.stress_presence_ppm if stress else duty.presence_ppm
     position = venue.accounts[obligation.account].positions.get(obligation.symbol)
     levels = [] if position is None else resting_levels(position)
     if all(_quoted(market, levels, sign, doubled_mid, spread_ppm) >= size_quote for sign in (1, -1)):
         obligation.met += 1
+        obligation.minute_met += 1
 
 
 def _quoted(market: Market, levels: list[Order], sign: int, doubled_mid: int, spread_ppm: int) -> int:

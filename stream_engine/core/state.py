@@ -46,7 +46,7 @@ from stream_engine.messages.refusals import Reject
 from stream_engine.messages.rules import SelfTrade
 
 # Raised with every change of what a dump holds, or of what it means.
-FORMAT = 2
+FORMAT = 3
 
 # So many entries of a long list go into one state hash (two or three milliseconds in `oct10`), and so many of a list
 # that there is for every account or level.

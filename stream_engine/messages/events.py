@@ -445,6 +445,15 @@ class StressEnded(Event, frozen=True):
     """Makers' duties are what they were."""
 
 
+class PresencePublished(Event, frozen=True):
+    """Each minute, where makers' presence is public: of the minute before, the share of the clock ticks at which each
+    maker with a duty on the symbol met it: (participant, ppm), by name. Who owed nothing at any tick is left out. Very
+    many come in several of these."""
+
+    symbol: Name
+    presences: tuple[tuple[Name, Ppm], ...]
+
+
 class ClockTicked(Event, frozen=True):
     """The participants' clock."""
 
@@ -721,6 +730,7 @@ AnyEvent = (
     | BreakerReleased
     | StressDeclared
     | StressEnded
+    | PresencePublished
     | ClockTicked
     | NewsPublished
     | SourcePriced

@@ -95,6 +95,7 @@ EVENT_TOPIC: dict[type[events.Event], Topic] = {
     events.BreakerReleased: Topic.MARKET,
     events.StressDeclared: Topic.MARKET,
     events.StressEnded: Topic.MARKET,
+    events.PresencePublished: Topic.MARKET,
     events.ClockTicked: Topic.MARKET,
     events.NewsPublished: Topic.MARKET,
     events.SourcePriced: Topic.MARKET,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stream_engine.messages.events import BookChanged, TradePrinted
+from stream_engine.messages.events import BookChanged, PresencePublished, TradePrinted
 from stream_engine.messages.inputs import Side
 from tests.agents.stage import START_US, SYMBOL, VENUE, a_view
 
@@ -42,3 +42,12 @@ def test_volumes_are_those_of_the_tick_and_begin_anew() -> None:
     assert (view.bought_usdt, view.sold_usdt, view.liquidated_usdt) == pytest.approx((10.0, 50.0, 20.0))
     market.fold([])
     assert (view.bought_usdt, view.sold_usdt, view.liquidated_usdt, view.last) == (0.0, 0.0, 0.0, 10_000)
+
+
+def test_presence_is_the_mean_over_the_makers_of_the_last_minute_told() -> None:
+    market = a_view()
+    view = market.symbols[SYMBOL]
+    assert view.present is None
+    for presences, mean in (((("MM1", 1_000_000), ("MM2", 500_000)), 0.75), ((("MM1", 0),), 0.0)):
+        market.fold([PresencePublished(VENUE, 1, 0, START_US, None, SYMBOL, presences)])
+        assert view.present == mean

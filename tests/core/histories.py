@@ -160,7 +160,9 @@ class Story:
         if is_d_listed:
             self.traded = (*TRADED, "D")
             yield ListInstrument(VENUE, self.now_us, D)
-        yield OpenAccounts(VENUE, self.now_us, tuple((account, f"p{account}") for account in ACCOUNTS))
+        firms = dict.fromkeys(MAKERS, "makers") if is_d_listed else {}
+        names = tuple((account, firms.get(account, f"p{account}")) for account in ACCOUNTS)
+        yield OpenAccounts(VENUE, self.now_us, names)
         yield Deposit(VENUE, self.now_us, self._money(random))
         if random.random() < 0.8:
             yield SeedFund(VENUE, self.now_us, random.choice((1, USDT // 2, USDT, 2 * USDT, 5 * USDT, 30 * USDT)))
@@ -506,8 +508,9 @@ class Story:
         period_us = random.choice((3, 3, 10, 60)) * SECOND_US
         cap = random.choice((0, 1, USDT // 2, 3 * USDT))
         return ObligationRules(
-            duties=tuple(tiers), period_us=period_us, clawback=random.random() < 0.6, tranche_cap_quote=cap
-        )
+            duties=tuple(tiers), period_us=period_us, clawback=random.random() < 0.6, tranche_cap_quote=cap,
+            public=cap > 0,
+        )  # fmt: skip
 
     def _bad_obligations(self, random: Random) -> ObligationRules:
         """Rules of duty that contradict themselves, or leave out a tier that somebody may be in."""
@@ -670,7 +673,8 @@ class Story:
 
     def _fail_a_duty(self, random: Random) -> AnyInput:
         """Makers who should quote and do not, for a whole period; then somebody falls so fast that all who stand behind
-        him are asked. On C, where nobody else is left in the book. On B one of them has earned a rebate meanwhile."""
+        him are asked. On C, where nobody else is left in the book. On B one of them has earned a rebate meanwhile.
+        Before that period one was there, for one tick of the minute."""
         duty = Duty(
             name="T1", presence_ppm=900_000, spread_ppm=20_000, size_quote=random.choice((USDT, 3 * USDT)),
             stress_presence_ppm=0, stress_spread_ppm=20_000, stress_size_quote=0,
@@ -682,13 +686,15 @@ class Story:
         self.newcomers += 1
         first_us = self.ticked_us + SECOND_US
         us = [first_us, first_us + 3 * SECOND_US, first_us + 6 * SECOND_US]
+        over_us = (us[-1] // MINUTE_US + 1) * MINUTE_US
         lost = price * random.choice((40, 60)) // 100
+        self.quotes += 1
         once = f"rebate-{newcomer}"
         self.plot = [
             SetRules(
                 VENUE, self.now_us, fund_draw_ppm=MILLION, cover_bound_ppm=MILLION,
                 obligations=ObligationRules(
-                    duties=tiers, period_us=3 * SECOND_US, clawback=True, tranche_cap_quote=cap
+                    duties=tiers, period_us=3 * SECOND_US, clawback=True, tranche_cap_quote=cap, public=True
                 ),
             ),
             *self._cleared("C"),
@@ -697,7 +703,10 @@ class Story:
             Place(VENUE, self.now_us, RICH, once, "B", Side.BUY, 5),
             *(SetDuty(VENUE, self.now_us, maker, "C", tier) for maker, tier in zip(MAKERS, ("T1", "T2"), strict=True)),
             DeclareStress(VENUE, self.now_us, False),
-            *(ClockTick(VENUE, tick_us) for tick_us in us),
+            MassQuote(VENUE, self.now_us, MAKERS[0], "C", self.quotes, ((price - 1, 9),), ((price + 1, 9),)),
+            ClockTick(VENUE, us[0]),
+            QuoteCancel(VENUE, us[0], MAKERS[0]),
+            *(ClockTick(VENUE, tick_us) for tick_us in us[1:]),
             OpenAccounts(VENUE, us[-1], ((newcomer, "newcomer"),)),
             Deposit(VENUE, us[-1], ((newcomer, margin), (MAKERS[0], 20 * USDT), (RICH, 100 * USDT))),
             IndexPrices(VENUE, us[-1], "spot", (("C", price),)),
@@ -705,8 +714,9 @@ class Story:
             self._place(newcomer, "C", Side.BUY, lots, price, TimeInForce.IOC),
             self._place(RICH, "C", Side.BUY, lots // 2, max(1, price - lost)),
             IndexPrices(VENUE, us[-1], "spot", (("C", max(1, price - lost)),)),
+            ClockTick(VENUE, over_us),
         ]  # fmt: skip
-        self.ticked_us = self.now_us = us[-1]
+        self.ticked_us = self.now_us = over_us
         return self.plot.pop(0)
 
     def _build_a_staircase(self, random: Random) -> AnyInput:

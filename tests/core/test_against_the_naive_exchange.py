@@ -31,6 +31,7 @@ from stream_engine.core import (
     matching,
     order_entry,
     position,
+    presence,
     price_band,
     pricing,
     protection,
@@ -502,6 +503,10 @@ def a_drawdown_takes_half_as_much_again(patch: Patch) -> None:
     patch.setattr(drawdown, "sets_it_on", lambda change, of, on_ppm: sets_it_on(change, of, on_ppm * 3 // 2))
 
 
+def presence_rounds_up(patch: Patch) -> None:
+    patch.setattr(presence, "div_floor", div_ceil)
+
+
 def a_halted_venue_pays_out(patch: Patch) -> None:
     waits = halt.waits
     patch.setattr(halt, "waits", lambda state, received: not isinstance(received, Withdraw) and waits(state, received))
@@ -605,6 +610,7 @@ MUTATIONS: tuple[Callable[[Patch], None], ...] = (
     the_fund_takes_over_one_lot_more,
     a_vault_takes_over_a_millionth_earlier,
     a_drawdown_takes_half_as_much_again,
+    presence_rounds_up,
     a_halted_venue_pays_out,
     a_halted_venue_answers_no_order_again,
     the_reference_of_a_price_band_rounds_down,

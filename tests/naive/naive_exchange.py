@@ -77,7 +77,7 @@ from tests.naive.naive_index import naive_index, naive_others
 from tests.naive.naive_isolated import Initial, after_closing, drawn_for_opening, reserve
 from tests.naive.naive_liquidation import NaiveLiquidation, is_contradictory
 from tests.naive.naive_mark import NaiveMeans, naive_bounded, naive_hyperliquid, naive_touch
-from tests.naive.naive_obligations import NaiveDuty, contradicts_itself, shares
+from tests.naive.naive_obligations import NaiveDuty, contradicts_itself, presence_ppm, shares
 from tests.naive.naive_protection import NaiveProtection
 from tests.naive.naive_rules import (
     first_of,
@@ -139,6 +139,7 @@ class NaiveAccount:
     done_us: dict[str, int] = field(default_factory=dict)
     changed: Cause | None = None
     whole_until_us: int = 0
+    participant: str = ""
 
 
 @dataclass
@@ -1190,6 +1191,8 @@ class NaiveExchange:
                 self._settle_funding(symbol, market)
         self.fund.count()
         self.fund.tick()
+        if first_of_minute:
+            self._end_minute_of_presence()
         self._measure_duties(former_us)
         for symbol, market in self.markets.items():
             self._report_open_interest(symbol, market)
@@ -1367,6 +1370,19 @@ class NaiveExchange:
                 tick_value = market.instrument.tick_value
                 duty.look(self._tiers()[duty.name], self.is_stressed, (sides[0], sides[1]), mid, tick_value)
 
+    def _end_minute_of_presence(self) -> None:
+        for symbol in self.markets if self.rules["obligations"].public else ():
+            owed = [duty for duty in self.duties if duty.symbol == symbol and duty.this_minute]
+            names = sorted({self.accounts[duty.account].participant for duty in owed})
+            told = []
+            for name in names:
+                of_firm = [duty for duty in owed if self.accounts[duty.account].participant == name]
+                told.append((name, presence_ppm([was_there for duty in of_firm for was_there in duty.this_minute])))
+            if told:
+                self._emit(events.PresencePublished, None, symbol=symbol, presences=tuple(told))
+        for duty in self.duties:
+            duty.this_minute = []
+
     def _judge(self, duty: NaiveDuty) -> None:
         presence, asked, shortfall = duty.judge()
         account = self.accounts[duty.account]
@@ -1442,8 +1458,8 @@ class NaiveExchange:
         if len({*numbers, *self.accounts}) < len(numbers) + len(self.accounts):
             self._refuse(received, Reject.ALREADY_EXISTS)
             return
-        for number in numbers:
-            self.accounts[number] = NaiveAccount(number)
+        for number, participant in received.accounts:
+            self.accounts[number] = NaiveAccount(number, participant=participant)
         self._emit(events.AccountsOpened, None, accounts=received.accounts)
 
     def _deposit(self, received: Deposit) -> None:

@@ -22,12 +22,14 @@ class Look:
 
 @dataclass
 class NaiveDuty:
-    """A maker's duty on a symbol. `shortfall_ppm` is the last judged period's."""
+    """A maker's duty on a symbol. `shortfall_ppm` is the last judged period's; `this_minute`: whether it was met, at
+    each tick of the minute."""
 
     account: int
     symbol: str
     name: str
     looks: list[Look] = field(default_factory=list)
+    this_minute: list[bool] = field(default_factory=list)
     rebates: int = 0
     called: int = 0
     shortfall_ppm: int = 0
@@ -42,6 +44,7 @@ class NaiveDuty:
         asks = [price * lots * tick_value for price, lots in sides[1] if price - mid <= half]
         was_there = all(side and sum(side) >= size for side in (bids, asks))
         self.looks.append(Look(Fraction(presence, MILLION), was_there, in_stress))
+        self.this_minute.append(was_there)
 
     def judge(self) -> tuple[int, int, int]:
         """Presence, presence asked for, and the share of that which was missed, in ppm."""
@@ -55,6 +58,11 @@ class NaiveDuty:
     def owed(self) -> int:
         """What of the period's rebates the shortfall costs."""
         return floor(part_of(self.rebates, self.shortfall_ppm))
+
+
+def presence_ppm(looks: list[bool]) -> int:
+    """At which share of the ticks a duty was met."""
+    return floor(Fraction(sum(looks), len(looks)) * MILLION)
 
 
 def contradicts_itself(rules: ObligationRules, in_use: set[str]) -> bool:
