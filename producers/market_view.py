@@ -33,15 +33,15 @@ class SymbolView:
     """One perpetual as everybody sees it. Prices in ticks, sizes in lots; `_usdt` is money as a float.
 
     outside, outside_us   what the outside source said last (0: nothing yet), and the time it is of.
-    trading               neither halted nor paused.
+    halted, paused        the whole venue by its operator; this symbol, until it is called.
     present               share of the last minute told at which makers met their duties, mean over the makers; None
                           where nobody is told.
     """
 
     __slots__ = (
-        "asks", "bids", "bought_usdt", "index", "instrument", "last", "liquidated_usdt", "long_accounts",
-        "lot_tick_usdt", "mark", "open_interest", "outside", "outside_us", "present", "short_accounts", "sold_usdt",
-        "tick_usdt", "trading",
+        "asks", "bids", "bought_usdt", "halted", "index", "instrument", "last", "liquidated_usdt", "long_accounts",
+        "lot_tick_usdt", "mark", "open_interest", "outside", "outside_us", "paused", "present", "short_accounts",
+        "sold_usdt", "tick_usdt",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument) -> None:
@@ -53,8 +53,13 @@ class SymbolView:
         self.asks: dict[int, int] = {}
         self.open_interest = self.long_accounts = self.short_accounts = 0
         self.bought_usdt = self.sold_usdt = self.liquidated_usdt = 0.0
-        self.trading = True
+        self.halted = self.paused = False
         self.present: float | None = None
+
+    @property
+    def trading(self) -> bool:
+        """Neither halted nor paused."""
+        return not self.halted and not self.paused
 
     def usdt(self, lots: float, price: float) -> float:
         """Notional of a size at a price in ticks."""
@@ -125,10 +130,10 @@ class MarketView:
             OpenInterestChanged: self._open_interest,
             SourcePriced: self._priced,
             PresencePublished: self._presence,
-            TradingHalted: self._stopped,
-            TradingResumed: self._went_on,
-            TradingPaused: self._stopped,
-            TradingReopened: self._went_on,
+            TradingHalted: self._halted,
+            TradingResumed: self._halted,
+            TradingPaused: self._paused,
+            TradingReopened: self._paused,
         }
         if books:
             self._on[BookChanged] = self._book
@@ -189,14 +194,10 @@ class MarketView:
         shares = [share_ppm for _, share_ppm in event.presences]
         self.symbols[event.symbol].present = sum(shares) / len(shares) / MILLION
 
-    def _stopped(self, event: AnyEvent) -> None:
-        for view in self._meant(event):
-            view.trading = False
+    def _halted(self, event: AnyEvent) -> None:
+        for view in self.symbols.values():
+            view.halted = isinstance(event, TradingHalted)
 
-    def _went_on(self, event: AnyEvent) -> None:
-        for view in self._meant(event):
-            view.trading = True
-
-    def _meant(self, event: AnyEvent) -> Iterable[SymbolView]:
-        symbol: str | None = getattr(event, "symbol", None)
-        return self.symbols.values() if symbol is None else (self.symbols[symbol],)
+    def _paused(self, event: AnyEvent) -> None:
+        assert isinstance(event, TradingPaused | TradingReopened)
+        self.symbols[event.symbol].paused = isinstance(event, TradingPaused)

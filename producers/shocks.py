@@ -57,7 +57,12 @@ class FeedFault(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Impact(Struct, frozen=True, forbid_unknown_fields=True):
-    """How spot answers to trade: what must be sold of a symbol to move it by one percent, and how fast that decays."""
+    """How spot answers to trade, of the symbols named.
+
+    depth_usdt   what must be sold to move it by one percent in a calm market.     decay_s   how fast that decays.
+    calm         volatility, in multiples of the normal one, up to which a market is calm; a restless one is thinner as
+                 its variance grows, `thinnest` times at most.
+    """
 
     depth_usdt: dict[str, Positive]
     decay_s: Positive = 900.0
@@ -203,7 +208,7 @@ class OutsideMarket:
             self.impact[symbol] -= 0.01 * sold / self._depth[symbol] * thin[symbol]
 
     def _owes(self, venue: str, account: int, symbol: str, lots: int, price: int) -> None:
-        if account in self._hedgers:
+        if account in self._hedgers and symbol in self._depth:
             usdt = lots * price * self._instruments[venue][symbol].tick_value / MILLION
             self._to_sell[account, symbol] = self._to_sell.get((account, symbol), 0.0) + usdt
 

@@ -48,10 +48,12 @@ class Sight(MarketView):
 
     def __init__(self, venue: str, latency_us: int) -> None:
         super().__init__(venue, {}, latency_us=latency_us)
-        self.folded: list[list[e.AnyEvent]] = []
+        self.new: list[e.AnyEvent] = []
+        self.folds = 0
 
     def fold(self, events: Iterable[e.AnyEvent]) -> None:
-        self.folded.append(list(events))
+        self.new += events
+        self.folds += 1
 
 
 class Trader:
@@ -81,9 +83,9 @@ class Trader:
     def decide(self, now_us: int, events: Sequence[e.AnyEvent]) -> Sequence[Input]:
         self.asked.append(now_us)
         self.heard += [(now_us, event) for event in events]
-        self.saw += [(now_us, event) for view in self.views for events in view.folded for event in events]
         for view in self.views:
-            view.folded.clear()
+            self.saw += [(now_us, event) for event in view.new]
+            view.new.clear()
         return self.plan(now_us)
 
 

@@ -2,7 +2,18 @@
 
 import pytest
 
-from stream_engine.messages.events import BookChanged, PresencePublished, TradePrinted
+from producers.market_view import SECOND_US
+from stream_engine.messages.events import (
+    AnyEvent,
+    BookChanged,
+    PresencePublished,
+    SourcePriced,
+    TradePrinted,
+    TradingHalted,
+    TradingPaused,
+    TradingReopened,
+    TradingResumed,
+)
 from stream_engine.messages.inputs import Side
 from tests.agents.stage import START_US, SYMBOL, VENUE, a_view
 
@@ -51,3 +62,54 @@ def test_presence_is_the_mean_over_the_makers_of_the_last_minute_told() -> None:
     for presences, mean in (((("MM1", 1_000_000), ("MM2", 500_000)), 0.75), ((("MM1", 0),), 0.0)):
         market.fold([PresencePublished(VENUE, 1, 0, START_US, None, SYMBOL, presences)])
         assert view.present == mean
+
+
+# what the outside source said ------------------------------------------------------------------------------
+
+
+def said(second: int, price: int, source: str = "spot") -> SourcePriced:
+    return SourcePriced(VENUE, second, 0, START_US + second * SECOND_US, None, source, ((SYMBOL, price),))
+
+
+def test_the_outside_price_is_what_its_source_said_last_and_as_old_as_that() -> None:
+    market = a_view()
+    view = market.symbols[SYMBOL]
+    assert (view.outside, view.outside_us) == (0, 0)
+    market.fold([said(1, 10_000), said(2, 9_900)])
+    market.fold([])
+    assert view.outside == 9_900
+    assert [view.outside_age_s(START_US + second * SECOND_US) for second in (2, 3, 12)] == [0, 1, 10]
+
+
+def test_another_source_of_the_index_is_not_the_outside_market() -> None:
+    market = a_view()
+    market.fold([said(1, 10_000), said(2, 9_900, source="own")])
+    assert market.symbols[SYMBOL].outside == 10_000
+
+
+# halted and paused -----------------------------------------------------------------------------------------
+
+AT = (VENUE, 1, 0, START_US, None)
+HALTED, RESUMED = TradingHalted(*AT, "incident"), TradingResumed(*AT)
+PAUSED, REOPENED = TradingPaused(*AT, SYMBOL, 10_000, 9_500, 10_500, START_US), TradingReopened(*AT, SYMBOL, 0)
+
+
+@pytest.mark.parametrize(
+    ("events", "trading"),
+    [
+        ([], True),
+        ([HALTED], False),
+        ([HALTED, RESUMED], True),
+        ([PAUSED], False),
+        ([PAUSED, REOPENED], True),
+        ([PAUSED, HALTED, REOPENED], False),
+        ([PAUSED, HALTED, RESUMED], False),
+        ([PAUSED, HALTED, RESUMED, REOPENED], True),
+    ],
+)
+def test_a_symbol_trades_while_its_venue_is_not_halted_and_itself_not_paused(
+    events: list[AnyEvent], trading: bool
+) -> None:
+    market = a_view()
+    market.fold(events)
+    assert market.symbols[SYMBOL].trading is trading

@@ -1,15 +1,16 @@
 """The outside market: a path that is given, and a feed that may stand still."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
 import pytest
 
-from producers.shocks import SECOND_US, Knot, News, Outside, OutsideMarket, OutsidePath
+from producers.shocks import SECOND_US, Impact, Knot, News, Outside, OutsideMarket, OutsidePath
+from stream_engine.messages.events import AnyEvent, PositionDeleveraged
 from stream_engine.messages.inputs import IndexPrices, PriceShock
-from tests.agents.stage import START, START_US, SYMBOL, VENUE, a_path, an_instrument, an_outside
+from tests.agents.stage import ACCOUNT, OTHER, START, START_US, SYMBOL, VENUE, a_fill, a_path, an_instrument, an_outside
 
 
 def price(path: OutsidePath, second: int) -> float:
@@ -103,3 +104,91 @@ def test_another_seed_draws_another_noise_round_the_same_line() -> None:
     one, other = a_path(outside, seed=1), a_path(outside, seed=2)
     assert price(one, 300) != price(other, 300)
     assert price(one, 300) == pytest.approx(price(other, 300), rel=0.01)
+
+
+# what trade does to it -------------------------------------------------------------------------------------
+
+A_MILLION = 1_000_000  # lots of a hundredth at 100 USDT: so many USDT
+DEPTH = {SYMBOL: 1_000_000.0}
+
+
+def answering(hedge_s: float = 0.0, noise: float = 0.0, **impact: float) -> OutsideMarket:
+    """An outside market that stands at 100, moves by one percent for a million sold, and in which ACCOUNT hedges."""
+    outside = an_outside((0, 100.0), noise=noise)
+    settings = {"depth_usdt": DEPTH, "decay_s": 1e9, "thinnest": 1.0} | impact
+    return a_market(msgspec.structs.replace(outside, impact=Impact(**settings)), {ACCOUNT: hedge_s})  # type: ignore[arg-type]
+
+
+def moves_pct(market: OutsideMarket, heard: Mapping[int, Sequence[AnyEvent]], seconds: Iterable[int]) -> list[float]:
+    """How far from 100 the price lies that it publishes at each second, in percent."""
+    published = []
+    for second in seconds:
+        (prices,) = market.decide(START_US + second * SECOND_US, heard.get(second, ()))
+        assert isinstance(prices, IndexPrices)
+        published.append(prices.prices[0][1] / 100 - 100)
+    return published
+
+
+@pytest.mark.parametrize(("account_buys", "percent"), [(True, -1.0), (False, 1.0)])
+def test_what_is_bought_on_a_venue_is_sold_outside_and_moves_it_by_one_percent_for_its_depth(
+    account_buys: bool, percent: float
+) -> None:
+    fill = a_fill(1, A_MILLION, 10_000, account_buys)
+    assert moves_pct(answering(), {1: [fill]}, range(3)) == pytest.approx([0.0, percent, percent], abs=0.02)
+
+
+def test_it_is_hedged_a_share_of_what_is_left_every_second() -> None:
+    fill = a_fill(0, A_MILLION, 10_000, account_buys=True)
+    moved = moves_pct(answering(hedge_s=2.0), {0: [fill]}, range(4))
+    assert moved == pytest.approx([-0.5, -0.75, -0.875, -0.9375], abs=0.02)
+
+
+def test_the_move_decays() -> None:
+    fill = a_fill(0, A_MILLION, 10_000, account_buys=True)
+    moved = moves_pct(answering(decay_s=100.0), {0: [fill]}, range(301))
+    assert [moved[second] for second in (0, 100, 300)] == pytest.approx([-1.0, -0.37, -0.05], abs=0.01)
+
+
+def test_a_position_that_is_deleveraged_is_hedged_like_any_other_trade() -> None:
+    taken = PositionDeleveraged(VENUE, 1, 0, START_US, None, ACCOUNT, OTHER, SYMBOL, A_MILLION, 10_000, 0, 1, 5, 5, 0)
+    assert moves_pct(answering(), {1: [taken]}, range(2)) == pytest.approx([0.0, -1.0], abs=0.01)
+
+
+def test_who_does_not_hedge_outside_moves_nothing_there_and_with_a_hedger_the_other_way_round_it_cancels_out() -> None:
+    stranger = a_fill(0, A_MILLION, 10_000, account_buys=True, account=7)
+    both = [a_fill(1, A_MILLION, 10_000, account_buys=buys) for buys in (True, False)]
+    assert moves_pct(answering(), {0: [stranger], 1: both}, range(3)) == [0.0, 0.0, 0.0]
+
+
+def test_without_impact_it_answers_to_nothing_and_a_symbol_that_has_no_depth_neither() -> None:
+    fill = a_fill(0, A_MILLION, 10_000, account_buys=True)
+    given = a_market(an_outside((0, 100.0)), {ACCOUNT: 0.0})
+    other = a_market(msgspec.structs.replace(an_outside((0, 100.0)), impact=Impact({"OTHER": 1_000.0})), {ACCOUNT: 0.0})
+    for market in (given, other):
+        assert moves_pct(market, {0: [fill]}, range(3)) == [0.0, 0.0, 0.0]
+
+
+def test_a_restless_market_is_thinner_and_never_thinner_than_said() -> None:
+    fill = {300: [a_fill(300, A_MILLION // 10, 10_000, account_buys=True)]}
+
+    def moved(noise: float, thinnest: float) -> float:
+        hit = moves_pct(answering(noise=noise, thinnest=thinnest), fill, range(301))[-1]
+        return moves_pct(answering(noise=noise, thinnest=thinnest), {}, range(301))[-1] - hit
+
+    calm, restless, bounded = moved(1.0, 8.0), moved(3.0, 8.0), moved(10.0, 3.0)
+    assert calm == pytest.approx(0.1, abs=0.02)
+    assert 2 * calm < restless < 8 * calm
+    assert bounded == pytest.approx(0.3, abs=0.02)
+
+
+def test_every_venue_is_told_the_same_price_in_its_own_ticks_and_hears_the_trade_of_all() -> None:
+    coarse = msgspec.structs.replace(an_instrument(), tick_size="0.1", tick_value=1_000)
+    outside = msgspec.structs.replace(an_outside((0, 100.0)), impact=Impact(DEPTH, decay_s=1e9))
+    venues = {VENUE: {SYMBOL: an_instrument()}, "beta": {SYMBOL: coarse}}
+    market = OutsideMarket(venues, outside, a_path(outside), {ACCOUNT: 0.0})
+    there = msgspec.structs.replace(a_fill(0, A_MILLION, 1_000, account_buys=True), venue="beta")
+    sent = market.decide(START_US, [there])
+    assert [(each.venue, each.prices) for each in sent if isinstance(each, IndexPrices)] == [
+        (VENUE, ((SYMBOL, 9_900),)),
+        ("beta", ((SYMBOL, 990),)),
+    ]
