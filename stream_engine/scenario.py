@@ -138,7 +138,8 @@ class VenueSetting(Struct, frozen=True, forbid_unknown_fields=True):
 
     preset   whose published rules lie under these.
     fund_usdt, pools   what is in the fund's main pool, and in other pools and backstop vaults by name.
-    orders, ...   the sections of messages/rules.py.      duty_of   the tier of duty of a maker, on every market.
+    orders, ...   the sections of messages/rules.py.
+    duty_of   the tier of duty of a maker, on every market that names no other for it.
     copies   so many venues, on this partition and those after it: this one, then beta, gamma, ... (see `made`).
     """
 
@@ -181,6 +182,7 @@ class MarketSetting(Struct, frozen=True, forbid_unknown_fields=True):
     brackets            a file of margin brackets instead of `tiers`; see own_positions.
     other_sources       further outside sources of the index, with their weights.
     max_open_interest_usdt   at the first price; 0: no limit.
+    duty_of             the tier of duty of a maker on this market: what is large on one is nothing on another.
     mark, basis_*, index_clamp_ppm, funding_*, interest_ppm, liquidation_fee_ppm, fund_pool   as in Instrument.
     """
 
@@ -215,6 +217,7 @@ class MarketSetting(Struct, frozen=True, forbid_unknown_fields=True):
     liquidation_fee_ppm: Annotated[int, Meta(ge=0, le=MILLION)] = MILLION
     fund_pool: str = MAIN_POOL
     max_open_interest_usdt: NotNegative = 0
+    duty_of: dict[str, str] = {}
 
 
 class Venue(VenueSetting, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -647,11 +650,14 @@ def _abuse_complaints(abuse: Abuse, symbols: Sequence[str]) -> Iterator[str]:
 
 def _rules_complaints(venue: Venue, desks: Sequence[str], path: str) -> Iterator[str]:
     tiers = [duty.name for duty in venue.obligations.duties]
-    for desk, tier in venue.duty_of.items():
-        if desk not in desks:
-            yield f"{path}.duty_of: there is no maker {desk}{nearest(desk, desks)}"
-        if tier not in tiers:
-            yield f"{path}.duty_of.{desk}: {path}.obligations has no duty {tier}{nearest(tier, tiers)}"
+    below = "markets" if path == "venue" else f"{path}.markets"
+    of_markets = ((f"{below}.{market.symbol}.duty_of", market.duty_of) for market in venue.markets)
+    for said, duty_of in ((f"{path}.duty_of", venue.duty_of), *of_markets):
+        for desk, tier in duty_of.items():
+            if desk not in desks:
+                yield f"{said}: there is no maker {desk}{nearest(desk, desks)}"
+            if tier not in tiers:
+                yield f"{said}.{desk}: {path}.obligations has no duty {tier}{nearest(tier, tiers)}"
     known = {MAIN_POOL, *venue.backstop.vaults, *(market.fund_pool for market in venue.markets)}
     for pool in venue.pools:
         if pool not in known:
@@ -718,9 +724,11 @@ def _setup_of(cast: _Cast, now_us: int) -> Iterator[Input]:
     for pool, usdt in {MAIN_POOL: rules.fund_usdt, **rules.pools}.items():
         if usdt:
             yield SeedFund(venue, now_us, round(usdt * MILLION), pool)
-    for desk, tier in rules.duty_of.items():
-        for symbol in cast.instruments:
-            yield SetDuty(venue, now_us, cast.makers[desk], symbol, tier)
+    for desk, account in cast.makers.items():
+        for market in cast.scenario.markets:
+            tier = market.duty_of.get(desk, rules.duty_of.get(desk))
+            if tier is not None:
+                yield SetDuty(venue, now_us, account, market.symbol, tier)
 
 
 def agents(scenario: Scenario, seed: int) -> list[Agent]:
@@ -759,20 +767,20 @@ def _normal(cast: _Cast, desk: str) -> tuple[dict[str, Scale], dict[str, Benefit
         market.symbol: Scale(market.depth_usdt, market.half_spread_bp * 1e-4, market.volatility_bp * 1e-4)
         for market in markets
     }
-    obligations = rules.obligations
-    duty = next((duty for duty in obligations.duties if duty.name == rules.duty_of.get(desk)), None)
-    benefits = {
-        market.symbol: Benefits(
-            rebate=max(-market.maker_fee_ppm, 0) / MILLION,
-            duty_usdt=duty.size_quote / MILLION if duty is not None else 0.0,
-            duty_spread=duty.spread_ppm / MILLION if duty is not None else 0.0,
-            clawback=obligations.clawback and duty is not None,
-            tranche_usdt=obligations.tranche_cap_quote / MILLION if duty is not None else 0.0,
-            period_s=obligations.period_us / SECOND_US,
-        )
-        for market in markets
-    }
-    return scales, benefits
+    return scales, {market.symbol: _benefits(rules, market, desk) for market in markets}
+
+
+def _benefits(rules: VenueSetting, market: MarketSetting, desk: str) -> Benefits:
+    obligations, tier = rules.obligations, market.duty_of.get(desk, rules.duty_of.get(desk))
+    duty = next((duty for duty in obligations.duties if duty.name == tier), None)
+    return Benefits(
+        rebate=max(-market.maker_fee_ppm, 0) / MILLION,
+        duty_usdt=duty.size_quote / MILLION if duty is not None else 0.0,
+        duty_spread=duty.spread_ppm / MILLION if duty is not None else 0.0,
+        clawback=obligations.clawback and duty is not None,
+        tranche_usdt=obligations.tranche_cap_quote / MILLION if duty is not None else 0.0,
+        period_s=obligations.period_us / SECOND_US,
+    )
 
 
 def _people_of(scenario: Scenario, cast: _Cast, seed: int) -> Iterator[Agent]:

@@ -127,3 +127,32 @@ def test_pools_vaults_and_duties_are_a_part_of_the_setup(tmp_path: Path) -> None
     assert rules.obligations is not None and rules.obligations.duties[0].spread_ppm == 300
     assert [(each.pool, each.quote) for each in made if isinstance(each, SeedFund)][1:] == [("vault", 2_500_000)]
     assert {(each.symbol, each.duty) for each in made if isinstance(each, SetDuty)} == {("BTC", "T1"), ("TOKEN", "T1")}
+
+
+TWO_TIERS = (
+    'duty_of = { MM1 = "T1" }\nobligations.duties = ['
+    + ", ".join(
+        f'{{ name = "{name}", presence_pct = 95, spread_pct = 1, size_usdt = {usdt}, stress_presence_pct = 70, '
+        f"stress_spread_pct = 2, stress_size_usdt = {usdt} }}"
+        for name, usdt in (("T1", 1_000_000), ("T2", 10_000))
+    )
+    + "]"
+)
+
+
+def test_a_market_may_name_another_tier_for_a_maker(tmp_path: Path) -> None:
+    scenario = scenarios.load(mine(tmp_path, TWO_TIERS), ["markets.TOKEN.duty_of.MM1=T2"])
+    duties = [each for each in scenarios.setup(scenario, 7) if isinstance(each, SetDuty)]
+    assert [(each.account, each.symbol, each.duty) for each in duties] == [(1, "BTC", "T1"), (1, "TOKEN", "T2")]
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("markets.TOKEN.duty_of.MM1=T3", "markets.TOKEN.duty_of.MM1: venue.obligations has no duty T3"),
+        ("markets.TOKEN.duty_of.MM0=T1", "markets.TOKEN.duty_of: there is no maker MM0"),
+    ],
+)
+def test_a_tier_that_a_market_names_is_one_of_the_venue_and_of_a_maker(tmp_path: Path, setting: str, said: str) -> None:
+    with pytest.raises(ScenarioError, match=said):
+        scenarios.load(mine(tmp_path, TWO_TIERS), [setting])

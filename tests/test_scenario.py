@@ -369,7 +369,7 @@ def test_no_participant_can_be_given_a_time_of_day_in_another_guise() -> None:
 NAMES = {"name", "who", "title", "symbol", "tick_size", "lot_size", "mark", "fund_pool", "brackets", "file",
          "balance_with"}  # fmt: skip
 LENGTHS = {"markets[].basis_every_us", "markets[].basis_window_us", "markets[].funding_interval_us"}
-TABLES = {"split", "leverage_factor", "panic_pct", "profit_pct", "density_of_depth", "farthest_pct"}
+TABLES = {"split", "leverage_factor", "panic_pct", "profit_pct", "density_of_depth", "farthest_pct", "duty_of"}
 
 
 def test_one_setting_moves_every_time_by_the_same() -> None:

@@ -213,8 +213,8 @@ class ObligationRules(Struct, frozen=True, gc=False, kw_only=True, forbid_unknow
 
     period_us           how long presence is measured for before it is judged.
     clawback            the rebates of the period are taken back by the shortfall's share of the duty.
-    tranche_cap_quote   what one failing maker pays at most per period into the losses that the fund left, before
-                        anybody is deleveraged; 0: no mutual tranche.
+    tranche_cap_quote   what one failing maker pays at most per period, for its duty on one symbol, into the losses that
+                        the fund left, before anybody is deleveraged; 0: no mutual tranche.
     public              each minute everybody is told how much of it each maker with a duty was there; where nobody has
                         one there is nothing to tell.
     """
