@@ -67,6 +67,12 @@ FLOW_MEMORY_S = 60.0
 # A line is judged this often, each in its turn; its price is looked at every second.
 JUDGED_EVERY_S = 3
 BUDGET_MINUTES = 30
+# At full inventory its fair price leans by this share of its half width.
+LEAN = 0.5
+# Who keeps a duty quotes no wider than this share of the duty's spread from fair, and so much more than its size: the
+# mid of the book is not its fair price, and a bid lies below it.
+DUTY_WIDTH = 0.25
+DUTY_SPARE = 1.1
 # So much lower, as a share, is a new low of the outside price and no noise.
 NEW_LOW = 1e-3
 
@@ -437,10 +443,11 @@ class MarketMaker:
             self._consider_returning(now_us, line, age_s, gap)
         if line.quoting:
             if line.benefits.duty_usdt and strain < 1.0:  # a duty is kept while it pays to keep it
-                width = min(width, line.benefits.duty_spread / 2)
-            size = self._size(line, volatility, strain)
+                width = min(width, DUTY_WIDTH * line.benefits.duty_spread)
+            least = self._least(line, strain, width)
+            size = max(self._size(line, volatility, strain), least)
             self._label_changes(now_us, line, width, size)
-            line.meant = self._meant(line, load, width, size)
+            line.meant = self._meant(load, width, size, least)
 
     def _strain(self, line: _Line, volatility: float, width: float) -> float:
         """Ten minutes of the net loss that it has come to expect, over what it accepts."""
@@ -588,22 +595,25 @@ class MarketMaker:
         line.ramp = min(1.0, line.ramp + JUDGED_EVERY_S / self._desk.ramp_s)
         size = min(1.0, self._desk.boldness * line.scale.volatility / volatility)
         size *= max(0.1, 1 - line.recent_loss() / (self._loss_budget * 2 * line.side_usdt))
-        size *= min(max(1.5 - strain, 0.05), 1.0) * line.ramp
-        return max(size, self._least(line, strain))
+        return size * min(max(1.5 - strain, 0.05), 1.0) * line.ramp
 
-    def _least(self, line: _Line, strain: float) -> float:
-        """What it shows in any case: made to, or because its duty pays."""
+    def _least(self, line: _Line, strain: float, width: float) -> float:
+        """What it shows on either side in any case: made to, or because its duty pays. Of its levels only those near
+        enough count for the duty, wherever it leans."""
         if self._stays:
             return self._makers.duty_size
-        return min(1.0, line.benefits.duty_usdt / line.side_usdt) if strain < 1.0 else 0.0
+        if not line.benefits.duty_usdt or strain >= 1.0:
+            return 0.0
+        within = line.benefits.duty_spread / 2
+        counted = sum((times + LEAN) * width <= within for times in LEVELS)
+        return min(1.0, DUTY_SPARE * line.benefits.duty_usdt / (max(counted, 1) * line.level_usdt))
 
-    def _meant(self, line: _Line, load: float, width: float, size: float) -> tuple[float, float, float, float]:
+    def _meant(self, load: float, width: float, size: float, least: float) -> tuple[float, float, float, float]:
         """Lean of the fair price, half width, size of bid and ask; the side that would add to its inventory is the
         smaller one."""
         load = min(max(load, -1.0), 1.0)
-        least = self._makers.duty_size if self._stays else 0.0
         bid, ask = size * (1 - max(load, 0.0)), size * (1 + min(load, 0.0))
-        return 1 - 0.5 * width * load, width, max(bid, least), max(ask, least)
+        return 1 - LEAN * width * load, width, max(bid, least), max(ask, least)
 
     def _requote(self, now_us: int, line: _Line) -> list[Input]:
         if (

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from producers.labels import AnyLabel, ReEntry, StateChange, Withdrawal
-from producers.market_maker import JUDGED_EVERY_S, LEVELS, MarketMaker, Mode
+from producers.market_maker import JUDGED_EVERY_S, LEVELS, Benefits, MarketMaker, Mode
 from producers.shocks import SECOND_US
 from stream_engine.messages.events import QuoteRejected
 from stream_engine.messages.inputs import MassQuote, QuoteCancel
@@ -165,6 +165,26 @@ def test_made_to_stay_it_never_withdraws_and_keeps_to_its_duty() -> None:
     assert max(half_spread(quote) for quote in made) < 0.0055
     full = shown_usdt(quotes(play(a_maker(), a_path(CALM), range(1)).values())[0])
     assert min(shown_usdt(quote) for quote in made) > 0.5 * full * 0.65  # half the lots, at prices down to 0.7
+
+
+@pytest.mark.parametrize("bought", [0, 300_000])
+def test_a_duty_that_pays_is_met_on_both_sides_in_a_restless_market_whatever_it_holds(bought: int) -> None:
+    path = a_path(an_outside((0, 100.0), noise=6.0))
+    duty = Benefits(duty_usdt=40_000.0, duty_spread=0.01)
+
+    def least_shown_usdt(maker: MarketMaker) -> float:
+        """Of either side, within half the duty's spread of the outside price."""
+        hear(maker, 0, [a_fill(0, bought, 10_000, account_buys=True), *the_market(path, 0)])
+        shown = []
+        for second, inputs in play(maker, path, range(1, 60)).items():
+            outside = path.prices(START_US + second * SECOND_US)[SYMBOL] * 100
+            for quote in quotes([inputs]):
+                for levels in (quote.bids, quote.asks):
+                    near = [level for level in levels if abs(level[0] - outside) <= duty.duty_spread / 2 * outside]
+                    shown.append(sum(price * size * 1e-4 for price, size in near))
+        return min(shown)
+
+    assert least_shown_usdt(a_maker(benefits=duty)) >= duty.duty_usdt > least_shown_usdt(a_maker())
 
 
 def test_it_returns_once_it_has_been_calm_for_long_enough_and_fills_up_slowly() -> None:
