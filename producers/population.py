@@ -13,8 +13,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from producers.hedgers import Hedgers
+from producers.leveraged_traders import Holder
 from producers.noise import Noise
-from producers.traders import Holder
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]

@@ -32,28 +32,20 @@ from msgspec.structs import replace
 
 from producers.abuse import Abuse, Abuser, Spoofers, Stuffers, abusers_of
 from producers.agent import Agent
+from producers.arbitrage import Arbitrage, Arbitrageurs
+from producers.dip_buyers import DipBuyers, Dips
 from producers.hedgers import HedgedPortfolios, Hedgers
+from producers.leveraged_traders import Crowd, LeveragedTraders
 from producers.market_maker import Benefits, Makers, MarketMaker, Seat
 from producers.market_view import MarketView
+from producers.momentum import Momentum, MomentumShorts
+from producers.near_book import NearBook, NearBookTraders
 from producers.noise import Noise
+from producers.noise_traders import NoiseFlow, NoiseTraders
+from producers.participant import Sized
 from producers.population import Perpetual, Population, Position, crowd_positions, hedger_lots, maker_lots
 from producers.quoting import Scale
 from producers.shocks import SECOND_US, Outside, OutsideMarket, OutsidePath, micros
-from producers.traders import (
-    Arbitrage,
-    Arbitrageurs,
-    Crowd,
-    DipBuyers,
-    Dips,
-    LeveragedTraders,
-    Momentum,
-    MomentumShorts,
-    NearBook,
-    NearBookTraders,
-    NoiseFlow,
-    NoiseTraders,
-    Sized,
-)
 from stream_engine.drive import Clock
 from stream_engine.layers import Layered, Place, ScenarioError, Schema, layered, nearest, overlay
 from stream_engine.messages.inputs import (

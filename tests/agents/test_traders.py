@@ -5,25 +5,16 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
+from producers.arbitrage import Arbitrage, Arbitrageurs
+from producers.dip_buyers import DipBuyers, Dips
 from producers.hedgers import HedgedPortfolios, Hedgers, PortfolioLeg
+from producers.leveraged_traders import Crowd, Holder, LeveragedTraders
+from producers.momentum import Momentum, MomentumShorts
+from producers.near_book import NearBook, NearBookTraders
 from producers.noise import Noise
+from producers.noise_traders import NoiseFlow, NoiseTraders
+from producers.participant import Sized
 from producers.shocks import SECOND_US, OutsidePath
-from producers.traders import (
-    Arbitrage,
-    Arbitrageurs,
-    Crowd,
-    DipBuyers,
-    Dips,
-    Holder,
-    LeveragedTraders,
-    Momentum,
-    MomentumShorts,
-    NearBook,
-    NearBookTraders,
-    NoiseFlow,
-    NoiseTraders,
-    Sized,
-)
 from stream_engine.messages.events import (
     AnyEvent,
     BookChanged,

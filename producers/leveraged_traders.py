@@ -1,0 +1,220 @@
+"""Leveraged traders: they hold the positions of the start, and whatever they do makes these smaller.
+
+Longs     some have a stop, some panic.      Shorts   take profit with bids that rest below the market.
+Then      who was deleveraged may open half again.
+Holds     An intention falls due, waits, and is carried out order by order; of each account one at a time.
+"""
+
+from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from producers.market_view import MarketView, SymbolView
+from producers.noise import Noise
+from producers.participant import NotNegative, Participant, Positive, Share, Sized, take_due
+from stream_engine.messages.events import (
+    AnyEvent,
+    LiquidationStarted,
+    OrderCancelled,
+    OrderRejected,
+    PositionDeleveraged,
+    Traded,
+)
+from stream_engine.messages.inputs import Cancel, Input, Side
+
+
+class Holder(Struct, frozen=True):
+    """An account with a position at the start: signed lots, entry in ticks, and at `price`, the price of the start in
+    ticks, its notional over its money. Its plans count from that price: what it has won or lost before is old news."""
+
+    account: int
+    symbol: str
+    lots: int
+    entry: int
+    price: int
+    leverage: float
+
+
+class Crowd(Struct, frozen=True, forbid_unknown_fields=True):
+    """How holders of leveraged positions behave. Intervals in seconds.
+
+    stop_share          of the longs have a stop, at `stop_from` to `stop_to` of the way to the loss of their margin.
+    panic_share         of the longs may panic, when the price has fallen from its high by more than they bear
+                        (lognormal round `panic_pct` of the symbol), after a wait of `panic_wait_s` on average.
+    profit_share        of the shorts take profit once it is more than they hoped for (lognormal round `profit_pct`),
+                        after a wait of `profit_wait_s` on average, with bids that rest `profit_below_pct` below
+                        the mark.
+    reopen_share        of the deleveraged open half again after `reopen_wait_s` on average.
+    slice_of_depth      of the normal depth is the most one of them trades at a time.
+    patience_s          how long an order that finds nobody waits before it is tried again. One that is refused is given
+                        up: who cannot bear the loss of closing can only wait.
+    """
+
+    stop_share: Share = 0.26
+    stop_from: Share = 0.3
+    stop_to: Share = 0.9
+    panic_share: Share = 0.42
+    panic_pct: dict[str, Positive] = {}
+    panic_sigma: Positive = 0.65
+    panic_wait_s: Positive = 357.0
+    profit_share: Share = 0.8
+    profit_pct: dict[str, Positive] = {}
+    profit_sigma: Positive = 0.5
+    profit_wait_s: Positive = 800.0
+    profit_below_pct: NotNegative = 0.5
+    reopen_share: Share = 0.5
+    reopen_wait_s: Positive = 300.0
+    fall_memory_s: Positive = 3600.0
+    slice_of_depth: Positive = 0.02
+    patience_s: Annotated[int, Meta(ge=1)] = 30
+
+
+class _Working(Struct):
+    """What an account is about to trade: `left` signed lots, and the order that is out for it (sent at `since`)."""
+
+    left: int
+    resting: bool
+    client_id: str = ""
+    since: int = 0
+    not_before: int = 0
+
+
+class LeveragedTraders(Participant):
+    """The holders of the start. An intention falls due, waits, and is carried out order by order."""
+
+    def __init__(
+        self, venue: str, holders: Sequence[Holder], crowd: Crowd, sizes: Mapping[str, Sized], view: MarketView,
+        noise: Noise,
+    ) -> None:  # fmt: skip
+        super().__init__("traders", venue, [holder.account for holder in holders], view, noise)
+        self._crowd = crowd
+        self._sizes = sizes
+        self._held = {holder.account: holder.lots for holder in holders}
+        self._symbol = {holder.account: holder.symbol for holder in holders}
+        self._high: dict[str, float] = {}
+        self._due: list[tuple[int, int, int]] = []
+        self._working: dict[int, _Working] = {}
+        # What each is waiting for, easiest last: a price to stop at, a fall to panic at, a price to take profit at.
+        self._stops: dict[str, list[tuple[float, int]]] = {symbol: [] for symbol in sizes}
+        self._panics: dict[str, list[tuple[float, int]]] = {symbol: [] for symbol in sizes}
+        self._profits: dict[str, list[tuple[float, int]]] = {symbol: [] for symbol in sizes}
+        for holder in holders:
+            self._intend(holder)
+        for queues in (self._stops, self._panics, self._profits):
+            for queue in queues.values():
+                queue.sort()
+
+    def decide(self, now_us: int, events: Sequence[AnyEvent]) -> list[Input]:
+        """Orders of those whose stop was crossed, whose fear or hope fell due, or who are not done yet."""
+        self._steps += 1
+        for event in events:
+            self._take(event)
+        for symbol, view in self._view.symbols.items():
+            if view.mark:
+                self._awake(symbol, view)
+        while self._due and self._due[0][0] <= self._steps:
+            _, account, lots = heappop(self._due)
+            self._begin(account, lots)
+        sent: list[Input] = []
+        for account, work in list(self._working.items()):
+            sent.extend(self._carry_on(now_us, account, work))
+        return sent
+
+    def _intend(self, holder: Holder) -> None:
+        crowd, draw, account = self._crowd, self._noise.uniform, holder.account
+        if holder.lots > 0:
+            if draw(account, 1) < crowd.stop_share:
+                way = crowd.stop_from + (crowd.stop_to - crowd.stop_from) * draw(account, 2)
+                self._stops[holder.symbol].append((holder.price * (1 - way / holder.leverage), account))
+            if draw(account, 3) < crowd.panic_share:
+                bears = self._noise.lognormal(crowd.panic_pct[holder.symbol], crowd.panic_sigma, account, 4)
+                self._panics[holder.symbol].append((-bears / 100, account))
+        elif draw(account, 5) < crowd.profit_share:
+            hopes = self._noise.lognormal(crowd.profit_pct[holder.symbol], crowd.profit_sigma, account, 6)
+            self._profits[holder.symbol].append((holder.price * (1 - min(hopes / 100, 0.95)), account))
+
+    def _take(self, event: AnyEvent) -> None:
+        match event:
+            case Traded():
+                bought = event.size if event.taker_side is Side.BUY else -event.size
+                if not event.liquidation:
+                    self._filled(event.taker, bought, event.taker_left)
+                self._filled(event.maker, -bought, event.maker_left)
+            case OrderCancelled():
+                self._answered(event.account, event.client_id, self._steps + self._crowd.patience_s)
+            case LiquidationStarted():
+                self._held[event.account] = 0
+                self._working.pop(event.account, None)
+            case PositionDeleveraged():
+                self._deleveraged(event)
+            case OrderRejected():
+                self._working.pop(event.account, None)
+            case _:
+                pass
+
+    def _filled(self, account: int, bought: int, left: int) -> None:
+        if account in self._held:
+            self._held[account] += bought
+        work = self._working.get(account)
+        if work is not None:
+            work.left -= bought
+            if left == 0:
+                work.client_id = ""
+
+    def _answered(self, account: int, client_id: str, not_before: int) -> None:
+        work = self._working.get(account)
+        if work is not None and work.client_id == client_id:
+            work.client_id = ""
+            work.not_before = not_before if not work.resting else 0
+
+    def _deleveraged(self, event: PositionDeleveraged) -> None:
+        account = event.account
+        self._held[account] = event.position
+        self._working.pop(account, None)
+        half = -event.size // 2
+        if half and self._noise.uniform(account, 7) < self._crowd.reopen_share:
+            wait = self._noise.exponential(self._crowd.reopen_wait_s, account, 8)
+            heappush(self._due, (self._steps + 1 + round(wait), account, half))
+
+    def _awake(self, symbol: str, view: SymbolView) -> None:
+        mark = float(view.mark)
+        high = self._high.get(symbol, mark)
+        self._high[symbol] = high = max(mark, high - (high - mark) / self._crowd.fall_memory_s)
+        take_due(self._stops[symbol], mark, self._later, lambda account: 0.0)
+        take_due(self._panics[symbol], mark / high - 1, self._later, self._wait_of_panic)
+        take_due(self._profits[symbol], mark, self._later, self._wait_of_profit)
+
+    def _wait_of_panic(self, account: int) -> float:
+        return self._noise.exponential(self._crowd.panic_wait_s, account, 9)
+
+    def _wait_of_profit(self, account: int) -> float:
+        return self._noise.exponential(self._crowd.profit_wait_s, account, 10)
+
+    def _later(self, account: int, wait: float) -> None:
+        heappush(self._due, (self._steps + round(wait), account, 0))
+
+    def _begin(self, account: int, lots: int) -> None:
+        """Trade these lots; none named: close the position."""
+        lots = lots or -self._held[account]
+        if lots and account not in self._working:
+            self._working[account] = _Working(lots, resting=lots > 0)
+
+    def _carry_on(self, now_us: int, account: int, work: _Working) -> list[Input]:
+        symbol = self._symbol[account]
+        view = self._view.symbols[symbol]
+        if work.client_id:
+            if work.resting and self._steps - work.since == self._crowd.patience_s:
+                return [Cancel(self.venue, now_us, account, work.client_id)]
+            return []
+        if work.left == 0:
+            del self._working[account]
+            return []
+        if self._steps < work.not_before:
+            return []
+        most = max(1, view.lots(self._crowd.slice_of_depth * self._sizes[symbol].depth_usdt, view.mark))
+        price = view.ticks(view.mark * (1 - self._crowd.profit_below_pct / 100)) if work.resting else None
+        order = self._order(now_us, account, symbol, max(-most, min(work.left, most)), price, work.resting)
+        work.client_id, work.since = order.client_id, self._steps
+        return [order]
