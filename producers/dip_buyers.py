@@ -1,5 +1,6 @@
 """Dip buyers: they bid far below the outside price, evenly spread, with money for a few fills each.
 
+Waits     A bid that stands stays while the symbol is halted or paused; none comes anew.
 Holds     Their bids are anchored to the outside price, never to the last one: else the price goes to nothing.
 """
 
@@ -11,7 +12,7 @@ from msgspec import Meta, Struct
 
 from producers.market_view import MarketView
 from producers.noise import Noise
-from producers.participant import Participant, Positive, Sized
+from producers.participant import NOT_NOW, Participant, Positive, Sized
 from stream_engine.messages.events import AnyEvent, LiquidationStarted, OrderCancelled, OrderRejected, Traded
 from stream_engine.messages.inputs import Cancel, Input
 
@@ -85,7 +86,7 @@ class DipBuyers(Participant):
             price = view.ticks(view.outside * (1 - bid.below))
             if not bid.client_id:
                 lots = view.lots(bid.usdt, price)
-                if lots and view.mark and bid.comes_again >= 0:
+                if lots and view.mark and view.trading and bid.comes_again >= 0:
                     order = self._order(now_us, bid.account, bid.symbol, lots, price, rests=True)
                     bid.client_id, bid.price, bid.cancelling = order.client_id, price, False
                     sent.append(order)
@@ -104,6 +105,8 @@ class DipBuyers(Participant):
             case OrderCancelled():
                 if event.client_id == self._bids[event.account].client_id:
                     self._bids[event.account].client_id = ""
+            case OrderRejected() if event.reason in NOT_NOW:
+                self._bids[event.account].client_id = ""
             case OrderRejected() | LiquidationStarted():
                 self._bids[event.account].client_id = ""
                 self._bids[event.account].comes_again = -1

@@ -7,7 +7,8 @@ Times     `ts_us` is when it was done; of what lasts, when it began. `to_us` is 
           nobody knew. Of a return `from_us` is when it had left.
 To find   withdrawal to re_entry, depth_episode, coordinated, spoof and stuffing are what there is to be found.
 Benign    benign_outage, protection and lawful_quick_cancels are not: an alert that calls them withdrawal on purpose,
-          synchronised withdrawal or abuse is a false one. state_change and arbitrage explain, and count neither way.
+          synchronised withdrawal or abuse is a false one. state_change, arbitrage, hedge_broken, rehedged and
+          hedge_given_up explain, and count neither way.
 Holds     each has one venue and one symbol; an order is named by its account and client id, a participant by the
           name under which its accounts were opened.
 """
@@ -19,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from stream_engine.messages.inputs import Side
-from stream_engine.messages.units import AccountId, ClientId, Count, Micros, Name, Quote, Text
+from stream_engine.messages.units import AccountId, ClientId, Count, Lots, Micros, Name, Quote, Text
 
 
 class Mode(Enum):
@@ -37,6 +38,14 @@ class State(Enum):
     NARROWED = "narrowed"
     THINNED = "thinned"
     FILLED_UP = "filled_up"
+
+
+class Way(Enum):
+    """How a portfolio that lost a leg is hedged again."""
+
+    AGAIN = "again"  # what it lost, where it was
+    ELSEWHERE = "elsewhere"  # the same, on another venue
+    AGAINST_LONGS = "against_longs"  # a short of its largest long, on another venue
 
 
 class Label(Struct, frozen=True, gc=False, tag_field="type", omit_defaults=True):
@@ -94,6 +103,30 @@ class BenignOutage(Label, frozen=True, tag="benign_outage"):
 
     reason: Text
     to_us: Micros | None = None
+
+
+# hedged portfolios -----------------------------------------------------------------------------------------
+
+
+class HedgeBroken(Label, frozen=True, tag="hedge_broken"):
+    """A leg of a hedged portfolio was deleveraged: `lots` of it (short below zero), and `left` stayed."""
+
+    lots: Lots
+    left: Lots
+
+
+class Rehedged(Label, frozen=True, tag="rehedged"):
+    """The portfolio opened signed `lots` for what it had lost at `from_us`."""
+
+    way: Way
+    lots: Lots
+    from_us: Micros
+
+
+class HedgeGivenUp(Label, frozen=True, tag="hedge_given_up"):
+    """The portfolio sells so many lots of a long, because what hedged it is gone."""
+
+    lots: Lots
 
 
 # the whole -------------------------------------------------------------------------------------------------
@@ -174,6 +207,9 @@ AnyLabel = (
     | Arbitrage
     | BenignOutage
     | Coordinated
+    | HedgeBroken
+    | Rehedged
+    | HedgeGivenUp
     | DepthEpisode
     | LawfulQuickCancels
     | Spoof

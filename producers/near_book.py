@@ -73,7 +73,7 @@ class NearBookTraders(Participant):
         sent: list[Input] = []
         for rank, order in enumerate(self._resting.values()):
             view = self._view.symbols[order.symbol]
-            if (self._steps + 7 * rank) % self._near.refresh_s or not view.mark or not view.outside:
+            if (self._steps + 7 * rank) % self._near.refresh_s or not view.mark or not view.outside or not view.trading:
                 continue
             if order.client_id:
                 sent.append(Cancel(self.venue, now_us, order.account, order.client_id))

@@ -8,9 +8,9 @@ from msgspec import Meta, Struct
 
 from producers.market_view import MarketView
 from producers.noise import Noise
-from producers.participant import Participant, Positive, Share, Sized
+from producers.participant import Participant, Positive, Share, Sized, bought
 from stream_engine.messages.events import AnyEvent, LiquidationStarted, Traded
-from stream_engine.messages.inputs import Input, Side
+from stream_engine.messages.inputs import Input
 
 
 class NoiseFlow(Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,7 +49,7 @@ class NoiseTraders(Participant):
         for number, (symbol, accounts) in enumerate(self._numbers.items()):
             view = self._view.symbols[symbol]
             half = view.half_spread()
-            if half is None:
+            if half is None or not view.trading:
                 continue
             chance = self._flow.chance * exp(-2 * half / (self._flow.spread_bp * 1e-4))
             if self._noise.uniform(self._steps, number, 0) >= chance:
@@ -74,10 +74,8 @@ class NoiseTraders(Participant):
 
     def _take(self, event: AnyEvent) -> None:
         if isinstance(event, Traded):
-            bought = event.size if event.taker_side is Side.BUY else -event.size
-            taker = 0 if event.liquidation else event.taker  # what is being liquidated it has counted as gone
-            for account, size in ((taker, bought), (event.maker, -bought)):
+            for account, lots in bought(event):
                 if account in self._held:
-                    self._held[account] += size
+                    self._held[account] += lots
         elif isinstance(event, LiquidationStarted):
             self._held[event.account] = 0

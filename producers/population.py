@@ -1,12 +1,14 @@
 """Population: who holds what when the run begins. Longs equal shorts, to the lot, on every symbol.
 
 Longs     many, small, lognormal; hedged portfolios hold some.
-Shorts    makers (hedged outside), hedged portfolios, a few large accounts, and a crowd of fewer and larger ones.
-Balance   the crowd's shares fill each side up to the open interest; what rounding leaves is the largest short's.
+Shorts    makers (hedged outside), hedged portfolios, a few large accounts, and a crowd of fewer and larger ones: their
+          sizes lognormal, or with a tail as heavy as the record's, where a few are deleveraged of nearly all.
+Leverage  drawn; of the shorts some go by the rank of their size, so that the large ones stand first in the queue.
+Balance   the crowd fills each side up to the open interest, to the lot; what rounding leaves is its largest's.
 Money     a crowd account's equity at the start is its notional over its leverage.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil, pow
 from typing import Annotated
 
@@ -15,9 +17,7 @@ from msgspec import Meta, Struct
 from producers.hedgers import Hedgers
 from producers.leveraged_traders import Holder
 from producers.noise import Noise
-
-Share = Annotated[float, Meta(ge=0, le=1)]
-Positive = Annotated[float, Meta(gt=0)]
+from producers.participant import NotNegative, Positive, Share
 
 
 class LeverageClass(Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
@@ -32,10 +32,14 @@ class Population(Struct, frozen=True, forbid_unknown_fields=True):
     """The crowd and the few.
 
     accounts            of the crowd, over all symbols, by `split`; `long_share` of them are long.
-    size_sigma          of the lognormal sizes of longs, and of shorts; none above `largest` of the open interest.
+    size_sigma, short_sigma   of the lognormal sizes of longs, and of shorts.
+    short_tail          exponent of the Pareto tail that the sizes of shorts have instead; 0: they are lognormal.
+    largest, largest_short    of the open interest: none is larger, long or short (0: four times `largest`).
+    rank_leverage       of the crowd's shorts have the leverage that the rank of their size has among the leverages.
     leverage_factor     multiplies the long leverage on a symbol (never below 1).
     maker_share         of the short side is the makers', hedged outside.
-    large_share         of the short side is held by `large_accounts` on each symbol, at `large_leverage`.
+    large_share         of the short side is held by `large_accounts` on each symbol, at `large_leverage`; or, where
+                        `large_leverage_to` is above it, evenly between the two on a logarithmic scale.
     isolated_share      of the crowd's positions have isolated margin, the others cross.
     entry_spread        entries lie within this share of the distance to the loss of all margin.
     """
@@ -47,12 +51,16 @@ class Population(Struct, frozen=True, forbid_unknown_fields=True):
     long_share: Share = 0.87
     size_sigma: Positive = 1.6
     short_sigma: Positive = 1.8
+    short_tail: NotNegative = 0.0
     largest: Positive = 0.01
+    largest_short: NotNegative = 0.0
+    rank_leverage: Share = 0.0
     leverage_factor: dict[str, Positive] = {}
     maker_share: Share = 0.35
     large_share: Share = 0.2
     large_accounts: Annotated[int, Meta(ge=0)] = 4
     large_leverage: Positive = 1.5
+    large_leverage_to: NotNegative = 0.0
     entry_spread: Share = 0.3
     isolated_share: Share = 0.0
 
@@ -92,24 +100,35 @@ def crowd_positions(
         members = max(2, round(population.accounts * population.split[symbol] / total))
         longs = min(max(1, round(members * population.long_share)), members - 1)
         open_lots = int(perpetual.open_interest_usdt / perpetual.lot_usdt)
-        taken = makers[symbol] + hedged[symbol]
         large = population.large_accounts
         large_lots = int(open_lots * population.large_share / large) if large else 0
         cap = population.largest * open_lots
-        bought = _shares(open_lots, longs, population.size_sigma, cap, noise, (number, 1))
-        net = sum(bought) + taken - large * large_lots
-        sold = _shares(net, members - longs, population.short_sigma, 4 * cap, noise, (number, 2))
-        biggest = sold.index(max(sold))
-        sold[biggest] += net - sum(sold)
-        if sold[biggest] <= 0:
-            raise ValueError(
-                f"population: on {symbol} makers, portfolios and large accounts leave {net} lots of the short side for "
-                f"{members - longs} accounts of the crowd"
-            )
-        for place, lots in enumerate([*bought, *[-large_lots] * large, *[-lots for lots in sold]]):
-            if lots:
-                is_large = len(bought) <= place < len(bought) + large
-                positions.append(_position(population, perpetual, account, lots, is_large, noise))
+        to_buy = open_lots - max(0, hedged[symbol])
+        to_sell = open_lots + makers[symbol] + min(0, hedged[symbol]) - large * large_lots
+        short_cap = population.largest_short * open_lots or 4 * cap
+        buyers = _lognormal(population.size_sigma, longs, noise, (number, 1))
+        sellers = _short_sizes(population, members - longs, noise, (number, 2))
+        bought = _shares(to_buy, buyers, cap)
+        sold = _shares(to_sell, sellers, short_cap)
+        for side, crowd, to_fill in (("long", bought, to_buy), ("short", sold, to_sell)):
+            if not _fill_up(crowd, to_fill):
+                raise ValueError(
+                    f"population: on {symbol} makers, portfolios and large accounts leave {to_fill} lots of the {side} "
+                    f"side for {len(crowd)} accounts of the crowd"
+                )
+        for lots in bought:
+            leverage = _drawn(population.long_leverage, noise.uniform(account, 3), noise.uniform(account, 5))
+            leverage = max(1.0, leverage * population.leverage_factor.get(symbol, 1.0))
+            positions.append(_position(population, perpetual, account, lots, leverage, noise))
+            account += 1
+        for place in range(large):
+            if large_lots:
+                leverage = _large_leverage(population, place)
+                positions.append(_position(population, perpetual, account, -large_lots, leverage, noise, large=True))
+            account += 1
+        for lots, rank in zip(sold, _ranks(sold), strict=True):
+            leverage = _short_leverage(population, account, rank, noise)
+            positions.append(_position(population, perpetual, account, -lots, leverage, noise))
             account += 1
     return positions
 
@@ -128,25 +147,62 @@ def hedger_lots(hedgers: Hedgers, perpetuals: Mapping[str, Perpetual], portfolio
     return {symbol: held for symbol, held in lots.items() if held}
 
 
-def _shares(total: int, members: int, sigma: float, cap: float, noise: Noise, key: tuple[int, int]) -> list[int]:
-    """Whole lots that sum to about the total, heavy-tailed, each at least one."""
-    sizes = [noise.lognormal(1.0, sigma, *key, member) for member in range(members)]
-    for _ in range(3):  # what the cap cuts off goes to the others
-        scale = total / sum(sizes)
-        sizes = [min(size * scale, max(cap, total / members)) for size in sizes]
-    return [max(1, int(size)) for size in sizes]
+def _short_sizes(population: Population, members: int, noise: Noise, key: tuple[int, int]) -> list[float]:
+    if not population.short_tail:
+        return _lognormal(population.short_sigma, members, noise, key)
+    return [pow(noise.uniform(*key, member), -1 / population.short_tail) for member in range(members)]
+
+
+def _lognormal(sigma: float, members: int, noise: Noise, key: tuple[int, int]) -> list[float]:
+    return [noise.lognormal(1.0, sigma, *key, member) for member in range(members)]
+
+
+def _shares(total: int, sizes: list[float], cap: float) -> list[int]:
+    """Whole lots in proportion to the sizes, that sum to about the total: each at least one, none above the cap where
+    they fit under it. What the cap cuts off goes to the others."""
+    cap = max(cap, total / len(sizes))
+    left, weight = float(total), sum(sizes)
+    for size in sorted(sizes, reverse=True):
+        if size * left <= cap * weight:
+            break
+        left, weight = left - cap, weight - size
+    scale = left / weight if weight > 0 else 0.0
+    return [max(1, int(min(size * scale, cap))) for size in sizes]
+
+
+def _fill_up(lots: list[int], total: int) -> bool:
+    """Give the largest what is missing to the total, or take from it what is too much; whether it can bear that."""
+    biggest = lots.index(max(lots))
+    lots[biggest] += total - sum(lots)
+    return lots[biggest] > 0
+
+
+def _ranks(sizes: list[int]) -> list[float]:
+    """Where each stands among all, the largest next to 1; of two equal ones the first is the smaller."""
+    ranks = [0.0] * len(sizes)
+    for place, member in enumerate(sorted(range(len(sizes)), key=lambda member: (sizes[member], member))):
+        ranks[member] = (place + 0.5) / len(sizes)
+    return ranks
+
+
+def _short_leverage(population: Population, account: int, rank: float, noise: Noise) -> float:
+    classes = population.short_leverage
+    if population.rank_leverage and noise.uniform(account, 7) < population.rank_leverage:
+        return _drawn(sorted(classes, key=lambda one: (one.low, one.high)), rank, rank)
+    return _drawn(classes, noise.uniform(account, 3), noise.uniform(account, 5))
+
+
+def _large_leverage(population: Population, place: int) -> float:
+    low, high = population.large_leverage, population.large_leverage_to
+    if high <= low or population.large_accounts == 1:
+        return low
+    return low * pow(high / low, place / (population.large_accounts - 1))
 
 
 def _position(
-    population: Population, perpetual: Perpetual, account: int, lots: int, large: bool, noise: Noise
-) -> Position:
-    if large:
-        leverage = population.large_leverage
-    elif lots > 0:
-        leverage = _drawn(population.long_leverage, noise, account)
-        leverage = max(1.0, leverage * population.leverage_factor.get(perpetual.symbol, 1.0))
-    else:
-        leverage = _drawn(population.short_leverage, noise, account)
+    population: Population, perpetual: Perpetual, account: int, lots: int, leverage: float, noise: Noise,
+    large: bool = False,
+) -> Position:  # fmt: skip
     leverage = min(leverage, 0.8 * perpetual.max_leverage)
     off = population.entry_spread * (2 * noise.uniform(account, 4) - 1) / leverage
     entry = max(1, round(perpetual.price * (1 - off if lots > 0 else 1 + off)))
@@ -157,10 +213,11 @@ def _position(
     return Position(holder, money, min(perpetual.max_leverage, ceil(leverage * 1.05) + 1), is_isolated)
 
 
-def _drawn(classes: list[LeverageClass], noise: Noise, account: int) -> float:
-    left = noise.uniform(account, 3) * sum(one.weight for one in classes)
+def _drawn(classes: Sequence[LeverageClass], which: float, where: float) -> float:
+    """The leverage at a share of all weights, and at a share of that class's range."""
+    left = which * sum(one.weight for one in classes)
     for one in classes:
         left -= one.weight
         if left <= 0:
             break
-    return one.low * pow(one.high / one.low, noise.uniform(account, 5))
+    return one.low * pow(one.high / one.low, where)

@@ -32,19 +32,20 @@ from msgspec.structs import replace
 
 from producers.abuse import Abuse, Abuser, Spoofers, Stuffers, abusers_of
 from producers.agent import Agent
-from producers.arbitrage import Arbitrage, Arbitrageurs
+from producers.arbitrage import Arbitrage, Arbitrageurs, Branch
 from producers.dip_buyers import DipBuyers, Dips
-from producers.hedgers import HedgedPortfolios, Hedgers
+from producers.hedgers import HedgedPortfolios, Hedgers, Portfolio
 from producers.leveraged_traders import Crowd, LeveragedTraders
 from producers.market_maker import Benefits, Makers, MarketMaker, Seat
 from producers.market_view import MarketView
-from producers.momentum import Momentum, MomentumShorts
+from producers.momentum import Momentum, MomentumShorts, momentum_sellers
 from producers.near_book import NearBook, NearBookTraders
 from producers.noise import Noise
 from producers.noise_traders import NoiseFlow, NoiseTraders
 from producers.participant import Sized
 from producers.population import Perpetual, Population, Position, crowd_positions, hedger_lots, maker_lots
 from producers.quoting import Scale
+from producers.relay import PriceRelay, lines_between
 from producers.shocks import SECOND_US, Outside, OutsideMarket, OutsidePath, micros
 from stream_engine.drive import Clock
 from stream_engine.layers import Layered, Place, ScenarioError, Schema, layered, nearest, overlay
@@ -92,6 +93,7 @@ TAKEN_NAMES = frozenset(
         "noise",
         "near-book",
         "arbitrage",
+        "relay",
         "spoofers",
         "stuffers",
     }
@@ -112,7 +114,8 @@ LETTERS = [
 MAKERS_FROM, HEDGERS_FROM, CROWD_FROM = 1, 1_001, 10_001
 DIPS_FROM, MOMENTUM_FROM, NOISE_FROM, NEAR_FROM = 1_000_001, 2_000_001, 3_000_001, 4_000_001
 ARBITRAGE_FROM = 5_000_001
-# So many fit into these numbers on one venue; of the crowd with room for its large accounts and whoever abuses.
+# So many fit into these numbers: portfolios over all venues (each has its number on all of them); of the crowd on one
+# venue, with room for its large accounts and whoever abuses.
 MOST_PORTFOLIOS, MOST_OF_CROWD = 9_000, 980_000
 ACCOUNTS_A_RECORD = 4_000
 LEGS_A_RECORD = 6_000
@@ -172,7 +175,8 @@ class MarketSetting(Struct, frozen=True, forbid_unknown_fields=True):
     half_spread_bp      between the mid price and a side's best.      volatility_bp   per root second.
     stale_after_s       silence after which a source is left out of the index.
     brackets            a file of margin brackets instead of `tiers`; see own_positions.
-    other_sources       further outside sources of the index, with their weights.
+    other_sources       further sources of the index, with their weights. Where one has the name of another venue of
+                        the run (or `perp-` and that: only for the mark), it is that venue's last trade.
     max_open_interest_usdt   at the first price; 0: no limit.
     duty_of             the tier of duty of a maker on this market: what is large on one is nothing on another.
     mark, basis_*, index_clamp_ppm, funding_*, interest_ppm, liquidation_fee_ppm, fund_pool   as in Instrument.
@@ -516,9 +520,6 @@ def _complaints(scenario: Scenario, listed: bool) -> Iterator[str]:
 
 
 def _number_complaints(scenario: Scenario, venue: str) -> Iterator[str]:
-    portfolios = scenario.hedgers.portfolios if scenario.hedgers else 0
-    if portfolios > MOST_PORTFOLIOS:
-        yield f"hedgers.portfolios: a venue has {MOST_PORTFOLIOS:,} at most, and {venue} would have {portfolios:,}"
     crowd = scenario.population.accounts if scenario.population else 0
     if crowd > MOST_OF_CROWD:
         yield f"population.accounts: a venue has {MOST_OF_CROWD:,} at most, and {venue} would have {crowd:,}"
@@ -613,6 +614,9 @@ def _participant_complaints(scenario: Scenario, symbols: Sequence[str]) -> Itera
     for symbol, pct in scenario.dips.farthest_pct.items() if scenario.dips is not None else ():
         if not nearest_pct <= pct <= 100:
             yield f"dips.farthest_pct.{symbol}: expected from dips.nearest_pct ({nearest_pct:g}) to 100, found {pct:g}"
+    portfolios = scenario.hedgers.portfolios if scenario.hedgers else 0
+    if portfolios > MOST_PORTFOLIOS:
+        yield f"hedgers.portfolios: there are {MOST_PORTFOLIOS:,} at most, found {portfolios:,}"
     for number, leg in enumerate(scenario.hedgers.legs if scenario.hedgers else []):
         if leg.symbol not in symbols:
             yield f"hedgers.legs[{number}].symbol: there is no market {leg.symbol}"
@@ -674,13 +678,13 @@ class _Cast(Struct):
     money: list[tuple[int, int]]
     legs: dict[str, list[Leg]]
     makers: dict[str, int]
-    portfolios: dict[int, dict[str, int]]
+    portfolios: list[Portfolio]
     positions: list[Position]
     dips: dict[str, list[int]]
     momentum: dict[str, list[int]]
     noise: dict[str, list[int]]
     near_book: dict[str, list[int]]
-    arbitrage: dict[str, list[int]]
+    arbitrage: dict[str, int]
     spoofers: list[Abuser]
     stuffers: list[Abuser]
 
@@ -726,8 +730,12 @@ def _setup_of(cast: _Cast, now_us: int) -> Iterator[Input]:
 def agents(scenario: Scenario, seed: int) -> list[Agent]:
     """The participants of all venues, new: an agent has a memory, so every run needs its own."""
     casts = _casts(scenario, seed)
-    worlds = [[cast] for cast in casts] if scenario.venue.copies > 1 else [casts]
-    return [agent for world in worlds for agent in _agents_of(scenario, world, seed)]
+    return [agent for world in _worlds(scenario, casts) for agent in _agents_of(scenario, world, seed)]
+
+
+def _worlds(scenario: Scenario, casts: list[_Cast]) -> list[list[_Cast]]:
+    """The venues that know of each other: all of them; copies of one each stand alone."""
+    return [[cast] for cast in casts] if scenario.venue.copies > 1 else [casts]
 
 
 def _agents_of(scenario: Scenario, casts: Sequence[_Cast], seed: int) -> Iterator[Agent]:
@@ -735,21 +743,31 @@ def _agents_of(scenario: Scenario, casts: Sequence[_Cast], seed: int) -> Iterato
     home = casts[0].venue
     instruments = {cast.venue: cast.instruments for cast in casts}
     hedging = {casts[0].makers[desk.name]: desk.hedge_s for desk in scenario.makers.desks}
-    hedging |= {account: 0.0 for cast in casts for accounts in cast.arbitrage.values() for account in accounts}
+    hedging |= {account: 0.0 for cast in casts for account in cast.arbitrage.values()}
     yield OutsideMarket(instruments, scenario.outside, casts[0].path, hedging)
     views = {
         (cast.venue, lag_s): MarketView(
             cast.venue, cast.instruments, scenario.outside.source, latency_us=lag_s * SECOND_US
         )
         for cast in casts
-        for lag_s in sorted({desk.feed_lag_s for desk in scenario.makers.desks})
+        for lag_s in sorted({0} | {desk.feed_lag_s for desk in scenario.makers.desks})
     }
     for desk in scenario.makers.desks:
         seats = {cast.venue: Seat(views[cast.venue, desk.feed_lag_s], *_normal(cast, desk.name)) for cast in casts}
         chance = _chance(scenario, home, seed, desk.name)
         yield MarketMaker(casts[0].makers[desk.name], desk, scenario.makers, seats, chance)
+    now = {cast.venue: views[cast.venue, 0] for cast in casts}
+    if scenario.hedgers is not None:
+        portfolios = [portfolio for cast in casts for portfolio in cast.portfolios]
+        yield HedgedPortfolios(portfolios, scenario.hedgers, now, _chance(scenario, home, seed, "hedgers"))
+    if scenario.arbitrage is not None:
+        accounts = {symbol: account for cast in casts for symbol, account in cast.arbitrage.items()}
+        branches = {cast.venue: Branch(now[cast.venue], _sizes(cast.scenario)) for cast in casts}
+        yield Arbitrageurs(accounts, branches, scenario.arbitrage)
+    if lines_between(now):
+        yield PriceRelay(now)
     for cast in casts:
-        yield from _people_of(scenario, cast, seed)
+        yield from _people_of(scenario, cast, now[cast.venue], seed)
 
 
 def _normal(cast: _Cast, desk: str) -> tuple[dict[str, Scale], dict[str, Benefits]]:
@@ -775,14 +793,18 @@ def _benefits(rules: VenueSetting, market: MarketSetting, desk: str) -> Benefits
     )
 
 
-def _people_of(scenario: Scenario, cast: _Cast, seed: int) -> Iterator[Agent]:
-    """Those who are at home on one venue."""
-    venue = cast.venue
-    sizes = {
-        market.symbol: Sized(market.depth_usdt, market.open_interest_usdt, market.volatility_bp * 1e-4)
-        for market in cast.scenario.markets
+def _sizes(scenario: Scenario) -> dict[str, Sized]:
+    return {
+        market.symbol: Sized(
+            market.depth_usdt, market.open_interest_usdt, market.volatility_bp * 1e-4, market.max_leverage
+        )
+        for market in scenario.markets
     }
-    view = MarketView(venue, cast.instruments, scenario.outside.source)
+
+
+def _people_of(scenario: Scenario, cast: _Cast, view: MarketView, seed: int) -> Iterator[Agent]:
+    """Those who are at home on one venue."""
+    venue, sizes = cast.venue, _sizes(cast.scenario)
 
     def chance(name: str) -> Noise:
         return _chance(scenario, venue, seed, name)
@@ -790,8 +812,6 @@ def _people_of(scenario: Scenario, cast: _Cast, seed: int) -> Iterator[Agent]:
     if scenario.crowd is not None:
         holders = [position.holder for position in cast.positions]
         yield LeveragedTraders(venue, holders, scenario.crowd, sizes, view, chance("traders"))
-    if scenario.hedgers is not None:
-        yield HedgedPortfolios(venue, cast.portfolios, scenario.hedgers, view, chance("hedgers"))
     if scenario.dips is not None:
         yield DipBuyers(venue, cast.dips, scenario.dips, sizes, view, chance("dip-buyers"))
     if scenario.momentum is not None:
@@ -800,8 +820,6 @@ def _people_of(scenario: Scenario, cast: _Cast, seed: int) -> Iterator[Agent]:
         yield NoiseTraders(venue, cast.noise, scenario.noise, sizes, view, chance("noise"))
     if scenario.near_book is not None:
         yield NearBookTraders(venue, cast.near_book, scenario.near_book, sizes, view, chance("near-book"))
-    if scenario.arbitrage is not None:
-        yield Arbitrageurs(venue, cast.arbitrage, scenario.arbitrage, sizes, view, chance("arbitrage"))
     if scenario.abuse is not None:
         yield Spoofers(venue, cast.spoofers, scenario.abuse, view, chance("spoofers"))
         yield Stuffers(venue, cast.stuffers, scenario.abuse, view, chance("stuffers"))
@@ -826,10 +844,17 @@ def _casts_of(encoded: bytes, seed: int) -> list[_Cast]:
     times = clock(scenario)
     volatility = {market.symbol: market.volatility_bp for market in scenario.markets}
     path = OutsidePath(scenario.outside, volatility, times.start_us, times.end_us, Noise(seed, "outside"))
-    return [_cast_of(at_venue(scenario, venue), venue, path, seed) for venue in scenario.venues]
+    casts: list[_Cast] = []
+    for venue in scenario.venues:
+        before = sum(len(cast.portfolios) for cast in casts) if scenario.venue.copies == 1 else 0
+        casts.append(_cast_of(at_venue(scenario, venue), venue, path, before, seed))
+    for world in _worlds(scenario, casts):
+        _add_elsewhere(world)
+    return casts
 
 
-def _cast_of(scenario: Scenario, at: Venue, path: OutsidePath, seed: int) -> _Cast:
+def _cast_of(scenario: Scenario, at: Venue, path: OutsidePath, portfolios: int, seed: int) -> _Cast:
+    """The cast of a venue; `portfolios`: how many there are on those before it."""
     venue = at.name
     instruments = {market.symbol: _instrument(market, scenario.outside.source) for market in scenario.markets}
     for market in scenario.markets:
@@ -839,9 +864,9 @@ def _cast_of(scenario: Scenario, at: Venue, path: OutsidePath, seed: int) -> _Ca
             instruments[market.symbol] = replace(instruments[market.symbol], max_open_interest=most)
     perpetuals = {market.symbol: _perpetual(market, instruments[market.symbol], path) for market in scenario.markets}
     legs: dict[str, list[Leg]] = {symbol: [] for symbol in instruments}
-    cast = _Cast(venue, scenario, instruments, perpetuals, path, [], [], legs, {}, {}, [], {}, {}, {}, {}, {}, [], [])
+    cast = _Cast(venue, scenario, instruments, perpetuals, path, [], [], legs, {}, [], [], {}, {}, {}, {}, {}, [], [])
     makers = _add_makers(scenario, cast, at.share)
-    hedged = _add_hedgers(scenario, cast, _chance(scenario, venue, seed, "hedgers"))
+    hedged = _add_hedgers(scenario, cast, portfolios, _chance(scenario, venue, seed, "hedgers"))
     if scenario.population is not None:
         _add_crowd(scenario.population, cast, hedged, makers, _chance(scenario, venue, seed, "population"))
     if scenario.accounts is not None:
@@ -898,18 +923,19 @@ def _add_makers(scenario: Scenario, cast: _Cast, part: float) -> dict[str, int]:
     return held
 
 
-def _add_hedgers(scenario: Scenario, cast: _Cast, noise: Noise) -> dict[str, int]:
-    """Accounts and positions of the hedged portfolios; the lots that they hold in all."""
+def _add_hedgers(scenario: Scenario, cast: _Cast, before: int, noise: Noise) -> dict[str, int]:
+    """Accounts and positions of the hedged portfolios, numbered on from those of the venues before; the lots that they
+    hold in all."""
     held = dict.fromkeys(cast.instruments, 0)
     hedgers = scenario.hedgers
-    for number in range(hedgers.portfolios if hedgers is not None else 0):
+    for number in range(before, before + (hedgers.portfolios if hedgers is not None else 0)):
         assert hedgers is not None
         account = HEDGERS_FROM + number
         lots = hedger_lots(hedgers, cast.perpetuals, number, noise)
         leverage = {leg.symbol: leg.leverage for leg in hedgers.legs}
-        cast.portfolios[account] = lots
-        cast.accounts.append((account, f"hedger-{number + 1}"))
         money = sum(abs(size) * cast.perpetuals[symbol].lot_usdt / leverage[symbol] for symbol, size in lots.items())
+        cast.portfolios.append(Portfolio(account, f"hedger-{number + 1}", cast.venue, lots, money))
+        cast.accounts.append((account, f"hedger-{number + 1}"))
         _pay_in(cast, account, money)
         for symbol, size in lots.items():
             held[symbol] += size
@@ -917,20 +943,29 @@ def _add_hedgers(scenario: Scenario, cast: _Cast, noise: Noise) -> dict[str, int
     return held
 
 
+def _add_elsewhere(world: Sequence[_Cast]) -> None:
+    """Accounts of hedged portfolios on the next venue, if they have any."""
+    for at, cast in enumerate(world):
+        hedgers = cast.scenario.hedgers
+        if hedgers is None or not hedgers.elsewhere or len(world) == 1:
+            continue
+        other = world[(at + 1) % len(world)]
+        for portfolio in cast.portfolios:
+            portfolio.elsewhere = other.venue
+            other.accounts.append((portfolio.account, portfolio.name))
+            _pay_in(other, portfolio.account, portfolio.margin_usdt * hedgers.elsewhere)
+
+
 def _add_populations(scenario: Scenario, cast: _Cast, noise: Noise) -> None:
-    """Accounts of those who hold nothing at the start."""
-    symbols = list(cast.instruments)
+    """Accounts of those who hold nothing at the start; those of a symbol have the same numbers on every venue."""
+    symbols = list(dict.fromkeys(market.symbol for venue in scenario.venues for market in venue.markets))
     if scenario.dips is not None:
         cast.dips = _accounts(cast, symbols, scenario.dips.buyers, DIPS_FROM, "dip", scenario.dips.capital_usdt)
     momentum = scenario.momentum
     if momentum is not None:
         cast.momentum = _accounts(cast, symbols, momentum.sellers, MOMENTUM_FROM, "momentum", None)
-        depth = {market.symbol: market.depth_usdt for market in scenario.markets}
-        for symbol, accounts in cast.momentum.items():
-            for account in accounts:
-                span = momentum.leverage_to - momentum.leverage_from
-                leverage = momentum.leverage_from + span * noise.uniform(account, 2)
-                _pay_in(cast, account, max(1.0, momentum.size_of_depth * depth[symbol] / leverage))
+        for seller in momentum_sellers(momentum, cast.momentum, _sizes(scenario), noise):
+            _pay_in(cast, seller.account, max(1.0, seller.money_usdt()))
     if scenario.noise is not None:
         cast.noise = _accounts(cast, symbols, scenario.noise.traders, NOISE_FROM, "noise", scenario.noise.capital_usdt)
     near = scenario.near_book
@@ -938,11 +973,12 @@ def _add_populations(scenario: Scenario, cast: _Cast, noise: Noise) -> None:
         cast.near_book = _accounts(cast, symbols, near.accounts, NEAR_FROM, "near", near.capital_usdt)
     arbitrage = scenario.arbitrage
     if arbitrage is not None:
-        cast.arbitrage = _accounts(cast, symbols, 1, ARBITRAGE_FROM, "arbitrage", None)
+        numbers = _accounts(cast, symbols, 1, ARBITRAGE_FROM, "arbitrage", None)
+        cast.arbitrage = {symbol: each[0] for symbol, each in numbers.items()}
         for market in scenario.markets:
             # It gives back outside and here together: what it holds here grows beyond its capacity, and so its money.
             money = market.open_interest_usdt * arbitrage.capacity * 10 / arbitrage.leverage
-            _pay_in(cast, cast.arbitrage[market.symbol][0], max(1.0, money))
+            _pay_in(cast, cast.arbitrage[market.symbol], max(1.0, money))
 
 
 def _add_abusers(abuse: Abuse, cast: _Cast) -> None:
@@ -963,14 +999,15 @@ def _add_abusers(abuse: Abuse, cast: _Cast) -> None:
 def _accounts(
     cast: _Cast, symbols: Sequence[str], many: int, first: int, kind: str, money: float | None
 ) -> dict[str, list[int]]:
-    """So many accounts on each symbol, with money if it is known already."""
+    """So many accounts on each symbol that the venue lists, with money if it is known already."""
     made: dict[str, list[int]] = {}
-    for symbol in symbols:
-        made[symbol] = list(range(first, first + many))
-        first += many
-        cast.accounts.extend((account, f"{kind}-{symbol}-{account - made[symbol][0] + 1}") for account in made[symbol])
+    for place, symbol in enumerate(symbols):
+        if symbol not in cast.instruments:
+            continue
+        numbers = made[symbol] = list(range(first + place * many, first + (place + 1) * many))
+        cast.accounts.extend((account, f"{kind}-{symbol}-{account - numbers[0] + 1}") for account in numbers)
         if money is not None:
-            for account in made[symbol]:
+            for account in numbers:
                 _pay_in(cast, account, money)
     return made
 

@@ -240,7 +240,7 @@ def test_makers_and_large_accounts_that_hold_more_than_the_short_side_are_refuse
         ),
         ("hedgers.portfolios=8_999", ""),
         ("hedgers.portfolios=9_000", ""),
-        ("hedgers.portfolios=9_001", "hedgers.portfolios: a venue has 9,000 at most, and alpha would have 9,001"),
+        ("hedgers.portfolios=9_001", "hedgers.portfolios: there are 9,000 at most, found 9,001"),
     ],
 )
 def test_a_venue_has_no_more_people_than_fit_their_numbers(override: str, said: str) -> None:

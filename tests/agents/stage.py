@@ -4,24 +4,43 @@ What is published is folded into its views before it decides, what concerns its 
 does (producers.runner); here everything reaches it at once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from producers.agent import Agent
 from producers.market_maker import Benefits, Desk, Makers, MarketMaker, Seat
 from producers.market_view import MarketView
 from producers.noise import Noise
+from producers.participant import Sized
 from producers.quoting import Scale
 from producers.shocks import SECOND_US, FeedFault, Knot, Outside, OutsidePath
-from stream_engine.messages.events import AnyEvent, MarkPriceChanged, OpenInterestChanged, SourcePriced, Traded
-from stream_engine.messages.inputs import Input, MassQuote, Side
+from stream_engine.messages.events import (
+    AnyEvent,
+    BookChanged,
+    CancelReason,
+    LiquidationStarted,
+    MarkPriceChanged,
+    OpenInterestChanged,
+    OrderCancelled,
+    OrderRejected,
+    PositionDeleveraged,
+    SourcePriced,
+    Traded,
+    TradingHalted,
+    TradingResumed,
+)
+from stream_engine.messages.inputs import Input, MassQuote, Place, Side
 from stream_engine.messages.instrument import IndexSource, Instrument, Tier
+from stream_engine.messages.refusals import Reject
 from stream_engine.messages.topics import EVENT_TOPIC, Topic
 
 START = datetime(2025, 10, 10, 20, 0, tzinfo=UTC)
 START_US = round(START.timestamp()) * SECOND_US
 VENUE, SYMBOL, ACCOUNT, OTHER = "alpha", "COIN", 1, 2
 SCALE = Scale(depth_usdt=1_000_000, half_spread=5e-4, volatility=1e-4)
+SIZES = {SYMBOL: Sized(depth_usdt=1_000_000, open_interest_usdt=10_000_000, volatility=1e-4, max_leverage=50)}
 
 
 def an_instrument() -> Instrument:
@@ -32,8 +51,8 @@ def an_instrument() -> Instrument:
     )  # fmt: skip
 
 
-def a_view() -> MarketView:
-    return MarketView(VENUE, {SYMBOL: an_instrument()})
+def a_view(venue: str = VENUE, *symbols: str) -> MarketView:
+    return MarketView(venue, {symbol: replace(an_instrument(), symbol=symbol) for symbol in symbols or (SYMBOL,)})
 
 
 def an_outside(*knots: tuple[int, float], noise: float = 0.0, faults: Iterable[tuple[int, int]] = ()) -> Outside:
@@ -67,17 +86,19 @@ def a_maker(desk: Desk | None = None, benefits: Benefits | None = None, **settin
     return MarketMaker(ACCOUNT, desk, makers, {VENUE: seat}, Noise(1, desk.name))
 
 
-def the_market(path: OutsidePath, second: int, start_us: int = START_US, gap: float = 0.0) -> list[AnyEvent]:
+def the_market(
+    path: OutsidePath, second: int, start_us: int = START_US, gap: float = 0.0, venue: str = VENUE
+) -> list[AnyEvent]:
     """What is published at a second: the outside price, unless the feed stands still; mark, index and last at it, or
     off it by a share; 87 % are long."""
     now_us = start_us + second * SECOND_US
     outside = path.prices(now_us)[SYMBOL] * 100
     price = round(outside * (1 + gap))
-    said: list[AnyEvent] = [SourcePriced(VENUE, second, 2, now_us, None, "spot", ((SYMBOL, round(outside)),))]
+    said: list[AnyEvent] = [SourcePriced(venue, second, 2, now_us, None, "spot", ((SYMBOL, round(outside)),))]
     return [
         *(said if path.delivers(now_us) else []),
-        MarkPriceChanged(VENUE, second, 0, now_us, None, SYMBOL, price, price, price),
-        OpenInterestChanged(VENUE, second, 1, now_us, None, SYMBOL, 1_000_000, 87, 13),
+        MarkPriceChanged(venue, second, 0, now_us, None, SYMBOL, price, price, price),
+        OpenInterestChanged(venue, second, 1, now_us, None, SYMBOL, 1_000_000, 87, 13),
     ]
 
 
@@ -85,7 +106,7 @@ def hear(agent: Agent, second: int, events: Sequence[AnyEvent], start_us: int = 
     """What it sends at a second, with these events before it."""
     public = [event for event in events if EVENT_TOPIC[type(event)] is Topic.MARKET]
     for view in agent.views:
-        view.fold(public)
+        view.fold(event for event in public if event.venue == view.venue)
     return agent.decide(
         start_us + second * SECOND_US, [event for event in events if EVENT_TOPIC[type(event)] is not Topic.MARKET]
     )
@@ -108,3 +129,60 @@ def a_fill(second: int, size: int, price: int, account_buys: bool, account: int 
         VENUE, second, 2, START_US + second * SECOND_US, None, SYMBOL, price, size, OTHER, 1,
         Side.SELL if account_buys else Side.BUY, 0, 0, account, 2, 0, 0,
     )  # fmt: skip
+
+
+def falling(to: float, seconds: int = 1_000) -> OutsidePath:
+    """From 100 in a straight line."""
+    return a_path(an_outside((0, 100.0), (seconds, to)))
+
+
+def orders(sent: Mapping[int, Sequence[Input]]) -> list[tuple[int, Place]]:
+    return [(second, each) for second, inputs in sent.items() for each in inputs if isinstance(each, Place)]
+
+
+def a_book(bid: int, ask: int, lots: int = 100_000, venue: str = VENUE) -> BookChanged:
+    return BookChanged(venue, 1, 0, START_US, None, SYMBOL, ((bid, lots),), ((ask, lots),))
+
+
+def a_gone_book(bid: int, ask: int, venue: str = VENUE) -> BookChanged:
+    return a_book(bid, ask, lots=0, venue=venue)
+
+
+def filled(order: Place, second: int, price: int = 9_000, lots: int | None = None) -> Traded:
+    """The order took so many lots (none said: all of it)."""
+    size = order.size if lots is None else lots
+    return Traded(
+        order.venue, second, 3, START_US + second * SECOND_US, None, order.symbol, price, size, order.account, 7,
+        order.side, order.size - size, 0, OTHER, 8, 0, 0,
+    )  # fmt: skip
+
+
+def cancelled(order: Place, second: int, reason: CancelReason = CancelReason.IMMEDIATE) -> OrderCancelled:
+    now_us = START_US + second * SECOND_US
+    return OrderCancelled(
+        order.venue, second, 3, now_us, None, order.account, order.client_id, 7, order.symbol, order.size, reason
+    )
+
+
+def refused(order: Place, second: int, reason: Reject) -> OrderRejected:
+    now_us = START_US + second * SECOND_US
+    return OrderRejected(order.venue, second, 3, now_us, None, order.account, order.client_id, order.symbol, reason)
+
+
+def a_liquidation(second: int, account: int = ACCOUNT) -> LiquidationStarted:
+    now_us = START_US + second * SECOND_US
+    return LiquidationStarted(VENUE, second, 0, now_us, None, account, SYMBOL, 100, 9_000, 8_900, 1, 2)
+
+
+def deleveraged(second: int, size: int, left: int, symbol: str = SYMBOL) -> PositionDeleveraged:
+    """The account's position changed by so many lots, and `left` stayed."""
+    now_us = START_US + second * SECOND_US
+    return PositionDeleveraged(VENUE, second, 0, now_us, None, ACCOUNT, OTHER, symbol, size, 9_000, left, 1, 5, 5, 100)
+
+
+def a_halt(second: int, venue: str = VENUE) -> TradingHalted:
+    return TradingHalted(venue, second, 0, START_US + second * SECOND_US, None, "a test")
+
+
+def a_resumption(second: int, venue: str = VENUE) -> TradingResumed:
+    return TradingResumed(venue, second, 0, START_US + second * SECOND_US, None)
