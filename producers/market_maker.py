@@ -419,8 +419,8 @@ class MarketMaker:
             self._judge(now_us, line, age_s)
         elif line.quoting and age_s > self._desk.feed_age_s and not self._stays:
             self._withdraw(now_us, line, "feed")
-        if self._falls:
-            self._fail_or_restart(now_us, line)
+        if line.quoting and self._is_down():
+            self._withdraw(now_us, line, "outage")
         if line.resting and (line.refused or not line.quoting):
             # A refused quote leaves the former one standing: it is as stale as the reason to quote anew was good.
             line.resting, line.quoted = False, None
@@ -428,7 +428,7 @@ class MarketMaker:
         line.refused = False
         if line.quoting:
             sent.extend(self._requote(now_us, line))
-        elif line.arbitrages:
+        elif line.arbitrages and not self._is_down():
             sent.extend(self._arbitrage(now_us, line))
         return sent
 
@@ -439,7 +439,7 @@ class MarketMaker:
         strain = self._strain(line, volatility, width)
         if line.quoting:
             self._consider_leaving(now_us, line, strain, age_s, load, gap)
-        elif not self._is_down() and not line.failed:
+        elif not self._is_down():
             self._consider_returning(now_us, line, age_s, gap)
         if line.quoting:
             if line.benefits.duty_usdt and strain < 1.0:  # a duty is kept while it pays to keep it
@@ -542,6 +542,9 @@ class MarketMaker:
             self._label_lasting(line, Arbitrage(*where, "the gap pays better than quoting", against))
 
     def _consider_returning(self, now_us: int, line: _Line, age_s: int, gap: float) -> None:
+        if line.failed:  # nothing but the outage took it away
+            self._return(now_us, line, "outage over")
+            return
         makers = self._makers
         now = sqrt(self._spots[line.symbol].variances[1])
         line.peak = max(line.peak, now)
@@ -580,13 +583,6 @@ class MarketMaker:
     def _is_down(self) -> bool:
         """Its machines fail at the step drawn, for a while, on every line."""
         return bool(self._falls) and self._falls <= self._steps < self._falls + self._makers.outage_s
-
-    def _fail_or_restart(self, now_us: int, line: _Line) -> None:
-        """Whom only the outage took away is back at once when it is over."""
-        if line.quoting and self._is_down():
-            self._withdraw(now_us, line, "outage")
-        elif line.failed and not self._is_down():
-            self._return(now_us, line, "outage over")
 
     # quoting ----------------------------------------------------------------------------------------------
 

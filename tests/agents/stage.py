@@ -79,11 +79,14 @@ def a_desk(**changes: float | int | str) -> Desk:
     return Desk(**(fields | changes))  # type: ignore[arg-type]
 
 
-def a_maker(desk: Desk | None = None, benefits: Benefits | None = None, **settings: object) -> MarketMaker:
+def a_maker(
+    desk: Desk | None = None, benefits: Benefits | None = None, venues: Sequence[str] = (VENUE,), **settings: object
+) -> MarketMaker:
     desk = desk or a_desk()
     makers = Makers(**({"desks": [desk], "variation": 0.0} | settings))  # type: ignore[arg-type]
-    seat = Seat(a_view(), {SYMBOL: SCALE}, {SYMBOL: benefits} if benefits is not None else {})
-    return MarketMaker(ACCOUNT, desk, makers, {VENUE: seat}, Noise(1, desk.name))
+    owed = {SYMBOL: benefits} if benefits is not None else {}
+    seats = {venue: Seat(a_view(venue), {SYMBOL: SCALE}, owed) for venue in venues}
+    return MarketMaker(ACCOUNT, desk, makers, seats, Noise(1, desk.name))
 
 
 def the_market(
