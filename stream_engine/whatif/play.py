@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from consumers import summary as summaries
 from consumers.board import Board
+from consumers.monitor import Monitor
+from consumers.paths import Path
 from consumers.prices import Outside
 from producers.agent import profits_usdt
 from producers.ground_truth import GroundTruth
@@ -38,6 +40,14 @@ class RunOutcome(Struct, frozen=True):
     outcomes: dict[str, float | None]
     profits_usdt: dict[str, float]
     labels: list[AnyLabel]
+
+
+class Watched(Struct, frozen=True):
+    """A run and what it was seen by: the monitors of every venue, the paths of the outside source."""
+
+    outcome: RunOutcome
+    boards: list[Board]
+    outside: dict[str, Path]
 
 
 class Task(Struct, frozen=True):
@@ -69,10 +79,21 @@ def play(
 
 def play_one(task: Task, done: Callable[[float], None]) -> RunOutcome:
     """The run of a scenario and a seed, in this process; `done` is told the part of it that is over."""
+    return play_watched(task, done).outcome
+
+
+def play_watched(
+    task: Task,
+    done: Callable[[float], None],
+    beside: Callable[[Board], Monitor] | None = None,
+) -> Watched:
+    """The same, with what it was seen by. `beside` makes one more monitor for each venue, given the venue's board; one
+    whose name comes after the board's is asked after it."""
     scenario = task.scenario
     clock = scenarios.clock(scenario)
     boards = [Board(venue) for venue in scenarios.venues(scenario)]
     truths = [GroundTruth(board.venue) for board in boards]
+    others = [beside(board) for board in boards] if beside is not None else []
     outside = Outside(scenario.outside.source)
     agents = scenarios.agents(scenario, task.seed)
     log = MemoryLog(scenarios.partitions(scenario))
@@ -90,7 +111,7 @@ def play_one(task: Task, done: Callable[[float], None]) -> RunOutcome:
             log,
             [Engine(log, partition) for partition in range(scenarios.partitions(scenario))],
             agents,
-            [*boards, *truths],
+            [*boards, *truths, *others],
             clock,
             setup=scenarios.setup(scenario, task.seed),
             on_tick=lambda now_us: done((now_us - clock.start_us) / (clock.end_us - clock.start_us)),
@@ -110,4 +131,5 @@ def play_one(task: Task, done: Callable[[float], None]) -> RunOutcome:
     earned = profits_usdt(agents)
     labels = [label for agent in agents for label in agent.labels]
     labels += [label for truth in truths for label in truth.labels(labels)]
-    return RunOutcome(task.seed, told, outcomes(told, earned), earned, in_order(labels))
+    outcome = RunOutcome(task.seed, told, outcomes(told, earned), earned, in_order(labels))
+    return Watched(outcome, boards, outside.paths)
