@@ -27,6 +27,11 @@ def test_the_readme_shows_every_result() -> None:
     assert SHOWN.keys() == {*results.COMMANDS, *results.TEXTS}
 
 
+@pytest.mark.parametrize("path", results.LINKED)
+def test_the_readme_names_what_is_too_long_for_it(path: str) -> None:
+    assert f"]({path})" in README
+
+
 @pytest.mark.parametrize("path", SHOWN)
 def test_the_figures_of_the_readme_are_those_of_the_result_file(path: str) -> None:
     assert SHOWN[path] == results.printed(path), "run: python -m tests.results"

@@ -1,4 +1,8 @@
-"""Results that the README quotes: each is what its command prints. `python -m tests.results` makes all of them anew."""
+"""Results that the README quotes or names: each is what its command prints. `python -m tests.results` makes them anew.
+
+Runs      what is made of many runs (record, stay, outside) is told from those that are kept beside it: their own
+          commands play them, and this one tells them again.
+"""
 
 import json
 import re
@@ -18,12 +22,20 @@ WIDTH = 110
 
 COMMANDS = {"tests/results/oct10-7.json": ("run", "oct10", "--seed", "7", "--json")}
 VENUES = "tests/results/venues.txt"
+RECORD = "tests/results/record.txt"
+STAY = "tests/results/stay.txt"
+REMEDIES = "tests/results/remedies.txt"
+OUTSIDE = "tests/results/outside.txt"
+CASE_STUDY = "tests/results/case_study.txt"
 TEXTS = [
+    RECORD,  # kept by `python -m tests.results.record`, as are those of the outside path
+    STAY,  # kept by `python -m tests.results.stay`, as are those of the remedies
+    CASE_STUDY,  # kept by `python -m tests.results.case_study`
     VENUES,  # kept by `python -m tests.results.venues`
-    "tests/storm/results/had_they_stayed.txt",  # kept by `make prove`
     "tests/benchmarks/results/exactly_once.txt",  # kept by `make bench`
     "tests/benchmarks/results/latency.txt",
 ]
+LINKED = [OUTSIDE, REMEDIES]
 
 
 def printed(result: str) -> str:
@@ -36,3 +48,9 @@ def printed(result: str) -> str:
     console.print(f"\nThe sha256 of its event log:\n{said['run']['event_log_sha256']}", soft_wrap=True)
     assert isinstance(console.file, StringIO)
     return "```\n" + "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines()) + "```\n"
+
+
+def shown_anew() -> None:
+    """Puts the results as they are kept into the README."""
+    text = README.read_text(encoding="utf-8")
+    README.write_text(BLOCK.sub(lambda found: found[1] + printed(found[2]) + found[4], text), encoding="utf-8")
