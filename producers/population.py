@@ -4,7 +4,7 @@ Longs     many, small, lognormal; hedged portfolios hold some.
 Shorts    makers (hedged outside), hedged portfolios, a few large accounts, and a crowd of fewer and larger ones: their
           sizes lognormal, or with a tail as heavy as the record's, where a few are deleveraged of nearly all.
 Leverage  drawn; of the shorts some go by the rank of their size, so that the large ones stand first in the queue.
-Balance   the crowd fills each side up to the open interest, to the lot; what rounding leaves is its largest's.
+Balance   the crowd fills each side up to the open interest, to the lot; what rounding leaves is its largest ones'.
 Money     a crowd account's equity at the start is its notional over its leverage.
 """
 
@@ -171,10 +171,17 @@ def _shares(total: int, sizes: list[float], cap: float) -> list[int]:
 
 
 def _fill_up(lots: list[int], total: int) -> bool:
-    """Give the largest what is missing to the total, or take from it what is too much; whether it can bear that."""
-    biggest = lots.index(max(lots))
-    lots[biggest] += total - sum(lots)
-    return lots[biggest] > 0
+    """Hand out what is missing to the total, evenly, the odd lots to the largest; or take what is too much from the
+    largest. Whether it can bear that."""
+    missing = total - sum(lots)
+    if missing < 0:
+        biggest = lots.index(max(lots))
+        lots[biggest] += missing
+        return lots[biggest] > 0
+    each, odd = divmod(missing, len(lots))
+    for place, member in enumerate(sorted(range(len(lots)), key=lambda member: (-lots[member], member))):
+        lots[member] += each + (place < odd)
+    return True
 
 
 def _ranks(sizes: list[int]) -> list[float]:
