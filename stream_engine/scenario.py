@@ -1,6 +1,7 @@
 """Scenario: a TOML file from which a whole run follows, checked to the last key before anything starts.
 
-Read      1 the file, over the presets that it names, under overlays and overrides (`makers.mode=stay`; see layers)
+Read      1 the file (or its `base`, another scenario, under what the file says), over the presets that it names, under
+            overlays and overrides (`makers.mode=stay`; see layers)
           2 every key by the schema: an unknown one stops with its path and the nearest name  3 every value  4 all
           together.
 Dates     Only the bounds of the run, the knots of the outside path, the news and the feed faults have any. All of them
@@ -48,7 +49,7 @@ from producers.quoting import Scale
 from producers.relay import PriceRelay, lines_between
 from producers.shocks import SECOND_US, Outside, OutsideMarket, OutsidePath, micros
 from stream_engine.drive import Clock
-from stream_engine.layers import Layered, Place, ScenarioError, Schema, layered, nearest, overlay
+from stream_engine.layers import Layered, Overlay, Place, ScenarioError, Schema, layered, nearest, overlay
 from stream_engine.messages.inputs import (
     Deposit,
     Input,
@@ -288,12 +289,13 @@ def load(name_or_path: str, overrides: Sequence[str] = (), overlays: Sequence[st
 
 def resolve(name_or_path: str, overrides: Sequence[str] = (), overlays: Sequence[str] = ()) -> tuple[Scenario, Layered]:
     """A scenario, checked, and the layers that tell where each of its settings came from."""
-    try:
-        table = tomllib.loads(text(name_or_path))
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"{name_or_path}: {error}") from error
-    layers = layered(table, SCHEMA, [overlay(each) for each in overlays], overrides)
+    table = _table(name_or_path)
     beside = None if name_or_path in names() else Path(name_or_path).parent
+    over = [overlay(each) for each in overlays]
+    if "base" in table:
+        table, variation = _varied(table, beside)
+        over.insert(0, variation)
+    layers = layered(table, SCHEMA, over, overrides)
     for place, market in _markets_of(layers.table):
         if "brackets" in market:
             path = f"{_written(place)}.brackets"
@@ -317,6 +319,26 @@ def resolve(name_or_path: str, overrides: Sequence[str] = (), overlays: Sequence
     for complaint in _complaints(scenario, listed):
         raise ScenarioError(complaint)
     return scenario, layers
+
+
+def _table(name_or_path: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text(name_or_path))
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"{name_or_path}: {error}") from error
+
+
+def _varied(table: dict[str, Any], beside: Path | None) -> tuple[dict[str, Any], Overlay]:
+    """The scenario that one is based on, under the new one's name, and what the new one lays over it."""
+    base = str(table.pop("base"))
+    for key in ("name", "title"):
+        if not isinstance(table.get(key), str):
+            raise ScenarioError(f"{key}: expected a line of text, also where a scenario is based on {base}")
+    own = {key: table.pop(key) for key in ("name", "title")}
+    below = _table(base if base in names() else str(_beside(beside, base)))
+    if "base" in below:
+        raise ScenarioError(f"base: {base} is based on another one itself; name that one")
+    return below | own, Overlay(own["name"], own["title"], table)
 
 
 def _markets_of(table: Mapping[str, Any]) -> Iterator[tuple[Place, dict[str, Any]]]:
