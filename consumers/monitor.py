@@ -63,11 +63,15 @@ class Monitor(Protocol):
     """What a runner needs of a monitor.
 
     name        who it is; monitors are asked in the order of their names.
+    venue       the one that it watches; None: it is given the events of all.
     topics      the output topics that it listens to.
     """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def venue(self) -> str | None: ...
 
     @property
     def topics(self) -> frozenset[Topic]: ...

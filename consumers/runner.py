@@ -199,10 +199,8 @@ class MonitorRunner:
     def __init__(
         self, monitors: Iterable[Monitor], homes: Mapping[str, int], prefix: str = "", run_id: str = ""
     ) -> None:
-        in_order = sorted(monitors, key=lambda monitor: monitor.name)
-        self._listeners: dict[type[Event], list[Monitor]] = {
-            event: [monitor for monitor in in_order if topic in monitor.topics] for event, topic in EVENT_TOPIC.items()
-        }
+        self._in_order = sorted(monitors, key=lambda monitor: monitor.name)
+        self._listeners: dict[tuple[type[Event], str], list[Monitor]] = {}
         self._homes = homes
         self._topic = prefix + Topic.ALERTS.value
         self._headers = headers(Topic.ALERTS, run_id)
@@ -214,8 +212,20 @@ class MonitorRunner:
     def findings(self, events: Iterable[AnyEvent]) -> Iterator[Finding]:
         """What the monitors find in the events, in their order."""
         for event in events:
-            for monitor in self._listeners[type(event)]:
+            listeners = self._listeners.get((type(event), event.venue))
+            if listeners is None:
+                listeners = self._listening(event)
+            for monitor in listeners:
                 yield from monitor.observe(event)
+
+    def _listening(self, event: AnyEvent) -> list[Monitor]:
+        """Whom events of this type and venue concern, kept for the next one."""
+        kind, topic = type(event), EVENT_TOPIC[type(event)]
+        concerned = [
+            monitor for monitor in self._in_order if topic in monitor.topics and monitor.venue in (None, event.venue)
+        ]
+        self._listeners[kind, event.venue] = concerned
+        return concerned
 
     def alert(self, finding: Finding) -> Outgoing:
         """A finding as a record."""

@@ -22,7 +22,7 @@ from stream_engine.messages.events import (
     TradingReopened,
     TradingResumed,
 )
-from stream_engine.messages.inputs import Side
+from stream_engine.messages.inputs import Level, Side
 from stream_engine.messages.instrument import Instrument
 from stream_engine.messages.units import MILLION
 
@@ -39,9 +39,9 @@ class SymbolView:
     """
 
     __slots__ = (
-        "asks", "bids", "bought_usdt", "halted", "index", "instrument", "last", "liquidated_usdt", "long_accounts",
-        "lot_tick_usdt", "mark", "open_interest", "outside", "outside_us", "paused", "present", "short_accounts",
-        "sold_usdt", "tick_usdt",
+        "_best_ask", "_best_bid", "asks", "bids", "bought_usdt", "halted", "index", "instrument", "last",
+        "liquidated_usdt", "long_accounts", "lot_tick_usdt", "mark", "open_interest", "outside", "outside_us", "paused",
+        "present", "short_accounts", "sold_usdt", "tick_usdt",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument) -> None:
@@ -51,6 +51,8 @@ class SymbolView:
         self.mark = self.index = self.last = self.outside = self.outside_us = 0
         self.bids: dict[int, int] = {}
         self.asks: dict[int, int] = {}
+        self._best_bid: int | None = None  # looked for once between two changes of the levels
+        self._best_ask: int | None = None
         self.open_interest = self.long_accounts = self.short_accounts = 0
         self.bought_usdt = self.sold_usdt = self.liquidated_usdt = 0.0
         self.halted = self.paused = False
@@ -79,24 +81,37 @@ class SymbolView:
 
     def best_bid(self) -> int | None:
         """The highest bid."""
-        return max(self.bids) if self.bids else None
+        if self._best_bid is None and self.bids:
+            self._best_bid = max(self.bids)
+        return self._best_bid
 
     def best_ask(self) -> int | None:
         """The lowest ask."""
-        return min(self.asks) if self.asks else None
+        if self._best_ask is None and self.asks:
+            self._best_ask = min(self.asks)
+        return self._best_ask
 
     def half_spread(self) -> float | None:
         """Half the spread as a share of the mid price; None while a side is empty."""
-        if not self.bids or not self.asks:
-            return None
-        bid, ask = max(self.bids), min(self.asks)
-        return (ask - bid) / (ask + bid)
+        bid, ask = self.best_bid(), self.best_ask()
+        return None if bid is None or ask is None else (ask - bid) / (ask + bid)
+
+    def levels_changed(self, bids: Iterable[Level], asks: Iterable[Level]) -> None:
+        """Levels are so large from here on; 0: gone."""
+        self._best_bid = self._best_ask = None
+        for levels, changed in ((self.bids, bids), (self.asks, asks)):
+            for price, size in changed:
+                if size:
+                    levels[price] = size
+                else:
+                    levels.pop(price, None)
 
     def depth_usdt(self, share: float) -> float:
         """What rests on both sides within this share of the mid price."""
-        if not self.bids or not self.asks:
+        bid, ask = self.best_bid(), self.best_ask()
+        if bid is None or ask is None:
             return 0.0
-        mid = (max(self.bids) + min(self.asks)) / 2
+        mid = (bid + ask) / 2
         low, high = mid * (1 - share), mid * (1 + share)
         lots = sum(size for price, size in self.bids.items() if price >= low)
         lots += sum(size for price, size in self.asks.items() if price <= high)
@@ -150,13 +165,7 @@ class MarketView:
 
     def _book(self, event: AnyEvent) -> None:
         assert isinstance(event, BookChanged)
-        view = self.symbols[event.symbol]
-        for levels, changed in ((view.bids, event.bids), (view.asks, event.asks)):
-            for price, size in changed:
-                if size:
-                    levels[price] = size
-                else:
-                    levels.pop(price, None)
+        self.symbols[event.symbol].levels_changed(event.bids, event.asks)
 
     def _traded(self, event: AnyEvent) -> None:
         assert isinstance(event, TradePrinted)

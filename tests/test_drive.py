@@ -92,6 +92,8 @@ class Trader:
 class Watcher:
     """Remembers what it observes, and finds every clock tick worth telling."""
 
+    venue: str | None = None
+
     def __init__(self, name: str = "watcher", topics: frozenset[Topic] = ALL) -> None:
         self.name, self.topics = name, topics
         self.observed: list[e.AnyEvent] = []

@@ -19,6 +19,7 @@ class Witness:
     """A monitor that finds nothing and forgets nothing."""
 
     name = "witness"
+    venue: str | None = None
     topics: frozenset[Topic] = frozenset(OUTPUT)
 
     def __init__(self) -> None:
