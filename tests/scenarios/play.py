@@ -11,7 +11,7 @@ from stream_engine.core import invariants
 from stream_engine.engine import Engine
 from stream_engine.messages.events import AnyEvent
 from stream_engine.messages.topics import OUTPUT, Topic
-from stream_engine.scenario import agents, clock, load, setup, venues
+from stream_engine.scenario import agents, clock, load, partitions, setup, venues
 from stream_engine.transport.memory import MemoryLog
 
 
@@ -30,25 +30,28 @@ class Witness:
         return ()
 
 
-async def play(name: str, seed: int, overrides: Sequence[str] = ()) -> list[AnyEvent]:
-    """Everything that the venue published, in order; at the end the exchange keeps its invariants."""
-    return (await play_and_tell(name, seed, overrides))[0]
+async def play(name: str, seed: int, overrides: Sequence[str] = (), over: Sequence[str] = ()) -> list[AnyEvent]:
+    """Everything that its venues published, in order; at the end each exchange keeps its invariants."""
+    return (await play_and_tell(name, seed, overrides, over))[0]
 
 
-async def play_and_tell(name: str, seed: int, overrides: Sequence[str] = ()) -> tuple[list[AnyEvent], list[AnyLabel]]:
+async def play_and_tell(
+    name: str, seed: int, overrides: Sequence[str] = (), over: Sequence[str] = ()
+) -> tuple[list[AnyEvent], list[AnyLabel]]:
     """The same, and what is told on `labels` when it is over."""
-    scenario = load(name, overrides)
+    scenario = load(name, overrides, over)
     homes = venues(scenario)
     truths = [GroundTruth(venue) for venue in homes]
     cast = agents(scenario, seed)
-    log = MemoryLog(1)
-    engine = Engine(log, 0)
+    log = MemoryLog(partitions(scenario))
+    engines = [Engine(log, partition) for partition in range(partitions(scenario))]
     witness = Witness()
     times = clock(scenario)
     await drive.lockstep(
-        log, [engine], cast, [witness, *truths], drive.Clock(times.start_us, times.end_us, times.tick_us),
+        log, engines, cast, [witness, *truths], drive.Clock(times.start_us, times.end_us, times.tick_us),
         setup=setup(scenario, seed), forget=log.forget,
     )  # fmt: skip
-    for exchange in engine.exchanges.values():
-        invariants.check(exchange)
+    for engine in engines:
+        for exchange in engine.exchanges.values():
+            invariants.check(exchange)
     return witness.events, [decode(record.value) for record in labels(cast, truths, homes, "", "run")]

@@ -1,0 +1,55 @@
+"""`slow-bleed`: nothing is announced and nothing is agreed; makers thin out and leave, one after the other."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from producers.labels import AnyLabel, Coordinated, Mode, State, StateChange, Withdrawal
+from stream_engine.messages.events import AnyEvent, NewsPublished
+from tests.scenarios.play import play_and_tell
+
+# Every maker of the token has left by then; the other symbol's follow later.
+END = "run.end=2025-10-10T20:40:00Z"
+MAKERS = ["MM1", "MM2", "MM3", "MM4", "MM5"]
+MINUTE_US = 60_000_000
+
+
+@pytest.fixture(scope="module")
+def run() -> tuple[list[AnyEvent], list[AnyLabel]]:
+    return asyncio.run(play_and_tell("slow-bleed", 7, [END]))
+
+
+def first(labels: list[AnyLabel], state: State, symbol: str, name: str) -> int:
+    return next(
+        label.ts_us
+        for label in labels
+        if isinstance(label, StateChange) and (label.state, label.symbol, label.participant) == (state, symbol, name)
+    )
+
+
+def leaving(labels: list[AnyLabel], symbol: str) -> list[Withdrawal]:
+    return [label for label in labels if isinstance(label, Withdrawal) and label.symbol == symbol]
+
+
+def test_there_is_no_news(run: tuple[list[AnyEvent], list[AnyLabel]]) -> None:
+    assert not [event for event in run[0] if isinstance(event, NewsPublished)]
+
+
+def test_all_makers_of_the_token_leave_by_their_own_sum(run: tuple[list[AnyEvent], list[AnyLabel]]) -> None:
+    withdrawals = leaving(run[1], "TOKEN")
+    assert sorted(label.participant for label in withdrawals) == MAKERS
+    assert {label.mode for label in withdrawals} == {Mode.INDEPENDENT}
+    assert not [label for label in run[1] if isinstance(label, Coordinated)]
+
+
+def test_each_thins_before_it_leaves(run: tuple[list[AnyEvent], list[AnyLabel]]) -> None:
+    for label in leaving(run[1], "TOKEN"):
+        assert first(run[1], State.THINNED, "TOKEN", label.participant) < label.ts_us
+
+
+def test_they_leave_one_after_another_and_not_within_a_minute(run: tuple[list[AnyEvent], list[AnyLabel]]) -> None:
+    times = [label.ts_us for label in leaving(run[1], "TOKEN")]
+    assert len(times) == len(MAKERS)
+    assert min(later - earlier for earlier, later in pairwise(times)) > MINUTE_US
+    assert times[-1] - times[0] > 10 * MINUTE_US
