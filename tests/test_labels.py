@@ -24,6 +24,7 @@ from producers.labels import (
     State,
     Stuffing,
     Way,
+    Withdrawal,
     changed,
     decode,
     encode,
@@ -113,6 +114,40 @@ def test_a_run_reaches_every_kind_that_its_participants_can(told: list[AnyLabel]
     assert kinds >= {
         "withdrawal", "re_entry", "state_change", "depth_episode", "lawful_quick_cancels", "spoof", "stuffing",
     }  # fmt: skip
+
+
+async def labels_of_three_minutes(*overrides: str) -> list[AnyLabel]:
+    return (await play_and_tell("quiet-day", 7, ["run.end=2025-10-09T14:03:00Z", *overrides]))[1]
+
+
+async def test_an_agreed_signal_is_told_with_who_followed_it() -> None:
+    told = await labels_of_three_minutes("makers.mode=coordinated", "makers.agreed_fall_pct=0.02")
+    for label in (label for label in told if isinstance(label, Coordinated)):
+        followed = [each for each in told if isinstance(each, Withdrawal) and each.symbol == label.symbol]
+        assert {each.mode for each in followed} == {Mode.COORDINATED}
+        assert sorted(label.actors) == sorted(each.participant for each in followed)
+    assert {label.symbol for label in told if isinstance(label, Coordinated)} == {"BTC", "TOKEN"}
+
+
+async def test_an_outage_is_told_as_benign_from_its_begin_to_its_end() -> None:
+    told = await labels_of_three_minutes(
+        "makers.mode=one-firm-outage", "makers.who=MM2", "makers.outage_wait_s=20", "makers.outage_s=30"
+    )
+    outages = [label for label in told if isinstance(label, BenignOutage)]
+    assert [(label.participant, label.symbol) for label in outages] == [("MM2", "BTC"), ("MM2", "TOKEN")]
+    assert not [label for label in told if isinstance(label, Withdrawal)]
+    for label in outages:
+        assert label.to_us is not None
+        assert 30_000_000 <= label.to_us - label.ts_us <= 35_000_000
+
+
+async def test_a_protection_that_was_hit_is_told_and_is_no_withdrawal() -> None:
+    told = await labels_of_three_minutes("makers.desks.MM1.protection=0.0001")
+    hit = [label for label in told if isinstance(label, Protection)]
+    assert {label.participant for label in hit} == {"MM1"}
+    assert not [label for label in told if isinstance(label, Withdrawal)]
+    for label in hit:
+        assert label.to_us is None or label.to_us > label.ts_us
 
 
 def test_when_the_feed_dies_all_leave_together_each_by_itself(told: list[AnyLabel]) -> None:

@@ -49,7 +49,7 @@ def test_each_says_that_it_was_agreed(
     assert {label.mode for label in run[1] if isinstance(label, DepthEpisode)} == {Mode.COORDINATED}
 
 
-def test_depth_is_normal_until_they_leave_and_then_it_is_gone(
+def test_depth_is_above_half_of_normal_until_they_leave_and_then_it_is_gone(
     left: dict[str, list[Withdrawal]], run: tuple[list[AnyEvent], list[AnyLabel]]
 ) -> None:
     lows = {label.symbol: label for label in run[1] if isinstance(label, DepthEpisode)}
