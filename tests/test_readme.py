@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 from stream_engine import scenario as scenarios
 from stream_engine.cli.main import VERBS, liqstorm
+from stream_engine.layers import overlays
 from stream_engine.messages.codec import decode_event
 from stream_engine.messages.events import LiquidationStarted
 from stream_engine.messages.topics import Topic
@@ -20,6 +22,11 @@ from tests.test_compose import parsed
 README = results.README.read_text(encoding="utf-8")
 SHOWN = {path: shown for _, path, shown, _ in results.BLOCK.findall(README)}
 COMMANDS = re.findall(r"^    (?:.*\| )?liqstorm (.+)$", README, re.MULTILINE)
+PLAYED = [
+    words
+    for words in (shlex.split(line, comments=True) for line in COMMANDS)
+    if words[0] in ("run", "whatif", "sweep", "produce") and not words[1].endswith(".toml")
+]
 NAMES = sorted(set(re.findall(r"`((?:stream_engine|producers|consumers)\.[\w.]+)`", README)))
 
 
@@ -93,6 +100,19 @@ def test_the_examples_of_a_verb_are_command_lines_of_it(name: str) -> None:
     for example in VERBS[name].examples:
         words = shlex.split(example.rpartition("liqstorm ")[2].partition(" > ")[0])
         assert parsed(words)["verb"][0] == name
+
+
+def test_every_scenario_and_every_overlay_is_told_in_a_row() -> None:
+    firsts = re.findall(r"^\| ((?:`[\w-]+` ?)+)\| ", README, re.MULTILINE)
+    told = {name for first in firsts for name in re.findall(r"`([\w-]+)`", first)}
+    assert {*scenarios.names(), *overlays()} - told == set()
+
+
+@pytest.mark.parametrize("words", PLAYED, ids=" ".join)
+def test_what_a_command_plays_comes_with_it_and_may_be_changed_so(words: list[str]) -> None:
+    assert words[1] in scenarios.names()
+    settings, laid = ([after for word, after in pairwise(words) if word == option] for option in ("--set", "--with"))
+    assert scenarios.load(words[1], settings, laid).name == words[1]
 
 
 def blocks(kind: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""A whole run: `oct10` at full speed, recorded, against decoding what it recorded and nothing else."""
+"""A whole run: `oct10-small` at full speed, recorded, against decoding what it recorded and nothing else."""
 
 import json
 import subprocess
@@ -15,9 +15,9 @@ from tests.benchmarks.measure import in_turn, keep, ratio
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 3
-COMMAND = [sys.executable, *["-m", "stream_engine", "run", "oct10", "--seed", "7", "--speed", "max", "--quiet"]]
+COMMAND = [sys.executable, *["-m", "stream_engine", "run", "oct10-small", "--seed", "7", "--speed", "max", "--quiet"]]
 HOW = """
-`liqstorm run oct10 --seed 7 --speed max` in a process of its own: participants, exchange, monitors, every topic
+`liqstorm run oct10-small --seed 7 --speed max` in a process of its own: participants, exchange, monitors, every topic
 written to files. The reference decodes every input and every event of the recording once, in this process.
 """
 

@@ -22,7 +22,7 @@ from tests.kafka.load import Sent, create_topics, send
 
 RUNS = (
     ("hedged-portfolio", "--set", "run.start=2025-10-10T21:10:00Z", "--set", "run.end=2025-10-10T21:10:59Z"),
-    ("oct10", "--set", "run.start=2025-10-10T21:15:00Z", "--set", "run.end=2025-10-10T21:15:20Z"),
+    ("oct10-small", "--set", "run.start=2025-10-10T21:15:00Z", "--set", "run.end=2025-10-10T21:15:20Z"),
 )
 AFTER_US = 1_760_131_000_000_000
 HALF_AN_ORDER = b'{"type":"Place","venue":"alpha","ts'

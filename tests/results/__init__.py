@@ -20,7 +20,7 @@ README = ROOT / "README.md"
 BLOCK = re.compile(r"(<!-- from (\S+): begin -->\n)(.*?)(<!-- from \2: end -->)", re.DOTALL)
 WIDTH = 110
 
-COMMANDS = {"tests/results/oct10-7.json": ("run", "oct10", "--seed", "7", "--json")}
+COMMANDS = {"tests/results/oct10-small-7.json": ("run", "oct10-small", "--seed", "7", "--json")}
 VENUES = "tests/results/venues.txt"
 RECORD = "tests/results/record.txt"
 STAY = "tests/results/stay.txt"

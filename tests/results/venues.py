@@ -1,4 +1,4 @@
-"""oct10 by each venue's published rules, and by each ADL policy: one run each, all else the same.
+"""oct10-small by each venue's published rules, and by each ADL policy: one run each, all else the same.
 
 `python -m tests.results.venues` runs them, two at a time, for a few minutes, and keeps the table in venues.txt beside
 this file, which the README shows. Every figure is of the run's summary.json, but the haircuts: of each closing by ADL
@@ -23,7 +23,7 @@ from stream_engine.layers import presets
 from stream_engine.messages.rules import AdlPolicy
 from tests.results import ROOT, VENUES
 
-SEED = "7"
+SCENARIO, SEED = "oct10-small", "7"
 AT_ONCE = 2
 AS_IT_IS = "as it is"
 
@@ -41,7 +41,7 @@ def run(name: str, setting: str | None) -> Run:
     """One run, in a process of its own; its recording is thrown away."""
     with TemporaryDirectory() as directory:
         options = ["--set", setting] if setting else []
-        words = ["run", "oct10", "--seed", SEED, *options, "--json", "--out", directory]
+        words = ["run", SCENARIO, "--seed", SEED, *options, "--json", "--out", directory]
         command = [sys.executable, "-m", "stream_engine", *words]
         said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
         return Run(name, json.loads(said), haircuts(Path(directory)))
@@ -81,9 +81,9 @@ def table(venues: Sequence[Run], policies: Sequence[Run]) -> str:
     """The text of venues.txt."""
     lines = [
         "python -m tests.results.venues",
-        f"oct10, seed {SEED}, by other rules and else the same: venue.preset=..., then venue.adl.policy=...",
+        f"{SCENARIO}, seed {SEED}, by other rules and else the same: venue.preset=..., then venue.adl.policy=...",
         "",
-        "What oct10 sets itself goes before a preset: the fund ($500k), tiers, reach of market orders, index weights.",
+        "What it sets itself goes before a preset: the fund, tiers, reach of market orders, index weights.",
         "A preset is a venue's published rules on this scenario's market, not that venue on that day. The vaults of",
         "hyperliquid are as large as they were ($8.10M, counted as fund), while the market here is a small one.",
         "",

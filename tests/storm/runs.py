@@ -1,4 +1,4 @@
-"""Runs of `oct10` as a user makes them, each in a process of its own, two at a time, each made once a session."""
+"""Runs of `oct10-small` as a user makes them, each in a process of its own, two at a time, each made once a session."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
+SCENARIO = "oct10-small"
 AT_ONCE = 2
 SEED = 7
 SEEDS = range(1, 11)
@@ -69,7 +70,7 @@ class Runs:
 
     def _run(self, seed: int, settings: tuple[str, ...], loop: str, hash_seed: int) -> Storm:
         directory = self._directory / "-".join([str(seed), loop, str(hash_seed), *settings]).replace("=", "-")
-        command = [sys.executable, "-m", "stream_engine", "run", "oct10", "--seed", str(seed), "--speed", "max"]
+        command = [sys.executable, "-m", "stream_engine", "run", SCENARIO, "--seed", str(seed), "--speed", "max"]
         command += ["--loop", loop, "--json", "--quiet", "--out", str(directory)]
         for setting in settings:
             command += ["--set", setting]

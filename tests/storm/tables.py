@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.storm.runs import Storm
+from tests.storm.runs import SCENARIO, Storm
 
 RESULTS = Path(__file__).parent / "results"
 HOW = "python -m pytest -m prove tests/storm"
@@ -23,7 +23,7 @@ def keep(pairs: Pairs) -> None:
 def had_they_stayed(pairs: Pairs) -> str:
     """Median and range over the seeds, as it is and with makers made to stay, and of the paired difference."""
     lines = [
-        f"oct10, seeds {min(pairs)} to {max(pairs)}, median [least, most]; {HOW}",
+        f"{SCENARIO}, seeds {min(pairs)} to {max(pairs)}, median [least, most]; {HOW}",
         f"{'':34}{'as it is':36}{'makers stay':36}difference by seed",
     ]
     for name, figure in FIGURES.items():
@@ -36,7 +36,7 @@ def had_they_stayed(pairs: Pairs) -> str:
 
 def over_seeds(pairs: Pairs) -> str:
     """One line a seed: when, how deep, who left, and each figure as it is / with makers made to stay."""
-    lines = [f"oct10: as it is / with makers made to stay; {HOW}", ""]
+    lines = [f"{SCENARIO}: as it is / with makers made to stay; {HOW}", ""]
     for seed, (storm, stayed) in pairs.items():
         times = [f"{what} {_clock(storm, what)}" for what in ("most_thin", "most_gone", "adl", "trough", "return")]
         lines.append(f"seed {seed}: {', '.join(times)}; leaving {' '.join(storm.leaving_order(TOKEN))}")

@@ -59,8 +59,8 @@ def test_without_runs_nothing_is_known() -> None:
 
 
 def test_a_fund_without_end_has_every_pool_but_the_vaults() -> None:
-    venue = scenarios.load("oct10", ["venue.preset=hyperliquid"]).venues[0]
-    endless = without_end(scenarios.load("oct10", ["venue.preset=hyperliquid"])).venues[0]
+    venue = scenarios.load("oct10-small", ["venue.preset=hyperliquid"]).venues[0]
+    endless = without_end(scenarios.load("oct10-small", ["venue.preset=hyperliquid"])).venues[0]
     assert endless.fund_usdt == UNLIMITED_USDT
     assert venue.backstop.vaults
     assert {vault: endless.pools.get(vault) for vault in venue.backstop.vaults} == {
