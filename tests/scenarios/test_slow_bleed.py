@@ -10,7 +10,7 @@ from stream_engine.messages.events import AnyEvent, NewsPublished
 from tests.scenarios.play import play_and_tell
 
 # Every maker of the token has left by then; the other symbol's follow later.
-END = "run.end=2025-10-10T20:40:00Z"
+END = "run.end=2025-10-10T20:55:00Z"
 MAKERS = ["MM1", "MM2", "MM3", "MM4", "MM5"]
 MINUTE_US = 60_000_000
 
