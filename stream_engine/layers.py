@@ -2,6 +2,7 @@
 
 Order     lowest first: defaults, the preset that a venue names (its `market` under each market), the scenario's file
           (`[venue]`, `[[markets]]`), its entry of `[[venues]]`, the overlays in the order given, `--set`.
+          A scenario that is based on another lies over it as the first of the overlays.
 Venues    what file, overlay or `--set` says of `venue` and `markets`, it says of every venue; but where a venue is on
           (its name, its partition) and how many copies there are is its entry's, or for the one venue of the file.
 Lists     as a whole; but `markets` lie over each other by their symbol, and in an overlay a table over a list lies over
@@ -46,11 +47,17 @@ class Schema(NamedTuple):
 
 
 class Overlay(NamedTuple):
-    """Tables to lay over a scenario, and what they are called."""
+    """Tables to lay over a scenario, and what they are called. `kind`: a scenario may be laid over another one, too."""
 
     name: str
     title: str
     table: Table
+    kind: str = "overlay"
+
+    @property
+    def label(self) -> str:
+        """As origins and complaints have it."""
+        return f"{self.kind} {self.name}"
 
 
 class Layer(NamedTuple):
@@ -361,7 +368,7 @@ def _below(table: Any, key: str) -> Table:
 
 def _checked(over: Overlay, schema: Schema) -> Table:
     """An overlay's table in the schema's units, every key known."""
-    whose = f"overlay {over.name}: "
+    whose = f"{over.label}: "
     if "name" in over.table:
         raise ScenarioError(f"{whose}name: a scenario keeps its own under an overlay")
     for key, meant in (("venue", "venue"), ("market", "market"), ("markets", "markets.BTC"), ("venues", "venues.NAME")):
@@ -382,7 +389,7 @@ def _checked(over: Overlay, schema: Schema) -> Table:
 def _overlay_layers(over: Overlay, table: Table, venues: int) -> Iterator[Layer]:
     """What an overlay says of everything, and what it says of one venue alone."""
     said = {key: value for key, value in over.table.items() if key not in ("market", "markets", "venues")}
-    label = f"overlay {over.name}"
+    label = over.label
     try:
         named = _placed(over.table.get("markets", {}), table.get("markets"), "markets")
         market = over.table["market"]

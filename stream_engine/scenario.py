@@ -335,10 +335,13 @@ def _varied(table: dict[str, Any], beside: Path | None) -> tuple[dict[str, Any],
         if not isinstance(table.get(key), str):
             raise ScenarioError(f"{key}: expected a line of text, also where a scenario is based on {base}")
     own = {key: table.pop(key) for key in ("name", "title")}
-    below = _table(base if base in names() else str(_beside(beside, base)))
+    try:
+        below = _table(base if base in names() else str(_beside(beside, base)))
+    except ScenarioError as error:
+        raise ScenarioError(f"base: {error}") from error
     if "base" in below:
         raise ScenarioError(f"base: {base} is based on another one itself; name that one")
-    return below | own, Overlay(own["name"], own["title"], table)
+    return below | own, Overlay(own["name"], own["title"], table, "scenario")
 
 
 def _markets_of(table: Mapping[str, Any]) -> Iterator[tuple[Place, dict[str, Any]]]:

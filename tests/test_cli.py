@@ -15,7 +15,8 @@ import pytest
 
 from consumers.board import Board
 from stream_engine import drive
-from stream_engine.cli import show
+from stream_engine import scenario as scenarios
+from stream_engine.cli import demo, show
 from stream_engine.cli.connection import START_ONE, answered, connect
 from stream_engine.cli.errors import UserError
 from stream_engine.cli.main import VERBS
@@ -219,7 +220,7 @@ def test_the_journal_of_a_run_applied_again_gives_its_events_byte_for_byte(a_run
 # run -------------------------------------------------------------------------------------------------------
 
 # A storm of one minute: before the news, but with everybody there.
-A_MINUTE = ("run", "oct10", "--set", "run.end=2025-10-10T19:46:00Z")
+A_MINUTE = ("run", "oct10-small", "--set", "run.end=2025-10-10T20:21:00Z")
 
 
 @pytest.fixture(scope="module")
@@ -239,8 +240,8 @@ def test_a_run_leaves_every_topic_the_summary_the_scenario_and_the_versions(a_ru
 
 
 def test_the_scenario_is_kept_as_it_was_run(a_run: Path) -> None:
-    assert json.loads((a_run / "scenario.json").read_text())["run"]["end"] == "2025-10-10T19:46:00Z"
-    assert json.loads((a_run / "summary.json").read_text())["run"]["set"] == ["run.end=2025-10-10T19:46:00Z"]
+    assert json.loads((a_run / "scenario.json").read_text())["run"]["end"] == "2025-10-10T20:21:00Z"
+    assert json.loads((a_run / "summary.json").read_text())["run"]["set"] == ["run.end=2025-10-10T20:21:00Z"]
 
 
 def test_the_summary_counts_every_tick_and_every_event(a_run: Path) -> None:
@@ -265,7 +266,7 @@ def test_a_run_gives_the_same_bytes_on_either_loop_and_with_any_hash_seed(
             assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes(), file.name
 
 
-@pytest.mark.parametrize(("name", "is_beside"), [("quiet-day", False), ("oct10", True), ("oct10-mine", True)])
+@pytest.mark.parametrize(("name", "is_beside"), [("quiet-day", False), ("oct10", True), ("oct10-small", True)])
 def test_only_a_run_that_is_meant_to_be_10_october_is_set_beside_the_public_record(
     name: str, is_beside: bool, tmp_path: Path
 ) -> None:
@@ -285,20 +286,20 @@ def test_a_run_goes_by_default_to_a_directory_of_its_own(tmp_path: Path) -> None
     runs = [liqstorm(*A_MINUTE, cwd=tmp_path) for _ in range(2)]
     assert [run.returncode for run in runs] == [0, 0]
     made = sorted(directory.name for directory in (tmp_path / "runs").iterdir())
-    assert len(made) == 2 and all(name.startswith("oct10-7-") for name in made)
+    assert len(made) == 2 and all(name.startswith("oct10-small-7-") for name in made)
     assert all(f"Everything is in runs/{name}" in runs[0].stdout + runs[1].stdout for name in made)
 
 
 def test_results_go_to_stdout_in_plain_text_and_progress_to_stderr_as_json_lines(tmp_path: Path) -> None:
-    run = liqstorm("run", "oct10", "--set", "run.end=2025-10-10T20:00:01Z", "--out", tmp_path / "news")
+    run = liqstorm("run", "oct10-small", "--set", "run.end=2025-10-10T20:25:01Z", "--out", tmp_path / "news")
     assert "\x1b" not in run.stdout
     assert (tmp_path / "news" / "event_log.sha256").read_text().strip() in run.stdout
     said = [json.loads(line) for line in run.stderr.splitlines()]
-    assert {"at": "20:00:00", "marker": "100 % tariff announced"} in said
+    assert {"at": "20:25:00", "marker": "100 % tariff announced"} in said
 
 
 def test_quiet_says_nothing_on_stderr(tmp_path: Path) -> None:
-    run = liqstorm("run", "oct10", "--set", "run.end=2025-10-10T20:00:01Z", "--quiet", "--out", tmp_path / "news")
+    run = liqstorm("run", "oct10-small", "--set", "run.end=2025-10-10T20:25:01Z", "--quiet", "--out", tmp_path / "news")
     assert run.stderr == ""
 
 
@@ -374,7 +375,7 @@ def test_a_directory_that_cannot_be_made_is_answered_in_a_sentence(tmp_path: Pat
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_run_and_keeps_what_was_recorded(tmp_path: Path, number: signal.Signals, status: int) -> None:
-    command = [*COMMAND, "run", "oct10", "--speed", "60", "--out", "stopped", "--json"]
+    command = [*COMMAND, "run", "oct10-small", "--speed", "60", "--out", "stopped", "--json"]
     with subprocess.Popen(command, cwd=tmp_path, env=SURROUNDINGS, stdout=-1, stderr=-1, text=True) as run:
         market = tmp_path / "stopped" / "market.jsonl"
         wait_until(lambda: market.exists() and market.read_bytes().count(b"ClockTicked") > 10)
@@ -391,7 +392,7 @@ def test_a_signal_ends_a_run_and_keeps_what_was_recorded(tmp_path: Path, number:
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 def test_a_second_signal_ends_a_run_at_once_and_says_where_what_it_has_is(tmp_path: Path, loop: str) -> None:
-    command = [*COMMAND, "run", "oct10", "--speed", "1", "--out", "stopped", "--loop", loop, "--quiet"]
+    command = [*COMMAND, "run", "oct10-small", "--speed", "1", "--out", "stopped", "--loop", loop, "--quiet"]
     with subprocess.Popen(command, cwd=tmp_path, env=SURROUNDINGS, stdout=-1, stderr=-1, text=True) as run:
         market = tmp_path / "stopped" / "market.jsonl"
         wait_until(lambda: market.exists() and b"ClockTicked" in market.read_bytes())
@@ -558,6 +559,13 @@ def a_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     return run.stdout, directory
 
 
+def test_a_demo_says_what_it_plays_and_takes_two_and_a_half_minutes_of_it() -> None:
+    times = scenarios.clock(scenarios.load(demo.SCENARIO))
+    assert (times.end_us - times.start_us) / 1_000_000 / float(demo.SPEED) == 150
+    said = liqstorm("demo", "--help").stdout
+    assert "two and a half minutes" in said and demo.SCENARIO in said and f"[default: {demo.SPEED}]" in said
+
+
 def test_a_demo_whose_output_is_no_terminal_prints_the_summary_and_three_next_commands(
     a_demo: tuple[str, Path],
 ) -> None:
@@ -573,7 +581,7 @@ def test_a_demo_whose_output_is_no_terminal_prints_the_summary_and_three_next_co
     reason="participants use exp and log, whose last bit may differ on another system",
 )
 def test_the_demo_is_the_run_that_the_readme_shows(a_demo: tuple[str, Path]) -> None:
-    kept = json.loads((ROOT / "tests" / "results" / "oct10-7.json").read_text())
+    kept = json.loads((ROOT / "tests" / "results" / "oct10-small-7.json").read_text())
     assert json.loads((a_demo[1] / "summary.json").read_text()) == kept, "run: python -m tests.results"
 
 
@@ -598,7 +606,7 @@ def test_a_demo_on_a_terminal_draws_the_view_and_gives_the_screen_back(tmp_path:
         assert run.wait(60) == 130
     os.close(screen)
     text = drawn.decode(errors="replace")
-    assert "oct10" in text and "UTC" in text
+    assert "oct10-small" in text and "UTC" in text
     assert text.index("\x1b[?1049h") < text.index("\x1b[?1049l") < text.index("sha256 of its event log")
 
 
@@ -607,11 +615,12 @@ def test_a_demo_on_a_terminal_draws_the_view_and_gives_the_screen_back(tmp_path:
 
 def test_the_shipped_scenarios_are_listed_and_every_one_can_be_run() -> None:
     listed = json.loads(liqstorm("scenario", "list", "--json").stdout)
-    assert {"oct10", "hedged-portfolio", "quiet-day"} <= set(listed["scenarios"])
+    assert {"oct10", "oct10-small", "cliff", "hedged-portfolio", "quiet-day"} <= set(listed["scenarios"])
     assert listed["overlays"]["stay"] == "Makers made to stay"
     told = [line.split() for line in liqstorm("scenario", "list").stdout.splitlines() if line.startswith("  ")]
     assert [words[0] for words in told] == [*listed["scenarios"], *listed["overlays"]]
-    for name in listed["scenarios"]:
+    # The full one makes 1.6 million accounts, as what it is based on makes 20,000.
+    for name in listed["scenarios"].keys() - {"oct10-full"}:
         assert f"{name} can be run" in liqstorm("scenario", "check", name).stdout
 
 

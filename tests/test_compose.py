@@ -10,6 +10,7 @@ import click
 import pytest
 import yaml
 
+from stream_engine import scenario as scenarios
 from stream_engine.cli.main import liqstorm
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -101,6 +102,13 @@ def test_every_volume_is_declared_and_only_the_broker_and_the_recorder_keep_anyt
     used = {name: [volume.partition(":")[0] for volume in each.get("volumes", [])] for name, each in SERVICES.items()}
     assert {name: volumes for name, volumes in used.items() if volumes} == {"kafka": ["broker"], "recorder": ["runs"]}
     assert set(COMPOSE["volumes"]) == {"broker", "runs"}
+
+
+def test_what_is_played_has_a_venue_for_each_of_four_engines_and_the_topics_a_partition_for_each_venue() -> None:
+    played = parsed(OURS["producers"]["command"])
+    partitions = scenarios.venues(scenarios.load(played["scenario"], played["settings"], played["overlays"])).values()
+    assert sorted(partitions) == [0, 1, 2, 3]
+    assert parsed(OURS["topics"]["command"])["partitions"] >= 4
 
 
 def test_nothing_keeps_an_engine_from_being_started_four_times() -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from producers.market_maker import Mode
+from producers.population import LeverageClass
 from stream_engine import scenario as scenarios
 from stream_engine.cli.rules import as_toml, of
 from stream_engine.layers import Layered, ScenarioError, layered, overlay, overlays
@@ -359,6 +360,108 @@ def test_nobody_is_told_of_a_market_that_its_venue_does_not_list(tmp_path: Path)
         for each in agent.decide(start_us, []):
             told[each.venue] |= {symbol for symbol, _ in getattr(each, "prices", ())}
     assert told == {"big": {"BTC", "TOKEN"}, "small": {"TOKEN"}}
+
+
+# a scenario that is based on another ----------------------------------------------------------------------
+
+
+def based(folder: Path, text: str = "", base: str = "quiet-day", named: str = 'name = "mine"\ntitle = "Mine"\n') -> str:
+    path = folder / "mine.toml"
+    path.write_text(f'{named}base = "{base}"\n{text}\n', encoding="utf-8")
+    return str(path)
+
+
+def test_what_a_scenario_is_based_on_is_all_that_it_does_not_say_itself(tmp_path: Path) -> None:
+    quiet = scenarios.load("quiet-day")
+    assert scenarios.load(based(tmp_path)) == msgspec.structs.replace(quiet, name="mine", title="Mine")
+    changed = scenarios.load(based(tmp_path, "[venue]\nfund_usdt = 1\n[makers]\nmode = 'stay'"))
+    assert changed.makers == msgspec.structs.replace(quiet.makers, mode=Mode.STAY)
+    assert changed.venue == msgspec.structs.replace(quiet.venue, fund_usdt=1)
+    assert (changed.markets, changed.outside, changed.population) == (quiet.markets, quiet.outside, quiet.population)
+
+
+def test_elements_of_lists_of_the_base_are_changed_by_their_name_and_a_list_takes_the_place_of_the_whole(
+    tmp_path: Path,
+) -> None:
+    world = Path(a_world(tmp_path, BIG, SMALL))
+    text = (
+        "[makers.desks.MM2]\ncapital_scale = 2.0\n[markets.TOKEN]\ntaker_fee_ppm = 4\n[venues.small]\nfund_usdt = 2\n"
+        "[population]\nlong_leverage = [[2, 3, 100]]"
+    )
+    scenario, below = scenarios.load(based(tmp_path, text, world.name)), scenarios.load(str(world))
+    assert [desk.capital_scale for desk in scenario.makers.desks] == [1, 2, 1, 1, 1]
+    assert [each.name for each in scenario.makers.desks] == [each.name for each in below.makers.desks]
+    assert [market(scenario, name, "TOKEN").taker_fee_ppm for name in ("big", "small")] == [4, 4]
+    assert [each.fund_usdt for each in scenario.venues] == [below.venues[0].fund_usdt, 2]
+    assert scenario.population is not None and scenario.population.long_leverage == [LeverageClass(2, 3, 100)]
+
+
+def test_overlays_lie_over_what_a_scenario_says_of_its_base_and_origins_tell_them_apart(tmp_path: Path) -> None:
+    path = based(tmp_path, "[venue]\nfund_usdt = 1\nfund.drawdown_on_pct = 2\nadl.cap_pct = 3")
+    over = an_overlay(tmp_path, "[venue]\nfund.drawdown_on_pct = 4\nadl.cap_pct = 5", name="over")
+    scenario, layers = resolved(path, "venue.adl.cap_pct=6", over=(over,))
+    assert scenario.venue.fund_usdt == 1
+    assert (scenario.venue.fund.drawdown_on_ppm, scenario.venue.adl.cap_ppm) == (40_000, 60_000)
+    shown = {rule.path: rule.origin for rule in of(scenario, layers)}
+    assert shown["venue.fund_usdt"] == "scenario mine"
+    assert shown["venue.fund.drawdown_on_ppm"] == "overlay over"
+    assert shown["venue.adl.cap_ppm"] == "--set"
+    assert shown["venue.checks_per_input"] == "file"
+    assert shown["venue.orders.rate_limit"] == "default"
+
+
+def test_a_base_is_a_shipped_scenario_or_a_file_beside_the_one_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "below.toml").write_text(QUIET.replace("fund_usdt = 500_000", "fund_usdt = 7"), encoding="utf-8")
+    assert scenarios.load(based(tmp_path, base="below.toml")).venue.fund_usdt == 7
+    assert scenarios.load(based(tmp_path, base="quiet-day")).venue.fund_usdt == 500_000
+
+
+def test_a_base_that_is_not_there_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    said = complaint(based(tmp_path, base="quite-day"))
+    assert said.startswith("base: ") and "no scenario of this name; the nearest is quiet-day" in said
+
+
+def test_a_base_that_is_no_toml_says_where(tmp_path: Path) -> None:
+    (tmp_path / "below.toml").write_text("name = = 1\n", encoding="utf-8")
+    said = complaint(based(tmp_path, base="below.toml"))
+    assert said.startswith("base: ") and "line 1" in said
+
+
+@pytest.mark.parametrize("base", ["cliff", "mine.toml"])
+def test_what_is_based_on_another_is_no_base(tmp_path: Path, base: str) -> None:
+    said = f"base: {base} is based on another one itself; name that one"
+    assert complaint(based(tmp_path, base=base)) == said
+
+
+@pytest.mark.parametrize(
+    ("named", "key"),
+    [('title = "Mine"\n', "name"), ('name = "mine"\n', "title"), ('name = "mine"\ntitle = 1\n', "title")],
+)
+def test_a_scenario_has_a_name_and_a_title_of_its_own_whatever_it_is_based_on(
+    tmp_path: Path, named: str, key: str
+) -> None:
+    said = f"{key}: expected a line of text, also where a scenario is based on quiet-day"
+    assert complaint(based(tmp_path, named=named)) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[makers]\nmodes = 1", "scenario mine: makers.modes: there is no such setting; the nearest is mode"),
+        ("[makers.desks.MM9]\nshare = 0.1", "scenario mine: makers.desks: the list has no element MM9; the nearest is"),
+        ("[[markets]]\nsymbol = 'BTC'", "scenario mine: markets: expected a table, as [markets.BTC]"),
+    ],
+)
+def test_what_is_wrong_over_a_base_is_named_by_the_scenario_that_says_it(tmp_path: Path, text: str, said: str) -> None:
+    assert complaint(based(tmp_path, text)).startswith(said)
+
+
+@pytest.mark.parametrize("below", ["oct10", "oct10-small", "quiet-day"])
+def test_every_shipped_variation_changes_something_of_what_it_is_based_on(below: str) -> None:
+    tables = {name: tomllib.loads(scenarios.text(name)) for name in scenarios.names()}
+    varied = [name for name, table in tables.items() if table.get("base") == below]
+    unnamed = [msgspec.structs.replace(scenarios.load(name), name="", title="") for name in (below, *varied)]
+    assert varied and all(each != unnamed[0] for each in unnamed[1:])
 
 
 # overlays -------------------------------------------------------------------------------------------------

@@ -48,10 +48,16 @@ def complaint(name_or_path: str, *overrides: str) -> str:
 # reading --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["abuse", "hedged-portfolio", "oct10", "quiet-day"])
+@pytest.mark.parametrize("name", names())
 def test_the_shipped_scenarios_are_sound_and_named_as_their_files(name: str) -> None:
-    assert name in names()
     assert load(name).name == name
+
+
+def test_the_storm_its_variations_the_benign_days_and_the_small_ones_are_shipped() -> None:
+    assert set(names()) == {
+        "oct10", "oct10-tape", "oct10-small", "oct10-full", "oct10-one-stays", "oct10-stay", "cliff", "slow-bleed",
+        "one-firm-outage", "cpi-print", "feed-stall", "hedged-portfolio", "quiet-day", "abuse",
+    }  # fmt: skip
 
 
 def test_a_scenario_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
@@ -245,9 +251,9 @@ def test_makers_and_large_accounts_that_hold_more_than_the_short_side_are_refuse
 )
 def test_a_venue_has_no_more_people_than_fit_their_numbers(override: str, said: str) -> None:
     if said:
-        assert complaint("oct10", override) == said
+        assert complaint("oct10-small", override) == said
     else:
-        load("oct10", [override])
+        load("oct10-small", [override])
 
 
 @pytest.mark.parametrize("number", ["inf", "-inf", "nan", "1e16", "-1e16", "1" + "0" * 400])
@@ -263,7 +269,8 @@ def test_a_crowd_without_any_range_of_leverage_is_refused(override: str) -> None
 
 
 def test_a_maker_has_no_name_of_another_participant_even_of_one_that_is_not_there() -> None:
-    others = {agent.name for name in names() for agent in agents(load(name), 7)}
+    few = ["population.accounts=600"]
+    others = {agent.name for name in names() for agent in agents(load(name, few), 7)}
     desks = {desk.name for name in names() for desk in load(name).makers.desks}
     assert others - desks <= scenarios.TAKEN_NAMES
     for name in sorted(scenarios.TAKEN_NAMES):
@@ -384,28 +391,30 @@ def test_one_setting_moves_every_time_by_the_same() -> None:
 # what follows from it -------------------------------------------------------------------------------------
 
 
-def opened(name: str, seed: int, *overrides: str) -> tuple[Exchange, list[Input]]:
-    """The exchange after the setup and the first prices; nothing of it may be refused."""
+def opened(name: str, seed: int, *overrides: str) -> tuple[list[Exchange], list[Input]]:
+    """The exchange of every venue after the setup and the first prices; nothing of it may be refused."""
     scenario = load(name, overrides)
-    exchange = Exchange(scenario.venue.name)
+    exchanges = {venue: Exchange(venue) for venue in scenarios.venues(scenario)}
     inputs = setup(scenario, seed)
     start_us = clock(scenario).start_us
-    first = next(agent for agent in agents(scenario, seed) if agent.name == "outside").decide(start_us, [])
+    first = [each for agent in agents(scenario, seed) if agent.name == "outside" for each in agent.decide(start_us, [])]
     prices = [each for each in first if isinstance(each, IndexPrices)]
-    for each in [*inputs, ClockTick(scenario.venue.name, start_us), *prices]:
-        events = exchange.apply(each)  # type: ignore[arg-type]
+    assert {each.venue for each in prices} == exchanges.keys()
+    for each in [*inputs, *(ClockTick(venue, start_us) for venue in exchanges), *prices]:
+        events = exchanges[each.venue].apply(each)  # type: ignore[arg-type]
         assert not [event for event in events if isinstance(event, ControlRejected | LiquidationStarted)]
-    return exchange, inputs
+    return list(exchanges.values()), inputs
 
 
-@pytest.mark.parametrize("name", ["abuse", "hedged-portfolio", "oct10", "quiet-day"])
+@pytest.mark.parametrize("name", ["abuse", "hedged-portfolio", "oct10", "oct10-small", "quiet-day"])
 def test_the_setup_is_taken_as_it_is_and_nobody_starts_below_maintenance(name: str) -> None:
-    exchange, _ = opened(name, 7)
-    invariants.check(exchange)
+    exchanges, _ = opened(name, 7)
+    for exchange in exchanges:
+        invariants.check(exchange)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_longs_equal_shorts_to_the_lot_in_every_record(seed: int) -> None:
+def test_longs_equal_shorts_to_the_lot_in_every_record_of_every_venue(seed: int) -> None:
     for each in setup(load("oct10"), seed):
         if isinstance(each, SeedPositions):
             sums: dict[str, int] = defaultdict(int)
@@ -419,19 +428,27 @@ def test_every_record_of_the_setup_is_small_enough_for_its_topic() -> None:
     assert all(size <= most for size, most in sizes), sizes
 
 
-def test_some_ten_thousand_accounts_of_which_87_percent_are_long_and_a_few_hold_the_shorts() -> None:
-    legs = [leg for each in setup(load("oct10"), 7) if isinstance(each, SeedPositions) for leg in each.legs]
-    crowd = [leg for leg in legs if leg.account >= scenarios.CROWD_FROM]
-    assert 9_500 < len(crowd) < 10_500
+# Each account of the crowd has one position; what is told of all venues holds of the largest alone, too.
+CROWDS = [("oct10", None, 20_000), ("oct10", "binance-like", 9_000), ("oct10-small", None, 3_000)]
+
+
+@pytest.mark.parametrize(("name", "venue", "accounts"), CROWDS)
+def test_of_the_crowd_87_percent_are_long_and_a_few_hold_the_shorts(
+    name: str, venue: str | None, accounts: int
+) -> None:
+    records = [each for each in setup(load(name), 7) if isinstance(each, SeedPositions) and venue in (None, each.venue)]
+    legs = [(each.venue, leg) for each in records for leg in each.legs]
+    crowd = [leg for _, leg in legs if leg.account >= scenarios.CROWD_FROM]
+    assert len(crowd) == pytest.approx(accounts, rel=0.05)
     assert sum(leg.size > 0 for leg in crowd) / len(crowd) == pytest.approx(0.87, abs=0.005)
-    shorts = Counter({leg.account: -leg.size for leg in legs if leg.symbol == "BTC" and leg.size < 0})
+    shorts = Counter({(at, leg.account): -leg.size for at, leg in legs if leg.symbol == "BTC" and leg.size < 0})
     biggest = sum(lots for _, lots in shorts.most_common(len(shorts) // 20))
     assert biggest > 0.6 * sum(shorts.values())
 
 
 @pytest.mark.parametrize(("share", "least", "most"), [(0, 0, 0), (0.5, 240, 360), (1, 590, 600)])
 def test_a_share_of_the_crowd_has_isolated_margin(share: float, least: int, most: int) -> None:
-    exchange, made = opened("quiet-day", 7, f"population.isolated_share={share}")
+    [exchange], made = opened("quiet-day", 7, f"population.isolated_share={share}")
     isolated = [leg for each in made if isinstance(each, SeedPositions) for leg in each.legs if leg.isolated]
     assert least <= len(isolated) <= most
     invariants.check(exchange)
@@ -469,14 +486,14 @@ def test_the_participants_are_new_for_every_run_and_each_has_a_name_of_its_own()
     scenario = load("oct10")
     one, other = agents(scenario, 7), agents(scenario, 7)
     assert not {id(agent) for agent in one} & {id(agent) for agent in other}
-    assert len({agent.name for agent in one}) == len(one)
+    assert len({(agent.venue, agent.name) for agent in one}) == len(one)
     assert {"MM1", "MM2", "MM3", "MM4", "MM5"} < {agent.name for agent in one}
 
 
 def test_no_account_belongs_to_two_participants() -> None:
     # The outside market hears what everybody who hedges there trades; it has none of its own.
     owners: Sequence[Any] = [agent for agent in agents(load("oct10"), 7) if agent.name != "outside"]
-    accounts = [account for agent in owners for account in agent.accounts]
+    accounts = [(venue, account) for agent in owners for venue in agent.hears for account in agent.accounts]
     assert len(set(accounts)) == len(accounts)
 
 
@@ -484,9 +501,9 @@ def test_no_account_belongs_to_two_participants() -> None:
 
 
 def test_copies_of_a_venue_are_named_by_the_greek_alphabet_and_live_on_the_partitions_after_it() -> None:
-    four = load("oct10", ["venue.copies=4"])
+    four = load("oct10-small", ["venue.copies=4"])
     assert scenarios.venues(four) == {"alpha": 0, "beta": 1, "gamma": 2, "delta": 3}
-    named = load("oct10", ["venue.copies=3", "venue.name=beta", "venue.partition=2"])
+    named = load("oct10-small", ["venue.copies=3", "venue.name=beta", "venue.partition=2"])
     assert scenarios.venues(named) == {"beta": 2, "alpha": 3, "gamma": 4}
     assert (scenarios.partitions(four), scenarios.partitions(named)) == (4, 5)
 
@@ -513,11 +530,11 @@ def test_a_further_venue_adds_to_the_setup_and_changes_nothing_of_the_first() ->
 
 
 def test_participants_keep_their_names_on_every_venue_and_each_has_a_chance_of_its_own_there() -> None:
-    made = agents(load("oct10", ["venue.copies=2"]), 7)
+    made = agents(load("oct10-small", ["venue.copies=2"]), 7)
     names = [(agent.venue, agent.name) for agent in made]
     assert len(set(names)) == len(names)
     assert {name for venue, name in names if venue == "alpha"} == {name for venue, name in names if venue == "beta"}
-    start_us = clock(load("oct10")).start_us
+    start_us = clock(load("oct10-small")).start_us
     first = {(agent.venue, agent.name): agent.decide(start_us, []) for agent in made}
     prices = [
         [msgspec.structs.replace(each, venue="") for each in first[venue, "outside"]] for venue in ("alpha", "beta")

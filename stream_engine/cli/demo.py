@@ -1,4 +1,4 @@
-"""`liqstorm demo`: the storm of 10 October 2025 as a show, then its summary and where to go from there."""
+"""`liqstorm demo`: the storm of 10 October 2025, small, as a show; then its summary and where to go from there."""
 
 import shutil
 import sys
@@ -9,9 +9,9 @@ import click
 from stream_engine.cli.options import with_seed, with_speed
 from stream_engine.cli.run import leave
 
-SCENARIO = "oct10"
-# 19:45 to 22:15 UTC in two and a half minutes.
-SPEED = "60"
+SCENARIO = "oct10-small"
+# 20:20 to 21:50 UTC in two and a half minutes.
+SPEED = "36"
 
 
 @click.command()
@@ -20,6 +20,8 @@ SPEED = "60"
 @click.pass_context
 def command(ctx: click.Context, seed: int, speed: float | None) -> None:
     """The storm of 10 October 2025 in two and a half minutes: a live view, the summary, and three next commands.
+
+    It plays `oct10-small`: one venue, two symbols, 20:20 to 21:50 UTC. The whole storm, on four venues, is `oct10`.
 
     Where the output is no terminal, it runs as fast as it can and prints the summary alone.
     """
@@ -34,7 +36,7 @@ def command(ctx: click.Context, seed: int, speed: float | None) -> None:
     console.print("\nNext:")
     for line, meaning in (
         (f"{called()} run {SCENARIO} --set makers.mode=stay", "had the makers stayed?"),
-        (f"{called()} run {SCENARIO} --seed {seed + 1}", "the same day with other people"),
+        (f"{called()} run oct10 --seed {seed}", "the whole of it, on four venues: it takes a minute or two"),
         (f"head -n 3 {result.directory / 'adl.jsonl'}", "a topic, as your own systems would read it"),
     ):
         console.print(f"  {line}\n      {meaning}", markup=False, soft_wrap=True)

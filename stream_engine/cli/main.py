@@ -24,7 +24,7 @@ class Verb(NamedTuple):
 
 VERBS = {
     "demo": Verb(
-        "The storm of 10 October 2025, live in the terminal, in two and a half minutes.",
+        "The storm of 10 October 2025 on one venue, live in the terminal, in two and a half minutes.",
         ("liqstorm demo", "liqstorm demo --speed max"),
     ),
     "run": Verb(
@@ -34,14 +34,14 @@ VERBS = {
     "whatif": Verb(
         "Play a scenario as it is and otherwise, over many seeds with the same noise.",
         (
-            "liqstorm whatif oct10 --set makers.mode=stay --runs 20 --html stay.html",
+            "liqstorm whatif oct10-small --set makers.mode=stay --runs 20 --html stay.html",
             "liqstorm whatif hedged-portfolio --set venue.adl.policy=pro-rata --runs 10 --json",
         ),
     ),
     "sweep": Verb(
         "Play a grid of settings over many seeds, and find the fund that would have been enough.",
         (
-            "liqstorm sweep oct10 --over fund_usdt=250_000,500_000,1_000_000 --over venue.adl.policy=binance,pro-rata",
+            "liqstorm sweep oct10-small --over fund_usdt=1_000_000,2_000_000 --over venue.adl.policy=binance,pro-rata",
             "liqstorm sweep hedged-portfolio --enough --runs 100 --html enough.html",
         ),
     ),
@@ -91,8 +91,8 @@ VERBS = {
     "control": Verb(
         "Halt a running venue, resume it, change its rules, declare stress.",
         (
-            "liqstorm control halt --bootstrap localhost:9092 --prefix oct10. --venue alpha --reason 'feed stalled'",
-            "liqstorm control set adl.policy=pro-rata --bootstrap localhost:9092 --prefix oct10. --venue alpha",
+            "liqstorm control halt --bootstrap localhost:9092 --prefix oct10. --venue bybit-like --reason stalled",
+            "liqstorm control set adl.policy=pro-rata --bootstrap localhost:9092 --prefix oct10. --venue bybit-like",
         ),
     ),
     "record": Verb(

@@ -40,8 +40,8 @@ def list_them(as_json: bool) -> None:
     "show",
     epilog=examples(
         "liqstorm scenario show oct10",
-        "liqstorm scenario show oct10 --set venue.preset=bybit",
-        "liqstorm scenario show oct10 --with stay",
+        "liqstorm scenario show oct10-small --set venue.preset=bybit",
+        "liqstorm scenario show oct10 --with fund-to-risk --venue bybit-like",
         "liqstorm scenario show oct10 --file > mine.toml",
     ),
 )
@@ -60,8 +60,8 @@ def show(
 ) -> None:
     """The rules that SCENARIO comes to, of its venues and their markets, and where each came from.
 
-    That is a preset, the file, an overlay, --set or the defaults. Where there are several venues, each is shown with
-    its part of the markets.
+    That is a preset, the file, what is based on it, an overlay, --set or the defaults. Where there are several
+    venues, each is shown with its part of the markets.
     """
     import json
 
