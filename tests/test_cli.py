@@ -500,19 +500,31 @@ def test_the_first_of_several_venues_is_the_same_to_the_byte_however_many_there_
         assert (three_venues[1] / f"{topic.value}.0.jsonl").read_bytes() == alone
 
 
-def test_every_venue_has_its_own_course_on_a_partition_of_its_own_and_the_same_outside_market(
-    three_venues: tuple[str, Path],
-) -> None:
-    def lines(topic: Topic, partition: int) -> list[dict[str, Any]]:
-        text = (three_venues[1] / f"{topic.value}.{partition}.jsonl").read_text()
-        return [{**json.loads(line), "venue": ""} for line in text.splitlines()]
+def lines_of(directory: Path, topic: Topic, partition: int) -> list[dict[str, Any]]:
+    """What a topic says on a partition, whatever its venue is called."""
+    text = (directory / f"{topic.value}.{partition}.jsonl").read_text()
+    return [{**json.loads(line), "venue": ""} for line in text.splitlines()]
 
+
+def test_every_venue_has_its_own_course_on_a_partition_of_its_own(three_venues: tuple[str, Path]) -> None:
     for partition, venue in enumerate(("alpha", "beta", "gamma")):
         text = (three_venues[1] / f"market.{partition}.jsonl").read_text().splitlines()
         assert {json.loads(line)["venue"] for line in text} == {venue}
-    assert lines(Topic.SHOCKS, 0) == lines(Topic.SHOCKS, 1) == lines(Topic.SHOCKS, 2)
     for topic in (Topic.QUOTES, Topic.ORDERS):
-        assert lines(topic, 0) != lines(topic, 1) != lines(topic, 2) != lines(topic, 0)
+        one, two, three = (lines_of(three_venues[1], topic, partition) for partition in range(3))
+        assert one != two != three != one
+
+
+@pytest.mark.parametrize(("depth_usdt", "is_the_same"), [("1e15", True), ("1_000_000", False)])
+def test_copies_have_the_same_outside_market_but_for_what_their_own_makers_hedge_there(
+    tmp_path: Path, depth_usdt: str, is_the_same: bool
+) -> None:
+    depths = [word for of in ("BTC", "TOKEN") for word in ("--set", f"outside.impact.depth_usdt.{of}={depth_usdt}")]
+    run = liqstorm(*A_MINUTE, "--set", "venue.copies=2", *depths, "--out", tmp_path / "run", "--quiet")
+    assert run.returncode == 0, run.stderr
+    one, two = (lines_of(tmp_path / "run", Topic.SHOCKS, partition) for partition in range(2))
+    assert one[0] == two[0]
+    assert (one == two) is is_the_same
 
 
 def test_the_summary_of_several_venues_has_all_and_the_first_is_the_headline(three_venues: tuple[str, Path]) -> None:
