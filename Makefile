@@ -10,7 +10,7 @@ BUILT := .venv/.built
 CANDIDATES := $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14 python)
 
 help:
-	@echo "make demo    the storm of 10 October 2025 in two and a half minutes"
+	@echo "make demo    a small storm of 10 October 2025, one venue, in two and a half minutes"
 	@echo "make test    lint, types and every test that is quick"
 	@echo "make prove   the tests that are long: the storm over seeds with and without its makers, a hundred kills on a broker"
 	@echo "make lint    ruff and mypy alone"
