@@ -15,6 +15,7 @@ from stream_engine.messages.events import (
     Traded,
 )
 from stream_engine.messages.inputs import Side
+from stream_engine.messages.refusals import Reject
 from tests.scenarios.play import play
 
 CROWD = range(10_001, 1_000_001)
@@ -57,5 +58,11 @@ def test_whoever_was_stopped_out_sold_all_he_had_and_nobody_came_to_the_other_si
     assert not [place for place in stopped if held[place] and place[0] not in liquidated | could_not]
 
 
-def test_no_stop_is_refused(events: list[AnyEvent]) -> None:
-    assert not [event for event in events if isinstance(event, OrderRejected) and event.account in CROWD]
+def test_nobodys_order_is_refused_but_of_those_who_had_just_lost_the_position(events: list[AnyEvent]) -> None:
+    closed_us = {
+        event.account: event.ts_us for event in events if isinstance(event, LiquidationStarted | OrderTriggered)
+    }
+    refused = [event for event in events if isinstance(event, OrderRejected) and event.account in CROWD]
+    for event in refused:
+        assert event.reason is Reject.REDUCE_ONLY_WITHOUT_POSITION
+        assert 0 <= event.ts_us - closed_us[event.account] < 3_000_000  # he hears of it with the next events
