@@ -112,6 +112,7 @@ def keep(to_keep: ToKeep, done: Callable[[float], None]) -> Kept:
         _counted(label.reason for label in labels if isinstance(label, Withdrawal)),
         _counted(label.reason for label in labels if isinstance(label, ReEntry)),
     )
+    assert not measured.figures.keys() & measured.outcomes.keys(), "two figures of one name"
     unfinished = to_keep.path.with_suffix(".part")
     unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(measured), indent=1) + b"\n")
     unfinished.replace(to_keep.path)

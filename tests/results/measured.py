@@ -251,7 +251,7 @@ def _of_makers(traces: Sequence[Trace], token: str, news_us: int, clock: Clock) 
     return {
         "thin_at": clock(thin_us),
         "gone_at": clock(gone_us),
-        "warning": (gone_us - thin_us) / MINUTE_US if gone_us is not None and thin_us is not None else None,
+        "thin_to_gone": (gone_us - thin_us) / MINUTE_US if gone_us is not None and thin_us is not None else None,
         "trough": trough[1] if trough else None,
         "trough_at": clock(trough_us),
         "return_at": clock(back_us),

@@ -93,7 +93,7 @@ ROWS = (
         "gone_at", "all makers of the token out", known.FULL_WITHDRAWAL.value, day(20, 50), day(21, 5), Unit.CLOCK,
         Origin.EMERGENT,
     ),
-    Row("warning", "from thinning to gone", known.WARNING_TIME.value, 15, 40, Unit.MINUTES, Origin.EMERGENT),
+    Row("thin_to_gone", "from thinning to gone", known.WARNING_TIME.value, 15, 40, Unit.MINUTES, Origin.EMERGENT),
     Row("trough", "token depth, trough, of normal", "2.25 %", 0.5, 4, Unit.PERCENT, Origin.EMERGENT),
     Row("trough_at", "when that was", known.TROUGH.value, day(21, 5), day(21, 30), Unit.CLOCK, Origin.EMERGENT),
     Row(

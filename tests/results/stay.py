@@ -72,7 +72,7 @@ VARIANTS = {
 LIQUIDATED, ADL = _outcome("liquidated", -1), _outcome("adl", -1)
 FUND_LOWEST, BEYOND = _outcome("fund_lowest", 1), _outcome("token_beyond_outside", -1)
 BTC_LOW = Effect("btc_index_low", "BTC low, index of the first venue, USD", 0, 1)
-WARNING, SYNCHRONY = Effect("warning", "thinning to gone, min", 1, 1), _outcome("synchrony", 1)
+WARNING, SYNCHRONY = Effect("thin_to_gone", "thinning to gone, min", 1, 1), _outcome("synchrony", 1)
 
 CLAIMS = (
     Claim(ADL, "none", lambda base, stays: stays == 0),
