@@ -6,11 +6,11 @@ from tests.results import RECORD, ROOT
 from tests.results.kept import Kept, alike, kept, meaning
 from tests.results.record import FOLDER, ROWS, Origin, Row, Unit, band, modes, said, seeds_of, table, text
 
-ROW = Row("warning", "from thinning to gone", "20-40 min", 15, 40, Unit.MINUTES, Origin.EMERGENT)
+ROW = Row("thin_to_gone", "from thinning to gone", "20-40 min", 15, 40, Unit.MINUTES, Origin.EMERGENT)
 YES = Row("bybit_most_adl", "Bybit-like: the most ADL", "so it was", 1, None, Unit.WHETHER, Origin.EMERGENT)
 
 
-def runs(*values: float | None, figure: str = "warning") -> list[Kept]:
+def runs(*values: float | None, figure: str = "thin_to_gone") -> list[Kept]:
     """Runs that have nothing but this figure."""
     return [Kept("s", "c", "oct10", seed, {figure: value}, {}, {}, {}, {}) for seed, value in enumerate(values, 101)]
 
@@ -72,10 +72,10 @@ def test_given_rows_are_not_counted() -> None:
 
 
 def test_a_reason_to_miss_of_a_row_that_passes_is_an_error_and_a_miss_without_one_says_so() -> None:
-    assert "why: too few makers" in table(runs(50), {"warning": "too few makers"})
+    assert "why: too few makers" in table(runs(50), {"thin_to_gone": "too few makers"})
     assert "why: no reason known yet" in table(runs(50), {})
     with pytest.raises(AssertionError, match="from thinning to gone: passes, and has a reason to miss"):
-        table(runs(20), {"warning": "too few makers"})
+        table(runs(20), {"thin_to_gone": "too few makers"})
 
 
 def test_times_of_day_are_told_to_the_second_and_bounds_to_the_minute() -> None:
