@@ -6,6 +6,8 @@ Venues    taken together: sums are added up; shares are of the venues' sums, low
 Token     the one that the first venue is told of (see consumers/summary); a venue that does not list it says nothing
           of it.
 Times     in minutes: how long something took, or how long after the first tick it happened.
+R         see consumers/cascade. No venue's liquidations set off another's there, so that of all is what was set off on
+          each, over what was liquidated on all; and of minutes that of the venue where it was highest.
 None      it never came to that, or it is not known. None is no zero: it is left out of every median, and counted.
 """
 
@@ -101,6 +103,11 @@ def _open_interest_change(told: Told) -> float | None:
     return _share(changes)
 
 
+def _reproduction(told: Told) -> float | None:
+    liquidated = sum(each.cascade.liquidated_usd for each in told.summaries)
+    return sum(each.cascade.set_off_usd for each in told.summaries) / liquidated if liquidated else None
+
+
 def _profit(told: Told) -> float | None:
     """Of the makers, known by their quotes; None where nobody keeps an account."""
     makers = {maker.maker for each in told.summaries for maker in each.makers}
@@ -140,6 +147,15 @@ OUTCOMES = (
     Outcome(
         "liquidated", "liquidated", "M USD", 1, "positions taken, at the mark at which they were",
         lambda told: sum(each.liquidations.notional_usd for each in told.summaries) / MILLION_USD,
+    ),
+    Outcome(
+        "reproduction", "R of the run", "per USD", 2, "liquidated notional set off, per liquidated notional",
+        _reproduction,
+    ),
+    Outcome(
+        "reproduction_highest", "R, highest minute", "per USD", 2,
+        "the same of a minute in which a hundredth of the venue's was liquidated, or more",
+        lambda told: _largest(each.cascade.r_highest for each in told.summaries),
     ),
     Outcome(
         "accounts_liquidated", "accounts liquidated", "number", 0, "of which a position or a part was taken",

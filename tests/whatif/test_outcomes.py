@@ -40,6 +40,27 @@ def test_sums_are_added_up_over_the_venues(venues: list[Summary]) -> None:
     assert both["liquidated"] != one["liquidated"]
 
 
+def cascade(of: Summary, liquidated: float, set_off: float, highest: float | None) -> Summary:
+    """The venue, had that been liquidated and set off."""
+    told = replace(of.cascade, liquidated_usd=liquidated, set_off_usd=set_off, r_highest=highest)
+    return replace(of, cascade=told)
+
+
+def test_what_liquidations_set_off_is_over_all_that_was_liquidated_and_the_highest_minute_is_a_venues(
+    venues: list[Summary],
+) -> None:
+    told = [cascade(venues[0], 300.0, 30.0, 0.4), cascade(venues[1], 100.0, 70.0, 1.3)]
+    assert outcomes(told, {})["reproduction"] == 0.25
+    assert outcomes(told, {})["reproduction_highest"] == 1.3
+    quiet = [told[0], cascade(venues[1], 0.0, 0.0, None)]
+    assert (outcomes(quiet, {})["reproduction"], outcomes(quiet, {})["reproduction_highest"]) == (0.1, 0.4)
+
+
+def test_where_nothing_is_liquidated_nothing_reproduces_itself(venues: list[Summary]) -> None:
+    found = outcomes([cascade(venues[0], 0.0, 0.0, None)], {})
+    assert found["reproduction"] is None and found["reproduction_highest"] is None
+
+
 def test_the_fund_at_its_lowest_is_of_what_all_venues_paid_in(venues: list[Summary]) -> None:
     told = [
         replace(each, fund=replace(each.fund, opening_usd=opening, lowest_usd=lowest))
