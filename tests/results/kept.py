@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from consumers.board import Board
 from producers.labels import ReEntry, Withdrawal
-from stream_engine.scenario import Scenario
+from stream_engine.scenario import MAKERS_FROM, Scenario
 from stream_engine.whatif.play import Task, play_watched
 from stream_engine.whatif.processes import Failed, over_processes
 from tests.results import ROOT
@@ -98,8 +98,9 @@ def keep(to_keep: ToKeep, done: Callable[[float], None]) -> Kept:
     """Play a run, measure it, and keep it."""
     scenario = to_keep.task.scenario
     vaults = {venue.name: frozenset(venue.backstop.vaults) for venue in scenario.venues}
+    makers = frozenset(range(MAKERS_FROM, MAKERS_FROM + len(scenario.makers.desks)))
     traces: list[Trace] = []
-    run = play_watched(to_keep.task, done, partial(_trace, traces, vaults))
+    run = play_watched(to_keep.task, done, partial(_trace, traces, vaults, makers))
     labels = run.outcome.labels
     measured = Kept(
         to_keep.stamp,
@@ -147,8 +148,8 @@ def _hash(content: bytes) -> str:
     return sha256(content).hexdigest()[:16]
 
 
-def _trace(traces: list[Trace], vaults: dict[str, frozenset[str]], board: Board) -> Trace:
-    traces.append(Trace(board, vaults[board.venue]))
+def _trace(traces: list[Trace], vaults: dict[str, frozenset[str]], makers: frozenset[int], board: Board) -> Trace:
+    traces.append(Trace(board, vaults[board.venue], makers))
     return traces[-1]
 
 

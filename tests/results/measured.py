@@ -9,6 +9,9 @@ Thins      the first minute after the news from which depth stays under 80 % of 
 Gone       the first moment at which none of the first venue's makers of the token is there (see market_makers).
 Trough     the minute with the least depth after the news, the first of equals.
 Return     the first end of an absence of a maker of the token on the first venue after the trough began.
+Earned     what the first venue's makers had of what was traded with their quotes in the token, by the mark five minutes
+           after the minute of the trade, in bp of it; trades of makers with each other are left out. While the mark is
+           that of before the news; in the 30 minutes until all were out; in the 30 minutes from the first return.
 Back       of spreads, for each symbol of the first venue: how much of the way from the widest minute after the news to
            normal it had come back 35 minutes later (or at the end of the run, if that is earlier), in percent; of the
            symbols the least. A minute has the median of its ticks; one without a spread at that time is nowhere near.
@@ -31,11 +34,13 @@ from consumers.paths import MINUTE_US, SECOND_US, Path
 from stream_engine.messages.instrument import Instrument, price_of
 from stream_engine.messages.units import MILLION
 from stream_engine.whatif.play import Watched
-from tests.results.trace import Minute, Trace
+from tests.results.trace import Minute, Quoted, Trace
 
 THIN_PERCENT = 80
 THIN_FOR = 5  # minutes
 BACK_AFTER = 35  # minutes
+EARNED_IN = 30  # minutes
+MARKED_AFTER = 5  # minutes
 STEP_US = 5 * MINUTE_US  # of the outside path
 
 # Minutes of the day between which something is measured.
@@ -162,6 +167,17 @@ def back_percent(minutes: Sequence[Minute], news_us: int) -> float | None:
     return 0.0 if later is None else 100 * (widest - later) / (widest - normal)
 
 
+def earned_bp(quoted: Mapping[int, Quoted], marks: Mapping[int, int], from_us: int, until_us: int) -> float | None:
+    """What quotes earned of what was traded with them, in the minutes of a window whose later mark is known."""
+    earned = traded = 0
+    for ts_us, given in quoted.items():
+        mark = marks.get(ts_us + MARKED_AFTER * MINUTE_US)
+        if from_us <= ts_us < until_us and mark is not None:
+            earned += given.lots * mark - given.paid
+            traded += given.traded
+    return 10_000 * earned / traded if traded else None
+
+
 def fall_between(balance: Mapping[int, int], from_us: int, until_us: int) -> float | None:
     """From the balance when a minute begins to the lowest until another does, in percent; None of nothing."""
     start = max((ts_us for ts_us in balance if ts_us < from_us), default=None)
@@ -256,7 +272,22 @@ def _of_makers(traces: Sequence[Trace], token: str, news_us: int, clock: Clock) 
         "trough_at": clock(trough_us),
         "return_at": clock(back_us),
         "spread_at_return": _spread_then(first.minutes.get(token, []), news_us, back_us),
+        **_of_quotes(first, token, news_us, gone_us, back_us),
     }
+
+
+def _of_quotes(
+    first: Trace, token: str, news_us: int, gone_us: int | None, back_us: int | None
+) -> dict[str, float | None]:
+    """What it paid to quote: when all was calm, until everybody was out, and from the first return."""
+    span_us = EARNED_IN * MINUTE_US
+    windows = {
+        "earned_calm": (0, news_us - MARKED_AFTER * MINUTE_US),
+        "earned_leaving": None if gone_us is None else (gone_us - span_us, gone_us),
+        "earned_back": None if back_us is None else (back_us, back_us + span_us),
+    }
+    quoted, marks = first.quoted.get(token, {}), first.marks.get(token, {})
+    return {name: None if window is None else earned_bp(quoted, marks, *window) for name, window in windows.items()}
 
 
 def _spread_then(minutes: Sequence[Minute], news_us: int, at_us: int | None) -> float | None:

@@ -5,8 +5,13 @@
 
 Difference   variant less base, seed by seed: its median, and the least and the most of it.
 Claims       of the analysis, each told with the seeds in which it holds. What is liquidated is no claim but a finding.
+             They are claims of all who stay; how far it comes when the largest alone stays is told beside them.
 Lessons      warning time, synchrony, return when it pays: the same figures of makers who decide by themselves, who
-             agreed on a signal, and of whom all leave within a minute.
+             agreed on a signal, and of whom all leave within a minute. That they return when it pays: what their quotes
+             earned before the news, until they were all out, and from the first return on (see measured).
+Ablations    one thing taken away, or given otherwise: the makers' price of a crowd that may be forced out, wholly, what
+             is under way included (`makers.crowding.loss=0`; a rate of 0 leaves the latter); the feed's standstill; the
+             account's clock, for the record's. What happened when, beside the runs as they are.
 Remedies     one overlay each. Better and worse is what it is for those who trade, marked where more than half of the
              seeds go that way; a remedy's price stands among its effects.
 """
@@ -25,7 +30,7 @@ from tests.results.kept import Kept, alike, kept, played
 
 FOLDER = ROOT / "tests/results/stay"
 SEEDS = "101-105"
-BASE, STAYING, AGREED, AT_ONCE = "as it is", "stay", "coordinated", "cliff"
+BASE, STAYING, ONE_STAYING, AGREED, AT_ONCE = "as it is", "stay", "one-stays", "coordinated", "cliff"
 
 
 class Variant(Struct, frozen=True):
@@ -41,12 +46,16 @@ class Variant(Struct, frozen=True):
 
 
 class Effect(Struct, frozen=True):
-    """A figure by which variants are held against the base; `good`: 1, more is better; -1: worse; 0: neither."""
+    """A figure by which variants are held against the base; `good`: 1, more is better; -1: worse; 0: neither.
+
+    clock   it is a time of day, in minutes.
+    """
 
     figure: str
     title: str
     decimals: int
     good: int
+    clock: bool = False
 
 
 class Claim(Struct, frozen=True):
@@ -63,11 +72,21 @@ def _outcome(name: str, good: int) -> Effect:
 
 
 REMEDIED = ("tiered-responsibility", "fund-to-risk", "adl-with-breakers", "transparency")
-VARIANTS = {
-    STAYING: Variant(overlays=(STAYING,)),
-    AGREED: Variant(settings=("makers.mode=coordinated",)),
-    AT_ONCE: Variant(scenario=AT_ONCE),
-} | {name: Variant(overlays=(name,)) for name in REMEDIED}
+ABLATIONS = {
+    "no crowding": Variant(settings=("makers.crowding.loss=0",)),
+    "no feed stall": Variant(settings=("outside.faults=[]",)),
+    "the other clock": Variant(scenario="oct10-tape"),
+}
+VARIANTS = (
+    {
+        STAYING: Variant(overlays=(STAYING,)),
+        ONE_STAYING: Variant(scenario="oct10-one-stays"),
+        AGREED: Variant(settings=("makers.mode=coordinated",)),
+        AT_ONCE: Variant(scenario=AT_ONCE),
+    }
+    | {name: Variant(overlays=(name,)) for name in REMEDIED}
+    | ABLATIONS
+)
 
 LIQUIDATED, ADL = _outcome("liquidated", -1), _outcome("adl", -1)
 FUND_LOWEST, BEYOND = _outcome("fund_lowest", 1), _outcome("token_beyond_outside", -1)
@@ -89,6 +108,22 @@ LESSONS = (
     _outcome("first_exit", 0),
     _outcome("first_return", 0),
     Effect("spread_at_return", "spread then, times normal", 1, 0),
+    Effect("earned_calm", "quotes earned before the news, bp", 0, 1),
+    Effect("earned_leaving", "the same until all were out, bp", 0, 1),
+    Effect("earned_back", "the same from the first return, bp", 0, 1),
+)
+TOLD_OF_ABLATIONS = (
+    Effect("thin_at", "token depth under 80 %", 0, 0, clock=True),
+    Effect("gone_at", "all makers of the token out", 0, 0, clock=True),
+    WARNING,
+    Effect("return_at", "first maker back", 0, 0, clock=True),
+    Effect("trough_at", "token depth, trough", 0, 0, clock=True),
+    Effect("trough", "the same, % of normal", 2, 1),
+    Effect("token_fall", "token, lowest trade, % change", 1, 1),
+    BTC_LOW,
+    Effect("btc_index_low_at", "when that was", 0, 0, clock=True),
+    LIQUIDATED,
+    ADL,
 )
 EFFECTS = (
     LIQUIDATED,
@@ -146,11 +181,15 @@ def stay_table(base: Sequence[Kept], variants: Mapping[str, Sequence[Kept]]) -> 
         "python -m tests.results.stay",
         "Medians over the seeds that were played both ways; differences are those of each seed: median [least, most].",
     ]
-    if STAYING in variants:
-        lines += ["", *_claims(base, variants[STAYING])]
+    for name, heads in ((STAYING, ("Had they stayed", "they stay")), (ONE_STAYING, ("Had MM1 stayed", "MM1 stays"))):
+        if name in variants:
+            lines += ["", *_claims(base, variants[name], heads)]
     played_ways = {BASE: base} | {name: variants[name] for name in (AGREED, AT_ONCE) if name in variants}
     if len(played_ways) > 1:
         lines += ["", *_lessons(played_ways)]
+    ablations = {name: variants[name] for name in ABLATIONS if name in variants}
+    if ablations:
+        lines += ["", *_ablations({BASE: base} | ablations)]
     remedies = {name: variants[name] for name in REMEDIED if name in variants}
     if remedies:
         lines += ["", *_matrix(base, remedies)]
@@ -170,9 +209,9 @@ def remedies_table(base: Sequence[Kept], variants: Mapping[str, Sequence[Kept]])
     return "\n".join([*lines, ""])
 
 
-def _claims(base: Sequence[Kept], staying: Sequence[Kept]) -> list[str]:
-    many = len(_seeds(base, staying))
-    heads = f"{f'Had they stayed, {many} seeds':40}{'as it is':>12}{'they stay':>12}"
+def _claims(base: Sequence[Kept], staying: Sequence[Kept], titles: tuple[str, str]) -> list[str]:
+    what, how = titles
+    heads = f"{f'{what}, {len(_seeds(base, staying))} seeds':40}{'as it is':>12}{how:>12}"
     lines = [f"{heads}  {'difference':32}said, and holds in"]
     for claim in CLAIMS:
         found = compared(claim.effect, base, staying)
@@ -187,15 +226,29 @@ def _claims(base: Sequence[Kept], staying: Sequence[Kept]) -> list[str]:
 
 
 def _lessons(ways: Mapping[str, Sequence[Kept]]) -> list[str]:
+    ways = _of_the_same_seeds(ways)
     heads = {BASE: "each by itself", AGREED: "agreed signal", AT_ONCE: "all at once"}
-    lines = [f"{'How they left and came back':40}{''.join(f'{heads[name]:>24}' for name in ways)}"]
-    for effect in LESSONS:
-        cells = [_spread_text(effect, [run.figure(effect.figure) for run in runs]) for runs in ways.values()]
-        lines.append(f"{effect.title:40}{''.join(f'{cell:>24}' for cell in cells)}")
+    lines = _side_by_side("How they left and came back", {heads[name]: runs for name, runs in ways.items()}, LESSONS)
     for title, field in (("left for", "withdrew"), ("came back for", "returned")):
         counted = [_reasons([getattr(run, field) for run in runs]) for runs in ways.values()]
         for name, reasons in zip(ways, counted, strict=True):
             lines.append(f"{title + ', ' + heads[name]:40}{reasons or 'never'}")
+    return lines
+
+
+def _ablations(ways: Mapping[str, Sequence[Kept]]) -> list[str]:
+    return _side_by_side("One thing taken away", _of_the_same_seeds(ways), TOLD_OF_ABLATIONS)
+
+
+def _side_by_side(title: str, ways: Mapping[str, Sequence[Kept]], effects: Sequence[Effect]) -> list[str]:
+    """Each way by itself: median, least and most, and of how many seeds, where not all come to it."""
+    many = max(len(runs) for runs in ways.values())
+    lines = [f"{f'{title}, {many} seeds':40}{''.join(f'{name:>24}' for name in ways)}"]
+    for effect in effects:
+        if not any(effect.figure in run.figures.keys() | run.outcomes for runs in ways.values() for run in runs):
+            continue  # of what was not measured it cannot be said that it never came to it
+        cells = [_spread_text(effect, [run.figure(effect.figure) for run in runs]) for runs in ways.values()]
+        lines.append(f"{effect.title:40}{''.join(f'{cell:>24}' for cell in cells)}")
     return lines
 
 
@@ -246,8 +299,16 @@ def _spread_text(effect: Effect, values: Sequence[float | None]) -> str:
 
 
 def _figure(effect: Effect, value: float, signed: bool = False) -> str:
+    if effect.clock:
+        return record.text(record.Unit.CLOCK, value)[:5]
     shown = round(value, effect.decimals) + 0.0  # no minus before nothing
     return f"{shown:{'+' if signed and shown else ''},.{effect.decimals}f}"
+
+
+def _of_the_same_seeds(ways: Mapping[str, Sequence[Kept]]) -> dict[str, list[Kept]]:
+    """The runs of the seeds that were played every way."""
+    common = set.intersection(*({run.seed for run in runs} for runs in ways.values()))
+    return {name: [run for run in runs if run.seed in common] for name, runs in ways.items()}
 
 
 def _seeds(base: Sequence[Kept], variant: Sequence[Kept]) -> set[int]:

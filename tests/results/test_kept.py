@@ -8,8 +8,9 @@ from msgspec.structs import replace
 from consumers.board import Board
 from stream_engine import scenario as scenarios
 from stream_engine.messages import events as e
+from stream_engine.messages.inputs import Side
 from tests.results.kept import kept, played
-from tests.results.trace import Trace
+from tests.results.trace import Quoted, Trace
 from tests.whatif.tiny import tiny
 
 
@@ -54,3 +55,21 @@ def test_a_vaults_money_is_not_the_funds() -> None:
         trace.observe(e.FundChanged("alpha", 1, 0, 0, None, balance, balance, e.FundReason.SEEDED, pool=pool))
     trace.observe(e.ClockTicked("alpha", 2, 0, 60_000_000, None))
     assert trace.fund == {60_000_000: 570}
+
+
+def test_what_is_traded_with_makers_quotes_is_kept_by_the_minute_and_not_what_they_trade_with_each_other() -> None:
+    trace = Trace(Board("alpha"), makers=frozenset({1, 2}))
+    trace.quoted["BTC"] = {}
+
+    def traded(ts_us: int, size: int, price: int, taker: int, side: Side, maker: int) -> e.Traded:
+        return e.Traded("alpha", 1, 0, ts_us, None, "BTC", price, size, taker, 1, side, 0, 0, maker, 2, 0, 0)
+
+    for event in (
+        traded(60_000_000, 3, 100, 11, Side.SELL, 1),
+        traded(119_999_999, 2, 101, 12, Side.BUY, 2),
+        traded(119_999_999, 5, 101, 1, Side.BUY, 2),
+        traded(119_999_999, 5, 101, 1, Side.BUY, 13),
+        traded(120_000_000, 7, 90, 11, Side.SELL, 2),
+    ):
+        trace.observe(event)
+    assert trace.quoted["BTC"] == {60_000_000: Quoted(1, 300 - 202, 502), 120_000_000: Quoted(7, 630, 630)}

@@ -4,9 +4,11 @@ import pytest
 
 from consumers.paths import MINUTE_US
 from tests.results.measured import (
+    MARKED_AFTER,
     THIN_FOR,
     all_out,
     back_percent,
+    earned_bp,
     fall_between,
     first_back,
     midnight,
@@ -15,7 +17,7 @@ from tests.results.measured import (
     top_percent,
     trough_of,
 )
-from tests.results.trace import Minute
+from tests.results.trace import Minute, Quoted
 
 NEWS_US = 10 * MINUTE_US
 M = 10**12  # a million USD
@@ -80,6 +82,32 @@ def test_a_minute_without_a_spread_is_nowhere_near_and_the_end_of_the_run_counts
     assert back_percent(spreads(900, *[500] * 34, None, 100), NEWS_US) == 0.0
     assert back_percent(spreads(900, 300), NEWS_US) == 75.0
     assert back_percent(spreads(100, 90), NEWS_US) is None  # never wider than normal
+
+
+def bought(lots: int, at: int) -> Quoted:
+    """What makers bought, or sold if it is below zero."""
+    return Quoted(lots, lots * at, abs(lots) * at)
+
+
+@pytest.mark.parametrize(("later", "bp"), [(99, -100), (100, 0), (101, 100)])
+def test_quotes_that_bought_earn_what_the_mark_is_higher_five_minutes_later(later: int, bp: float) -> None:
+    marks = {0: 100, MARKED_AFTER * MINUTE_US: later}
+    assert earned_bp({0: bought(3, at=100)}, marks, 0, MINUTE_US) == bp
+    assert earned_bp({0: bought(-3, at=100)}, marks, 0, MINUTE_US) == -bp
+
+
+def test_what_is_bought_and_sold_in_a_minute_earns_the_spread_whatever_the_mark() -> None:
+    both = Quoted(0, 5 * 99 - 5 * 101, 5 * 99 + 5 * 101)
+    for mark in (50, 100, 200):
+        assert earned_bp({0: both}, {MARKED_AFTER * MINUTE_US: mark}, 0, MINUTE_US) == 100
+
+
+def test_only_minutes_of_the_window_whose_later_mark_is_known_count() -> None:
+    quoted = {minute * MINUTE_US: bought(1, at=100) for minute in range(4)}
+    marks = {(minute + MARKED_AFTER) * MINUTE_US: mark for minute, mark in enumerate((1, 110, 120))}
+    assert earned_bp(quoted, marks, MINUTE_US, 2 * MINUTE_US) == 1_000
+    assert earned_bp(quoted, marks, MINUTE_US, 4 * MINUTE_US) == 1_500  # of the last one no later mark is known
+    assert earned_bp(quoted, marks, 3 * MINUTE_US, 4 * MINUTE_US) is None
 
 
 def test_the_fund_falls_from_what_it_had_when_the_span_begins_to_the_lowest_within() -> None:

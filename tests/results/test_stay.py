@@ -1,19 +1,26 @@
 """Had they stayed, and the remedies: what is claimed, how seeds are paired, what is better and what is worse."""
 
+from collections.abc import Callable
+
 import pytest
 
+from producers.quoting import crowd_loss
+from stream_engine.scenario import Scenario
 from tests.results import REMEDIES, ROOT, STAY
-from tests.results.kept import Kept, kept
+from tests.results.kept import Kept, kept, stamp_of
 from tests.results.record import FOLDER as RECORD_FOLDER
 from tests.results.stay import (
+    ABLATIONS,
     BASE,
     CLAIMS,
     EFFECTS,
     FOLDER,
     LIQUIDATED,
+    ONE_STAYING,
     STAYING,
     VARIANTS,
     Effect,
+    Variant,
     compared,
     remedies_table,
     stay_table,
@@ -78,6 +85,54 @@ def test_a_remedys_price_is_marked_beside_what_it_brings() -> None:
     told = stay_table(base, {"fund-to-risk": runs("fund_paid_in", 50)})
     assert any("paid into the fund" in line and line.endswith("+45.0 !") for line in told.splitlines())
     assert "worse" in remedies_table(base, {"fund-to-risk": runs("fund_paid_in", 50)})
+
+
+def test_how_far_it_comes_when_one_stays_is_told_beside_those_who_all_stay() -> None:
+    base = runs("adl", 50, 60)
+    told = stay_table(base, {STAYING: runs("adl", 0, 0), ONE_STAYING: runs("adl", 40, 0)})
+    assert told.index("Had they stayed") < told.index("Had MM1 stayed")
+    assert "none: 2 of 2" in told and "none: 1 of 2" in told
+
+
+def test_an_ablation_is_told_beside_the_same_seeds_as_it_is_with_times_of_day() -> None:
+    base = runs("gone_at", 1255, 1260, 1265, 1400)
+    told = stay_table(base, {"the other clock": runs("gone_at", 1270, 1275.9, 1280)})
+    (line,) = (line for line in told.splitlines() if line.startswith("all makers of the token out"))
+    assert line.split("  ")[-1].strip() == "21:15 [21:10, 21:20]"
+    assert "21:00 [20:55, 21:05]" in line  # of a seed that was not played both ways nothing is told
+
+
+def test_what_a_run_without_the_thing_never_comes_to_is_told_as_that() -> None:
+    told = stay_table(runs("return_at", 1290), {"no crowding": runs("return_at", None)})
+    assert any(line.startswith("first maker back") and line.endswith("never") for line in told.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no crowding", lambda it: it.makers.crowding.loss == 0),
+        ("no feed stall", lambda it: it.outside.faults == []),
+        ("the other clock", lambda it: it.outside.news[0].at.minute == 50),
+    ],
+)
+def test_an_ablation_takes_one_thing_away_that_is_there_and_nothing_else(
+    name: str, said: Callable[[Scenario], bool]
+) -> None:
+    base, ablated = Variant().read(), ABLATIONS[name].read()
+    assert said(ablated) and not said(base)
+    assert ablated.population == base.population and ablated.venues == base.venues
+    if name != "the other clock":
+        assert (ablated.run, ablated.outside.knots) == (base.run, base.outside.knots)
+
+
+def test_without_the_price_of_a_crowd_none_is_asked_though_forced_selling_is_under_way() -> None:
+    crowding = ABLATIONS["no crowding"].read().makers.crowding
+    assert crowd_loss(crowding, hazard=1.0, quoted=1e6, seen=0.01, alone=0.5) == 0
+
+
+def test_no_two_variants_come_to_the_same() -> None:
+    stamps = [stamp_of(variant.read()) for variant in (Variant(), *VARIANTS.values())]
+    assert len(set(stamps)) == len(stamps)
 
 
 def test_no_variant_is_called_as_the_base_is() -> None:

@@ -4,6 +4,7 @@ Minute     of a symbol: means of the 1 % depth over the ticks, of both sides and
            the ticks that have one.
 Fund       the balance of all pools but those of backstop vaults at the end of a minute; a vault's money is its own.
 Accounts   each liquidated account by the side of the first position that was taken from it; houses are none.
+Quoted     what was traded with the makers' resting quotes in a minute of a symbol, and the mark at its end.
 Houses     what took a whole account over (a backstop vault), and the symbols in which it was then deleveraged itself.
 Holds      asked after the board of its venue, whose samples it reads: its name comes after the board's.
 """
@@ -17,6 +18,7 @@ from consumers.board import Board
 from consumers.monitor import Finding
 from consumers.paths import MINUTE_US
 from stream_engine.messages import events as e
+from stream_engine.messages.inputs import Side
 from stream_engine.messages.topics import Topic
 
 
@@ -27,6 +29,14 @@ class Minute(Struct):
     depth: float
     bids: float
     spread_ppm: float | None
+
+
+class Quoted(Struct):
+    """What makers were given in a minute: lots (signed), what they paid for them, what was traded (lots * ticks)."""
+
+    lots: int = 0
+    paid: int = 0
+    traded: int = 0
 
 
 class _Open(Struct):
@@ -42,19 +52,24 @@ class Trace:
     """A monitor that finds nothing and keeps minutes."""
 
     name = "trace"
-    topics = frozenset({Topic.MARKET, Topic.FUND, Topic.LIQUIDATIONS, Topic.ADL})
+    topics = frozenset({Topic.MARKET, Topic.EXECUTIONS, Topic.FUND, Topic.LIQUIDATIONS, Topic.ADL})
 
-    def __init__(self, board: Board, vaults: frozenset[str] = frozenset()) -> None:
-        """`vaults`: the pools that are backstop vaults."""
+    def __init__(
+        self, board: Board, vaults: frozenset[str] = frozenset(), makers: frozenset[int] = frozenset()
+    ) -> None:
+        """`vaults`: the pools that are backstop vaults; `makers`: their accounts."""
         self.board = board
         self.venue = board.venue
         self.minutes: dict[str, list[Minute]] = {}
+        self.quoted: dict[str, dict[int, Quoted]] = {}
+        self.marks: dict[str, dict[int, int]] = {}
         self.fund: dict[int, int] = {}
         self.long_accounts: set[int] = set()
         self.short_accounts: set[int] = set()
         self.houses: set[int] = set()
         self.houses_deleveraged_in: set[str] = set()
         self._vaults = vaults
+        self._makers = makers
         self._pools: dict[str, int] = {}
         self._took_over: set[int] = set()
         self._open: dict[str, _Open] = {}
@@ -68,9 +83,13 @@ class Trace:
     def _take(self, event: e.AnyEvent) -> None:
         match event:
             case e.InstrumentListed():
-                self.minutes[event.instrument.symbol] = []
+                symbol = event.instrument.symbol
+                self.minutes[symbol], self.quoted[symbol], self.marks[symbol] = [], {}, {}
             case e.ClockTicked():
                 self._ticked(event.ts_us - event.ts_us % MINUTE_US)
+            case e.Traded():
+                if event.maker in self._makers and event.taker not in self._makers:
+                    self._given(event)
             case e.FundChanged():
                 if event.pool not in self._vaults:
                     self._pools[event.pool] = event.balance
@@ -95,6 +114,9 @@ class Trace:
             if minute is None or minute.ts_us != minute_us:
                 self._close(symbol)
                 minute = self._open[symbol] = _Open(minute_us, [], [], [])
+            mark = self.board.prices.mark[symbol].last
+            if mark is not None:
+                self.marks[symbol][minute_us] = mark.value
             sample = self.board.depth.sample(symbol)
             if sample is not None:
                 minute.depths.append(sample.both)
@@ -114,6 +136,13 @@ class Trace:
                 median(minute.spreads) if minute.spreads else None,
             )
         )
+
+    def _given(self, event: e.Traded) -> None:
+        quoted = self.quoted[event.symbol].setdefault(event.ts_us - event.ts_us % MINUTE_US, Quoted())
+        lots = event.size if event.taker_side is Side.SELL else -event.size
+        quoted.lots += lots
+        quoted.paid += lots * event.price
+        quoted.traded += event.size * event.price
 
     def _liquidated(self, account: int, size: int) -> None:
         if account not in self._took_over | self.long_accounts | self.short_accounts:
