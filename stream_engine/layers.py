@@ -9,10 +9,12 @@ Lists     as a whole; but `markets` lie over each other by their symbol, and in 
           the elements that it names (`[makers.desks.MM1]`).
 Units     a setting in ppm, microseconds or micro-quote may be written in percent (`_pct` for `_ppm`), seconds (`_s` for
           `_us`) or USDT (`_usdt` for `_quote`); written both ways in one table it is refused.
+Wrong     values are answered with their path; what an overlay says, or a scenario over its base, after its name.
 Paths     a.b.c; an element of a list by its number or its name, and where a table has one list of named things, the
           list's own name may be left out (`makers.MM1` is `makers.desks.MM1`).
 """
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -30,6 +32,9 @@ Place = tuple[str | int, ...]
 
 # How else a unit may be written, and how many of it that is.
 WRITTEN = {"_ppm": ("_pct", 10_000), "_us": ("_s", 1_000_000), "_quote": ("_usdt", 1_000_000)}
+# What is said by the scenario's file itself, and on the command line.
+FILE, SET = "file", "--set"
+PATH = re.compile(r"[^.\[\]]+")
 # What of `[venue]` is not said of every venue where there are several, by a file, and by an overlay or `--set`.
 NOT_SHARED = frozenset({"name", "partition", "copies"})
 ONLY_BELOW = frozenset({"partition", "copies"})
@@ -78,6 +83,22 @@ class Layered(NamedTuple):
         """The layer that the value at a place of the table came from; None: nobody says it."""
         return next((layer for layer in reversed(self.layers) if _has(layer.table, place)), None)
 
+    def named(self, complaint: str) -> str:
+        """A complaint that begins with the path of a value, after the name of the layer that says the value; what the
+        file and `--set` say needs none. What is wrong with a list or table of the whole scenario is nobody's alone."""
+        place: Place = ()
+        here: Any = self.table
+        for key in PATH.findall(complaint.partition(":")[0]):
+            here, step = _member(here, key)
+            if not step:
+                break
+            place += step
+            if place[2:-1] == ("markets",):  # of a venue, which lists some of them: layers number all of them
+                symbols = _names_of(_tables(self.table, "markets"))
+                place = *place[:-1], *(symbols.index(each) for each in _names_of([here]) if each in symbols)
+        layer = self.said(place) if place[1:] else None
+        return complaint if layer is None or layer.label in (FILE, SET) else f"{layer.label}: {complaint}"
+
     def origin(self, place: Place) -> str:
         """Where the value at a place of the table came from."""
         layer = self.said(place)
@@ -125,10 +146,10 @@ def layered(file: Table, schema: Schema, over: Sequence[Overlay], overrides: Seq
     symbols = _names_of(file["markets"]) if isinstance(file.get("markets"), list) else []
     over = [each._replace(table=_checked(each, schema)) for each in over]
     layers = _preset_layers(_presets_named(file, entries, over, overrides), schema, len(symbols))
-    layers.append(Layer("file", _of_every_venue(file, entries)))
+    layers.append(Layer(FILE, _of_every_venue(file, entries)))
     if entries:
         own = {at: _by_symbol(entry, symbols, f"venues[{at}]") for at, entry in enumerate(entries)}
-        layers.append(Layer("file", {"venues": own}, own=True))
+        layers.append(Layer(FILE, {"venues": own}, own=True))
     table: Table = {}
     for layer in layers:
         table = _over(table, layer.table)
@@ -504,7 +525,7 @@ def _overridden(table: Table, override: str, kind: type[Struct]) -> tuple[Table,
         places += _set_in_every_venue(venues, places[0], keys, _value(value))
     table = _in_units(table, kind, "")
     places = [_unit_of(place, table) for place in places]
-    return table, [Layer("--set", _only(table, place), place[0] == "venues" == places[0][0]) for place in places]
+    return table, [Layer(SET, _only(table, place), place[0] == "venues" == places[0][0]) for place in places]
 
 
 def _set_in_every_venue(venues: list[Any], place: Place, keys: list[str], value: Any) -> Iterator[Place]:

@@ -4,6 +4,8 @@ Read      1 the file (or its `base`, another scenario, under what the file says)
             overlays and overrides (`makers.mode=stay`; see layers)
           2 every key by the schema: an unknown one stops with its path and the nearest name  3 every value  4 all
           together.
+Files     that are named (accounts, brackets, a base) are looked for beside the file that names them; what `--set` names
+          beside the scenario's.
 Dates     Only the bounds of the run, the knots of the outside path, the news and the feed faults have any. All of them
           are shifted together by `outside.shift_s`. What a participant does has no date anywhere.
 Makes     `setup`: the first inputs (listings, accounts, money, positions, fund).    `agents`: the participants.
@@ -100,6 +102,8 @@ TAKEN_NAMES = frozenset(
     }
 )
 
+# The settings that name a file: margin brackets, and accounts of one's own.
+FILES = ("brackets", "from")
 # What of a market is shared out over the venues that list it.
 SHARED = ("depth_usdt", "open_interest_usdt", "max_open_interest_usdt")
 SUM_TO_ONE = 1e-9
@@ -291,7 +295,7 @@ def resolve(name_or_path: str, overrides: Sequence[str] = (), overlays: Sequence
     """A scenario, checked, and the layers that tell where each of its settings came from."""
     table = _table(name_or_path)
     beside = None if name_or_path in names() else Path(name_or_path).parent
-    over = [overlay(each) for each in overlays]
+    over = [_overlay(each) for each in overlays]
     if "base" in table:
         table, variation = _varied(table, beside)
         over.insert(0, variation)
@@ -307,17 +311,17 @@ def resolve(name_or_path: str, overrides: Sequence[str] = (), overlays: Sequence
     if isinstance(accounts, dict) and isinstance(accounts.get("from"), str):
         accounts["from"] = str(_beside(beside, accounts["from"]))
     for path, number in _out_of_bounds(layers.table, ""):
-        raise ScenarioError(f"{path}: expected a number from {-MOST:g} to {MOST:g}, found {number:g}")
+        raise ScenarioError(layers.named(f"{path}: expected a number from {-MOST:g} to {MOST:g}, found {number:g}"))
     try:
         scenario = msgspec.convert(layers.table, Scenario)
     except msgspec.ValidationError as error:
-        raise ScenarioError(readable(str(error))) from error
+        raise ScenarioError(layers.named(readable(str(error)))) from error
     listed = bool(scenario.venues)
     for complaint in _venues_complaints(scenario):
-        raise ScenarioError(complaint)
+        raise ScenarioError(layers.named(complaint))
     scenario = replace(scenario, venues=_shared_out(scenario, layers) if listed else _copies(scenario))
     for complaint in _complaints(scenario, listed):
-        raise ScenarioError(complaint)
+        raise ScenarioError(layers.named(complaint))
     return scenario, layers
 
 
@@ -328,6 +332,11 @@ def _table(name_or_path: str) -> dict[str, Any]:
         raise ScenarioError(f"{name_or_path}: {error}") from error
 
 
+def _overlay(name_or_path: str) -> Overlay:
+    over = overlay(name_or_path)
+    return over._replace(table=_found(over.table, Path(name_or_path).parent))
+
+
 def _varied(table: dict[str, Any], beside: Path | None) -> tuple[dict[str, Any], Overlay]:
     """The scenario that one is based on, under the new one's name, and what the new one lays over it."""
     base = str(table.pop("base"))
@@ -335,10 +344,13 @@ def _varied(table: dict[str, Any], beside: Path | None) -> tuple[dict[str, Any],
         if not isinstance(table.get(key), str):
             raise ScenarioError(f"{key}: expected a line of text, also where a scenario is based on {base}")
     own = {key: table.pop(key) for key in ("name", "title")}
+    path = None if base in names() else _beside(beside, base)
     try:
-        below = _table(base if base in names() else str(_beside(beside, base)))
+        below = _table(base if path is None else str(path))
     except ScenarioError as error:
         raise ScenarioError(f"base: {error}") from error
+    if path is not None:
+        below = _found(below, path.parent)
     if "base" in below:
         raise ScenarioError(f"base: {base} is based on another one itself; name that one")
     return below | own, Overlay(own["name"], own["title"], table, "scenario")
@@ -368,6 +380,20 @@ def _holders(table: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:
 def _written(place: Place) -> str:
     """A place as people write it: `venues[0].markets[1]`."""
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in place).removeprefix(".")
+
+
+def _found(value: Any, folder: Path) -> Any:
+    """A table in which every file that it names has its whole path, for whoever reads it from another folder."""
+    if isinstance(value, list):
+        return [_found(each, folder) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: str(_beside(folder, below).absolute())
+        if key in FILES and isinstance(below, str)
+        else _found(below, folder)
+        for key, below in value.items()
+    }
 
 
 def _beside(folder: Path | None, written: Any) -> Path:
@@ -588,6 +614,9 @@ def _outside_complaints(scenario: Scenario, symbols: set[str]) -> Iterator[str]:
     for number, fault in enumerate(outside.faults):
         if fault.end <= fault.start:
             yield f"outside.faults[{number}].end: expected later than its start"
+    for symbol in outside.impact.depth_usdt if outside.impact is not None else ():
+        if symbol not in symbols:
+            yield f"outside.impact.depth_usdt: there is no market {symbol}{nearest(symbol, sorted(symbols))}"
 
 
 def _market_complaints(market: MarketSetting, path: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What lies over what: defaults, presets, a scenario's file, its venues, overlays and --set; and what is refused."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -416,6 +417,23 @@ def test_a_base_is_a_shipped_scenario_or_a_file_beside_the_one_that_names_it(tmp
     assert scenarios.load(based(tmp_path, base="quiet-day")).venue.fund_usdt == 500_000
 
 
+def test_a_file_is_looked_for_beside_the_file_that_names_it_whatever_is_laid_over_that(tmp_path: Path) -> None:
+    below, over = tmp_path / "below", tmp_path / "over"
+    for folder, most in ((tmp_path, 10), (below, 20), (over, 30)):
+        folder.mkdir(exist_ok=True)
+        (folder / "b.csv").write_text(f"bound_usdt,rate_pct,max_leverage\n0,1,{most}\n", encoding="utf-8")
+    bare = re.sub(r"^tiers = .*$", 'brackets = "b.csv"', QUIET, flags=re.MULTILINE)
+    (below / "below.toml").write_text(bare, encoding="utf-8")
+
+    def leverage(text: str = "", *over: str) -> list[int]:
+        scenario = scenarios.load(based(tmp_path, text, base="below/below.toml"), overlays=over)
+        return [each.tiers[0].max_leverage for each in scenario.markets]
+
+    assert leverage() == [20, 20]
+    assert leverage("[markets.BTC]\nbrackets = 'b.csv'") == [10, 20]
+    assert leverage("", an_overlay(over, "[markets.TOKEN]\nbrackets = 'b.csv'")) == [20, 30]
+
+
 def test_a_base_that_is_not_there_is_answered_with_the_nearest(tmp_path: Path) -> None:
     said = complaint(based(tmp_path, base="quite-day"))
     assert said.startswith("base: ") and "no scenario of this name; the nearest is quiet-day" in said
@@ -527,6 +545,39 @@ def test_a_list_in_an_overlay_takes_the_place_of_the_whole_list(tmp_path: Path) 
 )
 def test_an_overlay_that_is_wrong_is_named_with_the_path(tmp_path: Path, text: str, said: str) -> None:
     assert complaint("quiet-day", over=(an_overlay(tmp_path, text),)).startswith(f"overlay mine: {said}")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[makers]\nmode = 'gone'", "makers.mode: invalid enum value 'gone'; it is one of independent, "),
+        ("[venue]\nfund_usdt = 'x'", "venue.fund_usdt: expected `float`, got `str`"),
+        ("[venue]\nfund_usdt = 1e16", "venue.fund_usdt: expected a number from -1e+15 to 1e+15, found 1e+16"),
+        ("[makers.desks.MM2]\nname = 'MM1'", "makers.desks: a name is given twice"),
+        ("[markets.TOKEN]\nmark = 'best'", "markets[1].mark: expected "),
+        ("[venue]\nduty_of = { MM9 = 'x' }", "venue.duty_of: there is no maker MM9; the nearest is MM"),
+    ],
+)
+def test_a_value_that_is_wrong_is_answered_with_the_overlay_that_says_it(tmp_path: Path, text: str, said: str) -> None:
+    over = an_overlay(tmp_path, text)
+    assert complaint("quiet-day", over=(over,)).startswith(f"overlay mine: {said}")
+    other = an_overlay(tmp_path, "[venue]\nchecks_per_input = 7", name="other")
+    assert complaint("quiet-day", over=(other, over)).startswith(f"overlay mine: {said}")
+    assert complaint(based(tmp_path, text)).startswith(f"scenario mine: {said}")
+
+
+def test_a_value_that_is_wrong_on_one_venue_is_answered_with_what_says_it_there(tmp_path: Path) -> None:
+    world = a_world(tmp_path, BIG, SMALL | {"symbols": ["TOKEN"]})
+    wrong = an_overlay(tmp_path, "[venues.small.markets.TOKEN]\nmark = 'best'")
+    right = an_overlay(tmp_path, "[markets.BTC]\nmark = 'index'", name="right")
+    said = "overlay mine: venues.small.markets.TOKEN.mark: expected "
+    assert complaint(world, over=(wrong, right)).startswith(said)
+
+
+@pytest.mark.parametrize("override", ["makers.mode=gone", "venue.fund_usdt=x", "markets.TOKEN.mark=best", "markets=5"])
+def test_what_the_command_line_says_wrong_is_not_laid_on_an_overlay(tmp_path: Path, override: str) -> None:
+    text = "[makers]\nmode = 'stay'\n[venue]\nfund_usdt = 1\n[markets.TOKEN]\nmark = 'index'"
+    assert not complaint("quiet-day", override, over=(an_overlay(tmp_path, text),)).startswith("overlay")
 
 
 def test_an_overlay_without_a_title_is_refused(tmp_path: Path) -> None:

@@ -179,6 +179,11 @@ NEWS = 'news = [{ at = 2025-10-09T14:10:00Z, label = "x", headline = "x", moves_
         ("2025-10-09T14:30:00Z", "2025-10-09T14:00:00Z", "run.end: expected later than run.start"),
         ("end = 2025-10-09T14:30:00Z", "end = 2025-10-09T14:30:00.5Z", "run.end: expected a whole second"),
         (FIRST_KNOT, NEWS + "\n" + FIRST_KNOT, "outside.news[0].at: news that moves a price needs a knot at its time"),
+        (
+            FIRST_KNOT,
+            "impact = { depth_usdt = { TOKN = 1.0 } }\n" + FIRST_KNOT,
+            "outside.impact.depth_usdt: there is no market TOKN; the nearest is TOKEN",
+        ),
         ('source = "spot"', 'source = "own"', "outside.source: own stands for the venue's own trades"),
         ('tick_size = "0.1"', 'tick_size = "0.0001"', "markets[0]: tick_size * lot_size is no whole number"),
         ('tick_size = "0.1"', 'tick_size = "x"', "markets[0].tick_size: expected tick and lot as decimal numbers"),
