@@ -124,6 +124,8 @@ def overlay(name_or_path: str) -> Overlay:
         try:
             name, text = path.stem, path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
+            if "," in name_or_path:
+                raise ScenarioError(f"overlay {name_or_path}: each of several has a --with of its own") from error
             raise ScenarioError(
                 f"overlay {name_or_path}: there is none of this name{nearest(name_or_path, overlays())}, and no file "
                 f"that can be read ({getattr(error, 'strerror', None) or error})"

@@ -20,6 +20,7 @@ Rounding  a venue's people are what all up to it have, rounded, less what all be
           twice.
 """
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -104,6 +105,18 @@ TAKEN_NAMES = frozenset(
 
 # The settings that name a file: margin brackets, and accounts of one's own.
 FILES = ("brackets", "from")
+# What msgspec calls the kinds of values, and what people call them.
+WORDS = {
+    "float": "a number",
+    "int": "a whole number",
+    "str": "a text",
+    "bool": "true or false",
+    "datetime": "a time",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
+}
+KINDS = re.compile(rf"`((?:{'|'.join(WORDS)})(?: \| (?:{'|'.join(WORDS)}))*)`")
 # What of a market is shared out over the venues that list it.
 SHARED = ("depth_usdt", "open_interest_usdt", "max_open_interest_usdt")
 SUM_TO_ONE = 1e-9
@@ -486,13 +499,18 @@ def _out_of_bounds(value: Any, path: str) -> Iterator[tuple[str, float]]:
 
 
 def readable(complaint: str) -> str:
-    """msgspec says where last (`Expected `int` - at `$.a[0].b``); people look for where first."""
+    """Where first, then what is wrong in words of people; msgspec says where last (`Expected `int` - at `$.a[0].b``)."""
     what, _, where = complaint.partition(" - at `$")
     where = where.rstrip("`").lstrip(".")
-    what = what[:1].lower() + what[1:]
+    what = KINDS.sub(_in_words, what[:1].lower() + what[1:]).replace(", got ", ", found ")
     if what.startswith("invalid enum value"):
         what += "".join(f"; it is one of {', '.join(words)}" for words in _choices(where))
     return f"{where}: {what}" if where else what
+
+
+def _in_words(kinds: re.Match[str]) -> str:
+    """`int | null`, as people say it."""
+    return " or ".join(WORDS[kind] for kind in kinds[1].split(" | "))
 
 
 def _choices(where: str) -> Iterator[list[str]]:

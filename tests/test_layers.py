@@ -224,7 +224,7 @@ def test_shares_are_parts_of_one_whole(tmp_path: Path, share: float, sound: bool
     [
         ({"share": 0.25}, "venues[1].name: expected what this venue is called"),
         ({"name": "small"}, "venues[1]: object missing required field `share`"),
-        (SMALL | {"share": 0}, "venues[1].share: expected `float` > 0.0"),
+        (SMALL | {"share": 0}, "venues[1].share: expected a number > 0.0"),
         (SMALL | {"name": "big"}, "venues: the name big is given twice"),
         (SMALL | {"copies": 2}, "venues.small.copies: copies are of a single venue"),
         (SMALL | {"preset": "okex"}, "venues.small.preset: there is no preset okex; the nearest is okx"),
@@ -264,12 +264,12 @@ def test_copies_are_of_a_single_venue(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("venues=5", "venues: expected `array`, got `int`"),
-        ("venues.0=5", "venues[0]: expected `object`, got `int`"),
-        ("markets.0=5", "markets[0]: expected `object`, got `int`"),
-        ("small.markets=5", "venues[1].markets: expected `array`, got `int`"),
-        ("small.symbols=5", "venues[1].symbols: expected `array | null`, got `int`"),
-        ("small.partition=1024", "venues[1].partition: expected `int` <= 1023"),
+        ("venues=5", "venues: expected a list, found a whole number"),
+        ("venues.0=5", "venues[0]: expected a table, found a whole number"),
+        ("markets.0=5", "markets[0]: expected a table, found a whole number"),
+        ("small.markets=5", "venues[1].markets: expected a list, found a whole number"),
+        ("small.symbols=5", "venues[1].symbols: expected a list or nothing, found a whole number"),
+        ("small.partition=1024", "venues[1].partition: expected a whole number <= 1023"),
     ],
 )
 def test_a_venue_that_is_no_table_or_has_none_is_answered_with_what_was_expected(
@@ -551,7 +551,7 @@ def test_an_overlay_that_is_wrong_is_named_with_the_path(tmp_path: Path, text: s
     ("text", "said"),
     [
         ("[makers]\nmode = 'gone'", "makers.mode: invalid enum value 'gone'; it is one of independent, "),
-        ("[venue]\nfund_usdt = 'x'", "venue.fund_usdt: expected `float`, got `str`"),
+        ("[venue]\nfund_usdt = 'x'", "venue.fund_usdt: expected a number, found a text"),
         ("[venue]\nfund_usdt = 1e16", "venue.fund_usdt: expected a number from -1e+15 to 1e+15, found 1e+16"),
         ("[makers.desks.MM2]\nname = 'MM1'", "makers.desks: a name is given twice"),
         ("[markets.TOKEN]\nmark = 'best'", "markets[1].mark: expected "),
@@ -585,6 +585,11 @@ def test_an_overlay_without_a_title_is_refused(tmp_path: Path) -> None:
     path.write_text('[makers]\nmode = "stay"\n')
     said = "overlay mine: title: expected a line that says what it changes"
     assert complaint("quiet-day", over=(str(path),)) == said
+
+
+def test_several_overlays_in_one_are_answered_with_how_they_are_given() -> None:
+    said = "overlay stay,transparency: each of several has a --with of its own"
+    assert complaint("quiet-day", over=("stay,transparency",)) == said
 
 
 def test_an_overlay_that_is_not_there_is_answered_with_the_nearest() -> None:

@@ -102,7 +102,7 @@ def test_what_is_shown_is_toml_that_comes_to_the_same() -> None:
             'adl.policy = "queue"',
             "venue.adl.policy: invalid enum value 'queue'; it is one of binance, binance-v1, bybit",
         ),
-        ("adl.cap_pct = 101", "venue.adl.cap_ppm: expected `int` <= 1000000"),
+        ("adl.cap_pct = 101", "venue.adl.cap_ppm: expected a whole number <= 1000000"),
         ("adl.cap_pct = 0.00001", "venue.adl.cap_pct: 1e-05 is no whole number of what cap_ppm counts"),
         ('adl.cap_pct = "a"', "venue.adl.cap_pct: expected a number, found a"),
         ("adl.cap_pct = 1\nadl.cap_ppm = 10_000", "venue.adl.cap_pct: cap_ppm is given, too; one of them says it"),

@@ -86,10 +86,10 @@ def test_an_unknown_key_deep_in_a_list_has_the_whole_path(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ("fund_usdt = 500_000", 'fund_usdt = "much"', "venue.fund_usdt: expected `float`, got `str`"),
-        ("fund_usdt = 500_000", "fund_usdt = -1", "venue.fund_usdt: expected `float` >= 0.0"),
-        ("accounts = 600", "accounts = 0", "population.accounts: expected `int` >= 1"),
-        ("share = 0.30", "share = 1.5", "makers.desks[0].share: expected `float` <= 1.0"),
+        ("fund_usdt = 500_000", 'fund_usdt = "much"', "venue.fund_usdt: expected a number, found a text"),
+        ("fund_usdt = 500_000", "fund_usdt = -1", "venue.fund_usdt: expected a number >= 0.0"),
+        ("accounts = 600", "accounts = 0", "population.accounts: expected a whole number >= 1"),
+        ("share = 0.30", "share = 1.5", "makers.desks[0].share: expected a number <= 1.0"),
         ("half_spread_bp = 1.5\n", "", "markets[0]: object missing required field `half_spread_bp`"),
     ],
 )
@@ -142,7 +142,7 @@ def test_a_table_of_defaults_may_be_overridden_though_the_file_does_not_have_it(
         ("makers.MM9.capital_scale=2", "makers.MM9: there is no such setting"),
         ("makers.desks.MM9.capital_scale=2", "makers.desks.MM9: there is no such table to set capital_scale in"),
         ("makers.desks.9=1", "makers.desks.9: the list has no element 9"),
-        ("outside.scale=half", "outside.scale: expected `float`, got `str`"),
+        ("outside.scale=half", "outside.scale: expected a number, found a text"),
         ("name.x=1", "name: there is no such table to set x in"),
     ],
 )
@@ -519,7 +519,7 @@ def test_there_are_as_many_venues_as_letters(copies: int, sound: bool) -> None:
     if sound:
         assert len(scenarios.venues(load("quiet-day", [override]))) == copies
     else:
-        assert complaint("quiet-day", override).startswith("venue.copies: expected `int`")
+        assert complaint("quiet-day", override).startswith("venue.copies: expected a whole number")
 
 
 def test_a_further_venue_adds_to_the_setup_and_changes_nothing_of_the_first() -> None:
