@@ -62,8 +62,10 @@ class Path:
             return
         minute = self.minutes[-1]
         minute.last = value
-        minute.low = min(minute.low, value)
-        minute.high = max(minute.high, value)
+        if value < minute.low:
+            minute.low = value
+        elif value > minute.high:
+            minute.high = value
 
 
 class Normal:

@@ -33,16 +33,16 @@ class Reader:
 
     async def poll(self) -> list[Record]:
         """Everything new, in the order of topic, partition and offset."""
-        found: dict[TopicPartition, list[Record]] = {at: [] for at in self.positions}
+        found: dict[TopicPartition, list[Record]] = {}
         ends = await self._log.ends(self.positions)
         while behind := {at: position for at, position in self.positions.items() if position < ends[at]}:
             new = await self._log.read(behind, READ_AT_ONCE)
             if not new:  # the ends may lie past the last records
                 break
             for at, records in new.items():
-                found[at] += records
+                found.setdefault(at, []).extend(records)
                 self.positions[at] = records[-1].offset + 1
-        return [record for records in found.values() for record in records]
+        return [record for at in self.positions for record in found.get(at, ())]
 
     def events(self, records: Iterable[Record]) -> list[AnyEvent]:
         """The events among the records, each decoded once, in the order of `(ts_us, venue, seq, n)`."""

@@ -63,13 +63,15 @@ class DipBuyers(Participant):
         super().__init__("dip-buyers", venue, [one for many in accounts.values() for one in many], view, noise)
         self._dips = dips
         self._bids: dict[int, _Bid] = {}
+        self._turns: list[list[_Bid]] = [[] for _ in range(LOOK_EVERY_S)]  # who looks together, by step
         for symbol, numbers in accounts.items():
             span = dips.farthest_pct[symbol] - dips.nearest_pct
             usdt = dips.density_of_depth[symbol] * sizes[symbol].depth_usdt * span / len(numbers)
             for place, account in enumerate(numbers):
                 way = pow((place + noise.uniform(account, 0)) / len(numbers), dips.crowding)
                 below = (dips.nearest_pct + span * way) / 100
-                self._bids[account] = _Bid(account, symbol, below, usdt, dips.refills)
+                self._bids[account] = bid = _Bid(account, symbol, below, usdt, dips.refills)
+                self._turns[-account % LOOK_EVERY_S].append(bid)
 
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> list[Input]:
         """Each looks at its bid every few seconds: places it, or moves it after the outside price."""
@@ -77,8 +79,8 @@ class DipBuyers(Participant):
         for event in events:
             self._take(event)
         sent: list[Input] = []
-        for bid in self._bids.values():
-            if (self._steps + bid.account) % LOOK_EVERY_S or self._steps < bid.not_before:
+        for bid in self._turns[self._steps % LOOK_EVERY_S]:
+            if self._steps < bid.not_before:
                 continue
             view = self._view.symbols[bid.symbol]
             if not view.outside:

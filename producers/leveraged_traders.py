@@ -96,8 +96,9 @@ class Crowd(Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Working(Struct):
     """What an account is about to trade, and the order that is out for it (sent at `since`): `opens` signed lots, or
-    what closes its position."""
+    what closes its position. `turn`: who has begun earlier."""
 
+    turn: int
     opens: int
     resting: bool
     client_id: str = ""
@@ -128,6 +129,8 @@ class LeveragedTraders(Participant):
         self._high: dict[str, float] = {}
         self._due: list[tuple[int, int, int]] = []
         self._working: dict[int, _Working] = {}
+        self._begun = 0
+        self._looks: list[tuple[int, int]] = []  # when to look again at whom of them
         self._stop: dict[int, _Stop] = {}
         self._to_place: list[tuple[int, int]] = []
         # What each is waiting for, easiest last: a price to stop at, a fall to panic at, a price to take profit at.
@@ -156,7 +159,11 @@ class LeveragedTraders(Participant):
             self._begin(account, lots)
         while self._to_place and self._to_place[0][0] <= self._steps:
             sent.extend(self._place_stop(now_us, heappop(self._to_place)[1]))
-        for account, work in list(self._working.items()):
+        due: set[int] = set()
+        while self._looks and self._looks[0][0] <= self._steps:
+            due.add(heappop(self._looks)[1])
+        working = [(work.turn, account, work) for account in due if (work := self._working.get(account)) is not None]
+        for _, account, work in sorted(working, key=lambda one: one[0]):
             sent.extend(self._carry_on(now_us, account, work))
         return sent
 
@@ -218,6 +225,7 @@ class LeveragedTraders(Participant):
                     del self._working[account]
             if left == 0:
                 work.client_id = ""
+            self._look(account, self._steps)
 
     def _cancelled(self, event: OrderCancelled) -> None:
         account, stop, work = event.account, self._stop.get(event.account), self._working.get(event.account)
@@ -232,6 +240,7 @@ class LeveragedTraders(Participant):
         elif work is not None and work.client_id == event.client_id:
             work.client_id = ""
             work.not_before = 0 if work.resting else self._steps + self._crowd.patience_s
+            self._look(account, self._steps)
 
     def _refused(self, event: OrderRejected) -> None:
         account, stop, work = event.account, self._stop.get(event.account), self._working.get(event.account)
@@ -247,6 +256,7 @@ class LeveragedTraders(Participant):
         elif work is not None and work.client_id == event.client_id:
             if event.reason in NOT_NOW:
                 work.client_id, work.not_before = "", later
+                self._look(account, self._steps)
             else:
                 del self._working[account]
 
@@ -282,7 +292,12 @@ class LeveragedTraders(Participant):
         """Open these lots; none: close the position."""
         wanted = lots or -self._held[account]
         if wanted and account not in self._working:
-            self._working[account] = _Working(lots, resting=wanted > 0)
+            self._begun += 1
+            self._working[account] = _Working(self._begun, lots, resting=wanted > 0)
+            self._look(account, self._steps)
+
+    def _look(self, account: int, step: int) -> None:
+        heappush(self._looks, (step, account))
 
     # what they send -----------------------------------------------------------------------------------------
 
@@ -325,10 +340,13 @@ class LeveragedTraders(Participant):
             del self._working[account]
             return []
         if self._steps < work.not_before or not view.trading:
+            self._look(account, max(work.not_before, self._steps + 1))
             return []
         most = max(1, view.lots(self._crowd.slice_of_depth * self._sizes[symbol].depth_usdt, view.mark))
         price = view.ticks(view.mark * (1 - self._crowd.profit_below_pct / 100)) if work.resting else None
         lots = max(-most, min(left, most))
         order = self._order(now_us, account, symbol, lots, price, rests=work.resting, reduces=not work.opens)
         work.client_id, work.since = order.client_id, self._steps
+        if work.resting:
+            self._look(account, self._steps + self._crowd.patience_s)
         return [order]

@@ -238,7 +238,8 @@ class _Line:
         self.inventory = 0
         self.hedged = 0.0
         self.profit = 0.0
-        self.profits: deque[float] = deque([0.0], maxlen=BUDGET_MINUTES)
+        self._profits: deque[float] = deque([0.0], maxlen=BUDGET_MINUTES)
+        self._best_profit = 0.0
         self.rebates = 0.0
         self.net_rate = 0.0
         self.flow_rate = 0.0
@@ -270,7 +271,17 @@ class _Line:
 
     def recent_loss(self) -> float:
         """How far its profit lies below the best of the last half hour."""
-        return max(self.profits) - self.profit
+        return self._best_profit - self.profit
+
+    def end_minute(self) -> None:
+        """Remember its profit for half an hour."""
+        self._profits.append(self.profit)
+        self._best_profit = max(self._profits)
+
+    def forgive(self) -> None:
+        """Losses count from here on."""
+        self._profits = deque([self.profit], maxlen=BUDGET_MINUTES)
+        self._best_profit = self.profit
 
 
 class MarketMaker:
@@ -311,6 +322,7 @@ class MarketMaker:
             self._of_symbol.setdefault(line.symbol, []).append(line)
         self._spots = {symbol: _Spot(lines[0].scale) for symbol, lines in self._of_symbol.items()}
         self._falls = self._wait_of_failure() if self._fails else 0
+        self._is_down = False  # its machines fail at the step drawn, for a while, on every line
 
     @property
     def profit_usdt(self) -> float:
@@ -320,6 +332,7 @@ class MarketMaker:
     def decide(self, now_us: int, events: Sequence[AnyEvent]) -> list[Input]:
         """Its quotes of this tick: made anew only where price, width or size have moved enough."""
         self._steps += 1
+        self._is_down = self._fails and self._falls <= self._steps < self._falls + self._makers.outage_s
         for event in events:
             self._take(now_us, event)
         for symbol, spot in self._spots.items():
@@ -393,7 +406,7 @@ class MarketMaker:
         cost = self._desk.hedge_cost_bp * 1e-4 * max(1.0, sqrt(spot.variances[1]) / spot.normal)
         line.profit -= view.usdt(abs(hedged), line.outside) * cost
         if line.steps // 60 > (line.steps - seconds) // 60:
-            line.profits.append(line.profit)
+            line.end_minute()
 
     def _volatility(self, line: _Line) -> float:
         """Per root second. The venue's own counts by half, and at most three times the outside's: the last price of an
@@ -419,7 +432,7 @@ class MarketMaker:
             self._judge(now_us, line, age_s)
         elif line.quoting and age_s > self._desk.feed_age_s and not self._stays:
             self._withdraw(now_us, line, "feed")
-        if line.quoting and self._is_down():
+        if line.quoting and self._is_down:
             self._withdraw(now_us, line, "outage")
         if line.resting and (line.refused or not line.quoting):
             # A refused quote leaves the former one standing: it is as stale as the reason to quote anew was good.
@@ -428,7 +441,7 @@ class MarketMaker:
         line.refused = False
         if line.quoting:
             sent.extend(self._requote(now_us, line))
-        elif line.arbitrages and not self._is_down():
+        elif line.arbitrages and not self._is_down:
             sent.extend(self._arbitrage(now_us, line))
         return sent
 
@@ -439,7 +452,7 @@ class MarketMaker:
         strain = self._strain(line, volatility, width)
         if line.quoting:
             self._consider_leaving(now_us, line, strain, age_s, load, gap)
-        elif not self._is_down():
+        elif not self._is_down:
             self._consider_returning(now_us, line, age_s, gap)
         if line.quoting:
             if line.benefits.duty_usdt and strain < 1.0:  # a duty is kept while it pays to keep it
@@ -520,10 +533,12 @@ class MarketMaker:
 
     def _arbitrage_pays(self, line: _Line) -> bool:
         """Whether taking the gap pays better than quoting does (the flow's net income)."""
+        if line.net_rate >= 0:
+            return False
         cost = self._desk.arbitrage_bp * 1e-4
         takes = self._makers.arbitrage_slice * line.side_usdt
         pays = quoting.arbitrage_income(self._widest_gap(line), cost, takes)
-        return pays > 0 and pays > line.flow_rate * 2 * line.side_usdt and line.net_rate < 0
+        return pays > 0 and pays > line.flow_rate * 2 * line.side_usdt
 
     def _withdraw(self, now_us: int, line: _Line, reason: str) -> None:
         line.quoting = False
@@ -571,7 +586,7 @@ class MarketMaker:
         line.ramp = 0.0
         line.net_rate = 0.0
         line.high = line.outside
-        line.profits = deque([line.profit], maxlen=BUDGET_MINUTES)
+        line.forgive()
         if line.lasting is not None:
             self.labels[line.lasting] = replace(self.labels[line.lasting], to_us=now_us)
             line.lasting = None
@@ -579,10 +594,6 @@ class MarketMaker:
 
     def _wait_of_failure(self) -> int:
         return 1 + round(self._noise.exponential(self._makers.outage_wait_s, 1))
-
-    def _is_down(self) -> bool:
-        """Its machines fail at the step drawn, for a while, on every line."""
-        return bool(self._falls) and self._falls <= self._steps < self._falls + self._makers.outage_s
 
     # quoting ----------------------------------------------------------------------------------------------
 

@@ -39,9 +39,9 @@ class SymbolView:
     """
 
     __slots__ = (
-        "_best_ask", "_best_bid", "asks", "bids", "bought_usdt", "halted", "index", "instrument", "last",
-        "liquidated_usdt", "long_accounts", "lot_tick_usdt", "mark", "open_interest", "outside", "outside_us", "paused",
-        "present", "short_accounts", "sold_usdt", "tick_usdt",
+        "_best_ask", "_best_bid", "_depths_usdt", "asks", "bids", "bought_usdt", "halted", "index", "instrument",
+        "last", "liquidated_usdt", "long_accounts", "lot_tick_usdt", "mark", "open_interest", "outside", "outside_us",
+        "paused", "present", "short_accounts", "sold_usdt", "tick_usdt",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument) -> None:
@@ -53,6 +53,7 @@ class SymbolView:
         self.asks: dict[int, int] = {}
         self._best_bid: int | None = None  # looked for once between two changes of the levels
         self._best_ask: int | None = None
+        self._depths_usdt: dict[float, float] = {}  # by share of the mid price, likewise
         self.open_interest = self.long_accounts = self.short_accounts = 0
         self.bought_usdt = self.sold_usdt = self.liquidated_usdt = 0.0
         self.halted = self.paused = False
@@ -99,6 +100,8 @@ class SymbolView:
     def levels_changed(self, bids: Iterable[Level], asks: Iterable[Level]) -> None:
         """Levels are so large from here on; 0: gone."""
         self._best_bid = self._best_ask = None
+        if self._depths_usdt:
+            self._depths_usdt = {}
         for levels, changed in ((self.bids, bids), (self.asks, asks)):
             for price, size in changed:
                 if size:
@@ -108,6 +111,9 @@ class SymbolView:
 
     def depth_usdt(self, share: float) -> float:
         """What rests on both sides within this share of the mid price."""
+        known = self._depths_usdt.get(share)
+        if known is not None:
+            return known
         bid, ask = self.best_bid(), self.best_ask()
         if bid is None or ask is None:
             return 0.0
@@ -115,7 +121,8 @@ class SymbolView:
         low, high = mid * (1 - share), mid * (1 + share)
         lots = sum(size for price, size in self.bids.items() if price >= low)
         lots += sum(size for price, size in self.asks.items() if price <= high)
-        return self.usdt(lots, mid)
+        self._depths_usdt[share] = depth_usdt = self.usdt(lots, mid)
+        return depth_usdt
 
     def long_share(self) -> float:
         """Share of the accounts with a position that are long; one half while nothing is known."""

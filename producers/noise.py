@@ -25,9 +25,13 @@ class Noise:
     def uniform(self, *key: int) -> float:
         """In (0, 1), never either end."""
         state = self._base
-        for part in key:
-            state = _mix(state ^ (part & _MASK))
-        return ((_mix(state) >> 11) + 0.5) * _SCALE
+        # A step of splitmix64 for each part and one more, so that neighbouring keys come out unrelated.
+        for part in (*key, 0):
+            state = ((state ^ (part & _MASK)) + 0x9E3779B97F4A7C15) & _MASK
+            state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+            state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
+            state ^= state >> 31
+        return ((state >> 11) + 0.5) * _SCALE
 
     def normal(self, *key: int) -> float:
         """Mean 0, standard deviation 1."""
@@ -40,11 +44,3 @@ class Noise:
     def lognormal(self, median: float, sigma: float, *key: int) -> float:
         """Heavy-tailed: the logarithm is normal."""
         return median * exp(sigma * self.normal(*key))
-
-
-def _mix(state: int) -> int:
-    """One step of splitmix64: neighbouring keys come out unrelated."""
-    state = (state + 0x9E3779B97F4A7C15) & _MASK
-    state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
-    return state ^ (state >> 31)

@@ -19,9 +19,11 @@ from stream_engine.messages import events as e
 from stream_engine.messages.codec import encode
 from stream_engine.messages.inputs import Input, MapVenue
 from stream_engine.messages.topics import EVENT_TOPIC, INPUT_TOPIC, MAX_INPUT_BYTES, Topic
-from stream_engine.transport.protocol import Outgoing, headers
+from stream_engine.transport.protocol import Headers, Outgoing, headers
 
 Row = TypeVar("Row")
+
+PUBLIC = frozenset(kind for kind, topic in EVENT_TOPIC.items() if topic is Topic.MARKET)
 
 
 class AgentRunner:
@@ -34,8 +36,9 @@ class AgentRunner:
             raise ValueError(f"two agents have one name: {names}")
         self._eyes: dict[int, _Eye] = {}
         self._public: dict[str, list[_Eye]] = {}
-        self._owners: dict[tuple[str, Topic], dict[int, list[_Ear]]] = {}
+        self._owners: dict[tuple[str, type[e.Event]], dict[int, list[_Ear]]] = {}
         self._reached_us: dict[str, int] = {}
+        of_topic: dict[tuple[str, Topic], dict[int, list[_Ear]]] = {}
         for ear in self._ears:
             for view in ear.agent.views:
                 if id(view) not in self._eyes:
@@ -43,19 +46,20 @@ class AgentRunner:
                     self._public.setdefault(view.venue, []).append(eye)
             for venue in sorted(ear.agent.hears):
                 for topic in ear.agent.topics:
-                    owners = self._owners.setdefault((venue, topic), {})
+                    owners = of_topic.setdefault((venue, topic), {})
                     for account in ear.agent.accounts:
                         owners.setdefault(account, []).append(ear)
+        for (venue, topic), owners in of_topic.items():
+            self._owners.update({(venue, kind): owners for kind, its in EVENT_TOPIC.items() if its is topic})
 
     def hear(self, events: Iterable[e.AnyEvent]) -> None:
         """Keep events for those whom they concern."""
         for event in events:
-            topic = EVENT_TOPIC[type(event)]
-            if topic is Topic.MARKET:
+            if type(event) in PUBLIC:
                 for eye in self._public.get(event.venue, ()):
                     eye.waiting.append(event)
                 continue
-            owners = self._owners.get((event.venue, topic))
+            owners = self._owners.get((event.venue, type(event)))
             if owners is None:
                 continue
             if isinstance(event, e.AccountsOpened | e.Deposited | e.PositionsSeeded | e.FundingPaid):
@@ -105,8 +109,10 @@ class Sender:
     def __init__(self, homes: Mapping[str, int], partitions: Sequence[int], prefix: str = "", run_id: str = "") -> None:
         self._homes = homes
         self._partitions = partitions
-        self._names = {topic: prefix + topic.value for topic in Topic}
-        self._headers = {topic: headers(topic, run_id) for topic in Topic}
+        self._routes: dict[type[Input], tuple[str, Headers, int]] = {
+            kind: (prefix + topic.value, headers(topic, run_id), MAX_INPUT_BYTES[topic])
+            for kind, topic in INPUT_TOPIC.items()
+        }
 
     def records(self, inputs: Iterable[Input]) -> list[Outgoing]:
         """The records of inputs, in order; the map of a venue goes to every partition."""
@@ -117,13 +123,13 @@ class Sender:
         ]
 
     def _record(self, sent: Input, partition: int) -> Outgoing:
-        topic = INPUT_TOPIC[type(sent)]
+        name, head, most = self._routes[type(sent)]
         value = encode(sent)
-        if len(value) > MAX_INPUT_BYTES[topic]:
+        if len(value) > most:
             raise ValueError(
-                f"{type(sent).__name__} of {len(value)} bytes: {topic.value} takes {MAX_INPUT_BYTES[topic]}"
+                f"{type(sent).__name__} of {len(value)} bytes: {INPUT_TOPIC[type(sent)].value} takes {most}"
             )
-        return Outgoing(self._names[topic], partition, sent.venue.encode(), value, sent.ts_us, self._headers[topic])
+        return Outgoing(name, partition, sent.venue.encode(), value, sent.ts_us, head)
 
     def _home(self, venue: str) -> int:
         try:

@@ -324,10 +324,10 @@ class _Stage:
 
     def _record(self, recorder: Recorder, records: Sequence[Record]) -> None:
         recorder.write(records)
-        first = self._boards[0].venue.encode()
+        first, shocks = self._boards[0].venue.encode(), Topic.SHOCKS.value
         for each in records:
             # The outside market is one; every venue is told of it.
-            if each.topic.endswith(Topic.SHOCKS.value) and each.key == first:
+            if each.key == first and each.topic.endswith(shocks):
                 with suppress(NotAMessage):  # on Kafka anybody may write there
                     self._outside.take(decode_input(each.value))
 

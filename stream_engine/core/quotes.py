@@ -143,15 +143,10 @@ def _refusal(venue: Venue, account: Account, market: Market, received: MassQuote
 
 
 def _ladder_refusal(market: Market, bids: tuple[Level, ...], asks: tuple[Level, ...], band_ppm: int) -> Reject | None:
-    levels = bids + asks
     most, step, highest = market.instrument.max_size, market.instrument.price_step, market.instrument.max_price
-    if any(size <= 0 for _, size in levels):
-        return Reject.SIZE_NOT_POSITIVE
-    if any(size > most for _, size in levels):
-        return Reject.SIZE_TOO_LARGE
-    if any(price <= 0 or price > highest or price % step for price, _ in levels):
-        reasons = {price_refusal(market, price) for price, _ in levels}
-        return next(reason for reason in Reject if reason in reasons)
+    for price, size in bids + asks:
+        if not 0 < size <= most or not 0 < price <= highest or price % step:
+            return _level_refusal(market, bids + asks)
     sides = ((bids, -1), (asks, 1))
     if band_ppm and any(
         is_out_of_band(market, -direction, price, band_ppm) for ladder, direction in sides for price, _ in ladder
@@ -161,6 +156,16 @@ def _ladder_refusal(market: Market, bids: tuple[Level, ...], asks: tuple[Level, 
         if any(direction * worse <= direction * better for (better, _), (worse, _) in pairwise(ladder)):
             return Reject.LEVELS_NOT_SORTED
     return None
+
+
+def _level_refusal(market: Market, levels: tuple[Level, ...]) -> Reject:
+    """Of levels with something wrong: the first reason of all that hold, in the order of the enum."""
+    if any(size <= 0 for _, size in levels):
+        return Reject.SIZE_NOT_POSITIVE
+    if any(size > market.instrument.max_size for _, size in levels):
+        return Reject.SIZE_TOO_LARGE
+    reasons = {price_refusal(market, price) for price, _ in levels}
+    return next(reason for reason in Reject if reason in reasons)
 
 
 def _without_quote(position: Position | None, quote: RestingQuote | None) -> tuple[int, int, int]:

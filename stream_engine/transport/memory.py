@@ -85,7 +85,11 @@ class MemoryLog:
 
     async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset that the next record of each partition will have."""
-        return {at: self._end(at) for at in partitions}
+        kept, first = self._kept, self._first
+        try:
+            return {at: first[at] + len(kept[at]) for at in partitions}
+        except KeyError as error:
+            raise _unknown(error) from None
 
     async def close(self) -> None:
         """Nothing is held open: what is in the log stays."""
@@ -111,7 +115,7 @@ class MemoryLog:
         try:
             targets = [kept[record.topic, record.partition] for record in records]
         except KeyError as error:
-            raise UnknownPartition(f"no such topic and partition: {error.args[0]}") from None
+            raise _unknown(error) from None
         for target, record in zip(targets, records, strict=True):
             target.append(record)
         waiting, self._waiting = self._waiting, []
@@ -122,8 +126,8 @@ class MemoryLog:
     def _partition(self, at: TopicPartition) -> list[Outgoing]:
         try:
             return self._kept[at]
-        except KeyError:
-            raise UnknownPartition(f"no such topic and partition: {at}") from None
+        except KeyError as error:
+            raise _unknown(error) from None
 
     def _end(self, at: TopicPartition) -> int:
         kept = self._partition(at)
@@ -143,3 +147,7 @@ class MemoryWriter:
 
     async def close(self) -> None:
         """Nothing is held open."""
+
+
+def _unknown(error: KeyError) -> UnknownPartition:
+    return UnknownPartition(f"no such topic and partition: {error.args[0]}")

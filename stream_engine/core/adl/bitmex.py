@@ -32,10 +32,13 @@ def score(unrealised: int, entry_value: int, value: int, cushion: tuple[int, int
 
 def score_of(candidate: Candidate, markets: Markets) -> int:
     """The score at the mark."""
-    market = markets[candidate.position.symbol]
-    own = maintenance_margin(candidate.value, market.table)
-    whole = standing_behind(candidate.account, candidate.position, markets).maintenance
-    return score(candidate.pnl, max(1, abs(candidate.position.cost)), candidate.value, (candidate.equity * own, whole))
+    account, position = candidate.account, candidate.position
+    if position.isolated or len(account.positions) == 1:  # by far the most stand alone: all of the equity is theirs
+        cushion = (candidate.equity, 1)
+    else:
+        own = maintenance_margin(candidate.value, markets[position.symbol].table)
+        cushion = (candidate.equity * own, standing_behind(account, position, markets).maintenance)
+    return score(candidate.pnl, max(1, abs(position.cost)), candidate.value, cushion)
 
 
 POLICY = Policy(score=score_of, price=bankruptcy_price, share=in_full, lights=by_quantity)
