@@ -499,7 +499,7 @@ def _out_of_bounds(value: Any, path: str) -> Iterator[tuple[str, float]]:
 
 
 def readable(complaint: str) -> str:
-    """Where first, then what is wrong in words of people; msgspec says where last (`Expected `int` - at `$.a[0].b``)."""
+    """Where first, then what is wrong, in words of people; msgspec says it like `Expected `int` - at `$.a`."""
     what, _, where = complaint.partition(" - at `$")
     where = where.rstrip("`").lstrip(".")
     what = KINDS.sub(_in_words, what[:1].lower() + what[1:]).replace(", got ", ", found ")
