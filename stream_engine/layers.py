@@ -72,6 +72,11 @@ class Layer(NamedTuple):
     table: Table
     own: bool = False
 
+    @property
+    def changes(self) -> bool:
+        """Whether it lies over the file."""
+        return self.label != FILE and not self.label.startswith("preset ")
+
 
 class Layered(NamedTuple):
     """A scenario's table, and the layers that it was made of, the lowest first."""
@@ -98,6 +103,17 @@ class Layered(NamedTuple):
                 place = *place[:-1], *(symbols.index(each) for each in _names_of([here]) if each in symbols)
         layer = self.said(place) if place[1:] else None
         return complaint if layer is None or layer.label in (FILE, SET) else f"{layer.label}: {complaint}"
+
+    def changed(self) -> Iterator[tuple[Place, str, Any]]:
+        """What overlays and `--set` say beside rules and markets: each place once, as people write it, its value."""
+        places = [place for layer in self.layers if layer.changes for place in _leaves(layer.table)]
+        for place in dict.fromkeys(each for each in places if each[0] not in ("venue", "markets", "venues")):
+            here: Any = self.table
+            written = []
+            for key in place:
+                written.append(_names_of(here)[key] if isinstance(here, list) and isinstance(key, int) else str(key))
+                here = here[key]
+            yield place, ".".join(written), here
 
     def origin(self, place: Place) -> str:
         """Where the value at a place of the table came from."""
@@ -227,6 +243,15 @@ def _has(table: Table, place: Place) -> bool:
             return False
         here = here[key]
     return True
+
+
+def _leaves(table: Table, place: Place = ()) -> Iterator[Place]:
+    """The places of all that a layer says; a list that is said as a whole is one."""
+    for key, below in table.items():
+        if isinstance(below, dict):
+            yield from _leaves(below, (*place, key))
+        else:
+            yield (*place, key)
 
 
 def _over(lower: Any, upper: Any) -> Any:

@@ -12,7 +12,7 @@ import pytest
 from producers.market_maker import Mode
 from producers.population import LeverageClass
 from stream_engine import scenario as scenarios
-from stream_engine.cli.rules import as_toml, of
+from stream_engine.cli.rules import as_toml, beside, of
 from stream_engine.layers import Layered, ScenarioError, layered, overlay, overlays
 from stream_engine.messages.inputs import Deposit, MapVenue, OpenAccounts, SeedFund, SeedPositions, SetRules
 from stream_engine.scenario import Scenario, Venue
@@ -616,6 +616,25 @@ def test_of_several_venues_one_is_shown_alone(tmp_path: Path) -> None:
     assert {rule.table.split(".")[1] for rule in rules} == {"small"}
     origins = {rule.path: rule.origin for rule in rules}
     assert origins["venues.small.markets.BTC.mark"] == "--set" and origins["venues.small.share"] == "file"
+
+
+def test_what_is_changed_beside_the_rules_is_told_after_them_with_who_says_it(tmp_path: Path) -> None:
+    fault = "{ start = 2025-10-09T14:01:00Z, end = 2025-10-09T14:02:00Z }"
+    text = f"[makers]\ndesks.MM2.boldness = 5\n[venue]\nfund_usdt = 1\n[outside]\nfaults = [{fault}]"
+    over = an_overlay(tmp_path, text)
+    scenario, layers = resolved("quiet-day", "makers.MM1.hold_s=70", "makers.MM2.boldness=6", over=("stay", over))
+    shown = as_toml(scenario, layers).partition("\n# beside the rules\n")[2]
+    assert [line.split() for line in shown.splitlines()] == [
+        ["#", "makers.mode", "=", '"stay"', "#", "overlay", "stay"],
+        ["#", "makers.desks.MM2.boldness", "=", "6", "#", "--set"],
+        ["#", "outside.faults:", "1", "table", "#", "overlay", "mine"],
+        ["#", "makers.desks.MM1.hold_s", "=", "70", "#", "--set"],
+    ]
+    assert next(rule.path for rule in beside(layers)) == "makers.mode"
+
+
+def test_where_nothing_is_changed_beside_the_rules_nothing_is_told_of_it() -> None:
+    assert "beside the rules" not in as_toml(*resolved("oct10-small", "venue.fund_usdt=7", over=("fund-to-risk",)))
 
 
 def test_a_scenario_as_it_was_run_tells_every_venue(tmp_path: Path) -> None:

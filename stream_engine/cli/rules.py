@@ -1,6 +1,7 @@
 """Rules: what a scenario's venue and markets come to, as TOML, each with where it came from.
 
-Several venues, as a scenario lists them, are each told with their own markets and their part of them.
+Several venues, as a scenario lists them, are each told with their own markets and their part of them. What overlays and
+`--set` change beside these (of participants, of what is outside) is told after them, and of nothing else.
 """
 
 import json
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from consumers.figures import counted
 from stream_engine.layers import WRITTEN, Layered, Place
 from stream_engine.scenario import Scenario
 
@@ -27,7 +29,7 @@ class Rule(NamedTuple):
     @property
     def path(self) -> str:
         """As `--set` has it."""
-        return f"{self.table}.{self.key}"
+        return f"{self.table}.{self.key}" if self.table else self.key
 
 
 def of(scenario: Scenario, layers: Layered, only: str | None = None) -> Iterator[Rule]:
@@ -44,6 +46,13 @@ def of(scenario: Scenario, layers: Layered, only: str | None = None) -> Iterator
             markets = venue.pop("markets")
             yield from _table(name, "[[venues]]", place, venue, layers)
             yield from _markets(f"{name}.markets", place, symbols, markets, layers)
+
+
+def beside(layers: Layered) -> Iterator[Rule]:
+    """What overlays, `--set` and what is laid over a base change beside the rules."""
+    for place, path, value in layers.changed():
+        table, _, key = path.rpartition(".")
+        yield Rule(table, "# beside the rules", key, msgspec.to_builtins(value), layers.origin(place))
 
 
 def _markets(
@@ -75,7 +84,17 @@ def as_toml(scenario: Scenario, layers: Layered, only: str | None = None) -> str
         if not number or rule.table != rules[number - 1].table:
             lines += ["", rule.heading]
         lines.append(f"{setting:<{width}}  # {rule.origin}")
+    others = list(beside(layers))
+    lines += ["", others[0].heading] if others else []
+    lines += [f"{'# ' + _change(rule):<{width}}  # {rule.origin}" for rule in others]
     return "\n".join(lines[1:])
+
+
+def _change(rule: Rule) -> str:
+    """A list of tables by how many they are: it is read in the file."""
+    if isinstance(rule.value, list) and any(isinstance(each, dict) for each in rule.value):
+        return f"{rule.path}: {counted(len(rule.value), 'table')}"
+    return _setting(rule.path, rule.value)
 
 
 def _setting(key: str, value: Any) -> str:

@@ -61,7 +61,8 @@ def show(
     """The rules that SCENARIO comes to, of its venues and their markets, and where each came from.
 
     That is a preset, the file, what is based on it, an overlay, --set or the defaults. Where there are several
-    venues, each is shown with its part of the markets.
+    venues, each is shown with its part of the markets. What an overlay or --set changes beside the rules stands at
+    the end.
     """
     import json
 
@@ -83,7 +84,8 @@ def show(
     if venue is not None and venue not in there:
         raise UserError(f"{resolved.name} has no venue {venue}.{nearest(venue, there)}")
     if as_json:
-        told = {rule.path: {"value": rule.value, "from": rule.origin} for rule in rules.of(resolved, layers, venue)}
+        shown = [*rules.of(resolved, layers, venue), *rules.beside(layers)]
+        told = {rule.path: {"value": rule.value, "from": rule.origin} for rule in shown}
         click.echo(json.dumps(told, indent=2))
     else:
         click.echo(rules.as_toml(resolved, layers, venue))
