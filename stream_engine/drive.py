@@ -6,8 +6,9 @@ Lockstep   moves a virtual clock. A tick: 1 the clock ticks for every venue  2 t
            Holds: the same setup, clock and participants append the same bytes, at any speed.
 Realtime   runs against engines that go by themselves, wherever they are. One producer of the clock sends ticks; an
            agent decides when it sees the tick that the engine of its venue has answered.
-           Holds: no venue is ever more than MOST_BEHIND ticks behind, so nothing piles up. A slow or dead engine makes
-           the run wait, and that is told; the time waited is not made up for.
+           Holds: no venue is ever more than MOST_BEHIND ticks behind, so nothing piles up, and what participants see
+           is as new as it is in lockstep but for a tick. A slow or dead engine makes the run wait, whatever the speed
+           asked for, and that is told; the time waited is not made up for.
 Time       runs by itself: as fast as it goes, or `speed` event seconds per wall second. In lockstep who falls behind
            goes on without a pause until the wall is caught up; nothing that is decided depends on it.
 Setup      is taken before the first tick; where an input of it is refused or cannot be taken, there is no run.
@@ -35,8 +36,11 @@ from stream_engine.transport.protocol import Log, Outgoing, Positions, Record
 NAP_S = 0.1
 # In lockstep so many inputs of a setup are taken together: a million accounts shall not lie in the log all at once.
 SETUP_AT_ONCE = 64
-# In real time a tick is sent only while every venue has answered all but so many.
-MOST_BEHIND = 10
+# In real time a tick is sent only while every venue has answered all but so many. What an agent sends at a tick lies
+# behind the ticks that were sent before it was heard: with more of them on the way, makers would take the feed for dead.
+MOST_BEHIND = 2
+# In real time what an agent would have sent so many ticks ago is not sent any more.
+TOO_LATE = 10
 # In real time a run is over when all is taken and for so long nothing more comes; told to stop, it waits this long.
 QUIET_S = 0.5
 LEAVES_WITHIN_S = 2.0
@@ -206,7 +210,7 @@ async def realtime(
     """Run a scenario on topics that hold no run yet, for engines that go by themselves; else as `lockstep`.
 
     keeps_time   whether setup and clock are sent from here; if not, this joins a run that another process clocks: what
-                 its agents would have sent more than MOST_BEHIND ticks ago stays unsent.
+                 its agents would have sent more than TOO_LATE ticks ago stays unsent.
     on_lag       told each time it has looked how far the slowest venue is behind.
     """
     _check(speed)
@@ -378,7 +382,7 @@ class _Live:
         if number >= self._clock.ticks:  # nobody would wait for what came of it
             return []
         decided = self.sender.records(self._runner.decide(event.ts_us, event.venue))
-        in_time = newest_us - event.ts_us <= MOST_BEHIND * self._clock.tick_us and not self._feed.behind
+        in_time = newest_us - event.ts_us <= TOO_LATE * self._clock.tick_us and not self._feed.behind
         return decided if in_time else []
 
     def _still_s(self, venue: str) -> float:

@@ -51,7 +51,7 @@ def command(
     """Put the setup, the clock and the participants of SCENARIO on Kafka, in real time.
 
     The topics must hold no run yet. It waits for an engine (`liqstorm engine`) to answer; the next tick waits while a
-    venue is ten ticks behind, so nothing piles up. Several processes may share the participants with --only: one of
+    venue is two ticks behind, so nothing piles up. Several processes may share the participants with --only: one of
     them has the clock, and all have the same scenario, overlays, settings and seed.
     """
     from stream_engine.cli import session, show
