@@ -36,8 +36,8 @@ from stream_engine.transport.protocol import Log, Outgoing, Positions, Record
 NAP_S = 0.1
 # In lockstep so many inputs of a setup are taken together: a million accounts shall not lie in the log all at once.
 SETUP_AT_ONCE = 64
-# In real time a tick is sent only while every venue has answered all but so many. What an agent sends at a tick lies
-# behind the ticks that were sent before it was heard: with more of them on the way, makers would take the feed for dead.
+# In real time a tick is sent only while every venue has answered all but so many. What an agent sends lies behind the
+# ticks that were sent before it heard of its own: with more of them on the way, makers would take the feed for dead.
 MOST_BEHIND = 2
 # In real time what an agent would have sent so many ticks ago is not sent any more.
 TOO_LATE = 10
