@@ -63,6 +63,7 @@ AtLeastOne = Annotated[int, Meta(ge=1)]
 
 LEVELS = (1.0, 1.4, 2.0, 2.8, 3.8, 5.0, 6.5, 8.0)
 MEMORIES_S = (15.0, 60.0, 300.0)
+OF_A_SECOND = [1 / memory for memory in MEMORIES_S]  # what one second counts
 FLOW_MEMORY_S = 60.0
 # A line is judged this often, each in its turn; its price is looked at every second.
 JUDGED_EVERY_S = 3
@@ -203,8 +204,9 @@ class _Spot:
             squared = 0.5 * pi * move * self.move
             self.move = move
             seconds = max(1, (seen_us - self.seen_us) // SECOND_US) if self.seen_us else 1
-            for at, memory in enumerate(MEMORIES_S):
-                self.variances[at] += (squared / seconds - self.variances[at]) * min(1.0, seconds / memory)
+            now = squared / seconds
+            weights = OF_A_SECOND if seconds == 1 else [min(1.0, seconds / memory) for memory in MEMORIES_S]
+            self.variances = [was + (now - was) * weight for was, weight in zip(self.variances, weights, strict=True)]
             self.price, self.seen_us = price, seen_us
         self.high = max(self.price, self.high - (self.high - self.price) / fall_memory_s)
 
@@ -336,7 +338,7 @@ class MarketMaker:
         for event in events:
             self._take(now_us, event)
         for symbol, spot in self._spots.items():
-            self._look_outside(symbol, spot)
+            self._look_outside(self._of_symbol[symbol], spot)
         sent: list[Input] = []
         for line in self._lines.values():
             self._watch(line)
@@ -371,8 +373,12 @@ class MarketMaker:
         line.filled = True
         line.profit += line.view.usdt(size, line.outside - price)
 
-    def _look_outside(self, symbol: str, spot: _Spot) -> None:
-        newest = max((line.view for line in self._of_symbol[symbol]), key=lambda view: view.outside_us)
+    def _look_outside(self, lines: Sequence[_Line], spot: _Spot) -> None:
+        """By the venue that was told of it last."""
+        newest = lines[0].view
+        for line in lines:
+            if line.view.outside_us > newest.outside_us:
+                newest = line.view
         if newest.outside:
             spot.observe(newest.outside * newest.tick_usdt, newest.outside_us, self._makers.crowding.memory_s)
 

@@ -66,8 +66,11 @@ class AgentRunner:
                 for ear, own in _shares(event, owners):
                     ear.waiting.append(own)
                 continue
-            concerned = [ear for account in accounts_of(event) for ear in owners.get(account, ())]
-            for ear in dict.fromkeys(concerned):
+            accounts = accounts_of(event)
+            concerned: Iterable[_Ear] = owners.get(accounts[0], ()) if accounts else ()
+            if len(accounts) > 1:
+                concerned = dict.fromkeys(ear for account in accounts for ear in owners.get(account, ()))
+            for ear in concerned:
                 ear.waiting.append(event)
 
     def decide(self, now_us: int, venue: str | None = None) -> list[Input]:

@@ -23,7 +23,7 @@ Bounds    of each topic 20,000 records are read at once, and no more once 8 MiB 
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from time import perf_counter
 
 from stream_engine import journal
@@ -144,7 +144,14 @@ class Engine:
 
         Where there is nothing it waits for something, for `wait_s` at most.
         """
-        return await self.advance(limit, wait_s) + await self.settle()
+        committed, commit = await self._apply_next(limit, wait_s)
+        if commit is None:
+            return committed + await self.settle()
+        # Waited for here and now: a task for each would cost a log in memory more than all the rest of a commit.
+        self._failed = True
+        committed += await commit
+        self._failed = False
+        return committed
 
     async def advance(self, limit: int = READ_AT_ONCE, wait_s: float = 0.0) -> int:
         """As `cycle`, but its commit is only begun; how many inputs the one before has brought into the log meanwhile.
@@ -152,27 +159,9 @@ class Engine:
         Where no more is known to be there, that one comes to its end first: what arrives until then shall go into one
         commit and not into two.
         """
-        self._refuse_failed()
-        if self._writer is None:
-            await self.start()
-        assert self._writer is not None
-        if self._committing is None:
-            await self._read(limit, wait_s)
-        elif any(lane.waiting or lane.cut for lane in self._lanes):
-            await self._read(limit, 0.0)
-        else:
-            return await self.settle()
-        self._failed = True
-        out: list[Outgoing] = []
-        try:
-            taken = await self._take(out)
-        except InputCrashed:
-            await self._answered()  # what was taken before is published all the same
-            raise
-        committed = await self._answered()
-        if taken:
-            self._committing = self._begin_commit(self._writer, out, taken)
-        self._failed = False
+        committed, commit = await self._apply_next(limit, wait_s)
+        if commit is not None:
+            self._committing = asyncio.create_task(commit)
         return committed
 
     async def settle(self) -> int:
@@ -212,8 +201,31 @@ class Engine:
         if self._failed:
             raise EngineStopped(f"the engine of partition {self.partition} failed before")
 
-    def _begin_commit(self, writer: Writer, out: Sequence[Outgoing], taken: int) -> asyncio.Task[int]:
-        """Begin to commit all that was taken up to now; the task gives how many inputs that were."""
+    async def _apply_next(self, limit: int, wait_s: float) -> tuple[int, Coroutine[None, None, int] | None]:
+        """Take what there is: how many inputs the commit before has brought into the log, and what commits these."""
+        self._refuse_failed()
+        if self._writer is None:
+            await self.start()
+        assert self._writer is not None
+        if self._committing is None:
+            await self._read(limit, wait_s)
+        elif any(lane.waiting or lane.cut for lane in self._lanes):
+            await self._read(limit, 0.0)
+        else:
+            return await self.settle(), None
+        self._failed = True
+        out: list[Outgoing] = []
+        try:
+            taken = await self._take(out)
+        except InputCrashed:
+            await self._answered()  # what was taken before is published all the same
+            raise
+        committed = await self._answered()
+        self._failed = False
+        return committed, self._commit(self._writer, out, taken) if taken else None
+
+    def _commit(self, writer: Writer, out: Sequence[Outgoing], taken: int) -> Coroutine[None, None, int]:
+        """What commits all that was taken up to now; it gives how many inputs that were."""
         offsets = {lane.at: lane.next for lane in self._lanes if lane.next}
         journalled, seq = self._stands_at()
 
@@ -224,7 +236,7 @@ class Engine:
             self.journalled, self.seq = journalled, seq
             return taken
 
-        return asyncio.create_task(commit())
+        return commit()
 
     async def _answered(self) -> int:
         """Wait for the commit that is under way, if there is one; how many inputs it held."""
