@@ -78,7 +78,7 @@ def with_page(command: Command) -> Command:
     page = click.Path(path_type=Path, dir_okay=False)
     for option in (
         click.option("--html", type=page, metavar="FILE", help="Write it as one page that opens offline, too."),
-        click.option("--json", "as_json", is_flag=True, help="Print it as JSON, with the values of each seed."),
+        click.option("--json", "as_json", is_flag=True, help="Print it as JSON, with every value behind it."),
     ):
         command = option(command)
     return command
