@@ -92,7 +92,8 @@ def without_times(event: AnyEvent) -> dict[str, Any]:
 
 
 def test_with_all_that_is_given_an_hour_later_everybody_does_the_same_an_hour_later() -> None:
-    short = ["population.accounts=300", "hedgers.portfolios=5", "run.end=2025-10-10T20:03:00Z"]
+    times = ["run.start=2025-10-10T19:58:00Z", "run.end=2025-10-10T20:02:00Z"]
+    short = ["population.accounts=300", "hedgers.portfolios=5", *times]
     plain, later = (asyncio.run(play("oct10", 3, [*short, f"outside.shift_s={shift}"])) for shift in (0, 3_600))
     assert len(plain) > 10_000
     assert [event.ts_us + 3_600_000_000 for event in plain] == [event.ts_us for event in later]

@@ -331,7 +331,7 @@ def test_these_histories_bring_the_same_events_as_the_naive_exchange_and_reach_e
     assert missing == {}
 
 
-@settings(max_examples=200, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 @given(told=histories(chapters=10))
 def test_any_history_brings_the_same_events_as_the_naive_exchange(told: list[AnyInput]) -> None:
     assert difference(told, NaiveExchange(VENUE), Counter()) is None

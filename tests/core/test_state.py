@@ -170,7 +170,7 @@ def test_a_venue_that_is_loaded_in_the_middle_of_a_cascade_goes_on_exactly(monke
 
 def test_every_field_of_the_state_comes_back_and_the_histories_fill_every_field() -> None:
     comparison = Comparison()
-    for seed in range(60):
+    for seed in range(36):
         exchange = Exchange(VENUE)
         for number, received in enumerate(within(history(seed, LENGTH), 1 + seed % 3)):
             exchange.apply(received)

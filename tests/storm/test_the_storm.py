@@ -1,4 +1,9 @@
-"""The storm of one seed: the order of things comes out by itself, and follows its causes."""
+"""The storm of one seed: the order of things comes out by itself, and follows its causes.
+
+Long   what needs a run more, and is told in `test_over_seeds.py` of this seed too, is there: half the shock, and twice
+       the capital. That all is an hour later with what is given is held here by `make prove`, and by every change over a
+       shorter stretch, event by event (tests/scenarios/test_causes.py).
+"""
 
 from collections.abc import Iterator
 
@@ -6,19 +11,16 @@ import pytest
 
 from stream_engine.messages.codec import decode_event
 from stream_engine.messages.events import AnyEvent, FundChanged, FundReason, LiquidationFilled, PositionDeleveraged
-from tests.storm.runs import AN_HOUR_LATER, HALF_THE_SHOCK, LATER_S, SEED, STAY, Runs, Storm, seconds_between
+from tests.storm.runs import AN_HOUR_LATER, LATER_S, SEED, STAY, Runs, Storm, seconds_between
 
 TOKEN = "TOKEN"
-RICHER = "MM3"
-TWICE_ITS_CAPITAL = (f"makers.{RICHER}.capital_scale=2",)
 
 
 @pytest.fixture(scope="session")
 def storm(runs: Runs) -> Storm:
     runs.ahead(SEED)
-    for settings in (STAY, AN_HOUR_LATER, HALF_THE_SHOCK, TWICE_ITS_CAPITAL):
-        runs.ahead(SEED, settings)
     runs.ahead(SEED, loop="uvloop", hash_seed=4_242)
+    runs.ahead(SEED, STAY)
     return runs.storm(SEED)
 
 
@@ -96,27 +98,9 @@ def check_that_staying_helps(storm: Storm, stayed: Storm) -> None:
     assert stayed.summary["liquidations"]["notional_usd"] > 0  # reported, whichever way it goes
 
 
+@pytest.mark.prove
 def test_with_all_that_is_given_an_hour_later_the_whole_timeline_moves_by_an_hour(runs: Runs, storm: Storm) -> None:
     later = runs.storm(SEED, AN_HOUR_LATER)
     told, retold = storm.summary["timeline"], later.summary["timeline"]
     assert [onset["text"] for onset in told] == [onset["text"] for onset in retold]
     assert {seconds_between(a["at"], b["at"]) for a, b in zip(told, retold, strict=True)} == {LATER_S}
-
-
-def test_with_half_the_shock_makers_leave_later_or_not_at_all(runs: Runs, storm: Storm) -> None:
-    check_that_a_smaller_shock_keeps_makers_longer(storm, runs.storm(SEED, HALF_THE_SHOCK))
-
-
-def check_that_a_smaller_shock_keeps_makers_longer(storm: Storm, milder: Storm) -> None:
-    for name, maker in storm.makers(TOKEN).items():
-        left = milder.makers(TOKEN)[name]["gone_at"]
-        assert maker["gone_at"] is not None and (left is None or left > maker["gone_at"]), name
-
-
-def test_a_maker_with_twice_the_capital_does_not_leave_earlier(runs: Runs, storm: Storm) -> None:
-    check_that_capital_holds(storm, runs.storm(SEED, TWICE_ITS_CAPITAL), RICHER)
-
-
-def check_that_capital_holds(storm: Storm, richer: Storm, name: str) -> None:
-    before, after = storm.makers(TOKEN)[name]["gone_at"], richer.makers(TOKEN)[name]["gone_at"]
-    assert before is not None and (after is None or after >= before)
