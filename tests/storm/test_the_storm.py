@@ -1,8 +1,8 @@
 """The storm of one seed: the order of things comes out by itself, and follows its causes.
 
-Long   what needs a run more, and is told in `test_over_seeds.py` of this seed too, is there: half the shock, and twice
-       the capital. That all is an hour later with what is given is held here by `make prove`, and by every change over a
-       shorter stretch, event by event (tests/scenarios/test_causes.py).
+Long   what needs one more run is in `test_over_seeds.py`, of this seed too: half the shock, twice the capital. That
+       with what is given all is an hour later, `make prove` holds here, and every change does over a shorter stretch,
+       event by event (tests/scenarios/test_causes.py).
 """
 
 from collections.abc import Iterator
