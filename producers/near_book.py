@@ -1,6 +1,7 @@
 """Near the book: small resting orders round the market, taken away as it gets rough."""
 
 from collections.abc import Mapping, Sequence
+from math import pi
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -13,12 +14,13 @@ from stream_engine.messages.inputs import Cancel, Input
 
 
 class NearBook(Struct, frozen=True, forbid_unknown_fields=True):
-    """Small resting orders: `share` of the normal depth within `reach_pct`, renewed every `refresh_s`; less of it once
-    volatility is more than `boldness` times the normal one. Their middle lies `follows_last` of the way from the
-    outside price to the last one."""
+    """Small resting orders: `share` of the normal depth within `reach_pct` (`share_of` some symbols another), renewed
+    every `refresh_s`; less of it once volatility is more than `boldness` times the normal one. Their middle lies
+    `follows_last` of the way from the outside price to the last one."""
 
     accounts: Annotated[int, Meta(ge=0)] = 6
     share: NotNegative = 0.05
+    share_of: dict[str, NotNegative] = {}
     boldness: Positive = 2.0
     follows_last: Share = 0.8
     reach_pct: Positive = 0.9
@@ -47,6 +49,7 @@ class NearBookTraders(Participant):
         self._sizes = sizes
         self._variance = {symbol: size.volatility**2 for symbol, size in sizes.items()}
         self._outside: dict[str, int] = {}
+        self._moved = dict.fromkeys(sizes, 0.0)
         self._resting: dict[int, _Resting] = {}
         for symbol, numbers in accounts.items():
             for place, account in enumerate(numbers):
@@ -67,9 +70,11 @@ class NearBookTraders(Participant):
         for symbol, variance in self._variance.items():
             price = self._view.symbols[symbol].outside
             if price:
-                moved = price / self._outside.get(symbol, price) - 1
-                self._variance[symbol] = variance + (moved**2 - variance) / 60
-                self._outside[symbol] = price
+                moved = abs(price / self._outside.get(symbol, price) - 1)
+                # Bipower: of two neighbouring moves. One jump at known news is not taken for volatility.
+                squared = 0.5 * pi * moved * self._moved[symbol]
+                self._variance[symbol] = variance + (squared - variance) / 60
+                self._outside[symbol], self._moved[symbol] = price, moved
         sent: list[Input] = []
         for rank, order in enumerate(self._resting.values()):
             view = self._view.symbols[order.symbol]
@@ -87,7 +92,8 @@ class NearBookTraders(Participant):
     def _renewed(self, now_us: int, order: _Resting, view: SymbolView) -> list[Input]:
         size = self._sizes[order.symbol]
         calm = min(1.0, self._near.boldness * size.volatility / max(self._variance[order.symbol], 1e-12) ** 0.5)
-        usdt = self._near.share * size.depth_usdt * calm / self._near.accounts
+        share = self._near.share_of.get(order.symbol, self._near.share)
+        usdt = share * size.depth_usdt * calm / self._near.accounts
         outside = float(self._outside[order.symbol])
         anchor = outside + self._near.follows_last * ((view.last or outside) - outside)
         price = view.ticks(anchor * (1 + order.place))

@@ -7,7 +7,8 @@ First      the first venue of the scenario: whose index, whose last trades and w
            is that of one venue.
 Thins      the first minute after the news from which depth stays under 80 % of normal for five minutes.
 Gone       the first moment at which none of the first venue's makers of the token is there (see market_makers).
-Trough     the minute with the least depth after the news, the first of equals.
+Trough     of depth, by means of five minutes, as a chart of hours shows them: the least that ends after the news, the
+           first of equals, told by its middle minute. The worst single minute is an outcome of whatif.
 Return     the first end of an absence of a maker of the token on the first venue after the trough began.
 Earned     what the first venue's makers had of what was traded with their quotes in the token, by the mark five minutes
            after the minute of the trade, in bp of it; trades of makers with each other are left out. While the mark is
@@ -39,6 +40,7 @@ from tests.results.trace import Minute, Quoted, Trace
 THIN_PERCENT = 80
 THIN_FOR = 5  # minutes
 BACK_AFTER = 35  # minutes
+TROUGH_REACH = 2  # minutes to either side of the middle one
 EARNED_IN = 30  # minutes
 MARKED_AFTER = 5  # minutes
 STEP_US = 5 * MINUTE_US  # of the outside path
@@ -132,12 +134,18 @@ def thinning_starts(depth: Mapping[int, float], news_us: int) -> int | None:
 
 
 def trough_of(depth: Mapping[int, float], news_us: int) -> tuple[int, float] | None:
-    """The minute with the least depth after the news, and what part of normal that was, in percent."""
+    """The middle minute of the five after the news with the least depth in the mean, and what part of normal that mean
+    was, in percent."""
     normal = normal_of(depth.items(), news_us)
-    after = [(value, ts_us) for ts_us, value in depth.items() if ts_us >= news_us]
-    if not after or not normal:
+    around = range(-TROUGH_REACH, TROUGH_REACH + 1)
+    means = []
+    for middle_us in sorted(depth):
+        minutes = [middle_us + away * MINUTE_US for away in around]
+        if minutes[0] >= news_us and all(minute in depth for minute in minutes):
+            means.append((sum(depth[minute] for minute in minutes) / len(minutes), middle_us))
+    if not means or not normal:
         return None
-    value, ts_us = min(after)
+    value, ts_us = min(means)
     return ts_us, 100 * value / normal
 
 

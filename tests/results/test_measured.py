@@ -55,8 +55,13 @@ def test_what_was_thin_before_the_news_is_no_thinning_and_without_a_normal_there
     assert thinning_starts(minutes(*[1] * THIN_FOR), 0) is None
 
 
-def test_the_trough_is_the_first_of_the_least_minutes_after_the_news_in_percent_of_normal() -> None:
-    assert trough_of(minutes(50, 2, 30, 2), NEWS_US) == (11 * MINUTE_US, 2.0)
+def test_the_trough_is_the_middle_of_the_first_of_the_least_five_minutes_after_the_news_in_percent_of_normal() -> None:
+    assert trough_of(minutes(50, *[2] * 5, 30, *[2] * 5), NEWS_US) == (13 * MINUTE_US, 2.0)
+    assert trough_of(minutes(*[2] * 4), NEWS_US) is None
+
+
+def test_one_empty_minute_is_a_fifth_of_five() -> None:
+    assert trough_of(minutes(50, 0, 50, 50, 50, *[20] * 5, 50), NEWS_US) == (17 * MINUTE_US, 20.0)
 
 
 def test_all_are_out_when_the_last_one_leaves_while_the_others_are_still_out() -> None:
