@@ -384,15 +384,6 @@ NAMES = {"name", "who", "title", "symbol", "tick_size", "lot_size", "mark", "fun
 LENGTHS = {"markets[].basis_every_us", "markets[].basis_window_us", "markets[].funding_interval_us"}
 TABLES = {"split", "leverage_factor", "panic_pct", "profit_pct", "density_of_depth", "farthest_pct", "share_of",
           "duty_of"}  # fmt: skip
-    "split",
-    "leverage_factor",
-    "panic_pct",
-    "profit_pct",
-    "density_of_depth",
-    "farthest_pct",
-    "share_of",
-    "duty_of",
-}
 
 
 def test_one_setting_moves_every_time_by_the_same() -> None:
