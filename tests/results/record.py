@@ -91,10 +91,10 @@ ROWS = (
     Row("thin_at", "token depth under 80 %", known.THINNING.value, day(20, 33), day(20, 50), Unit.CLOCK, Origin.TUNED),
     Row(
         "gone_at", "all makers of the token out", known.FULL_WITHDRAWAL.value, day(20, 50), day(21, 5), Unit.CLOCK,
-        Origin.EMERGENT,
+        Origin.TUNED,
     ),
-    Row("thin_to_gone", "from thinning to gone", known.WARNING_TIME.value, 15, 40, Unit.MINUTES, Origin.EMERGENT),
-    Row("trough", "token depth, trough, of normal", "2.25 %", 0.5, 4, Unit.PERCENT, Origin.EMERGENT),
+    Row("thin_to_gone", "from thinning to gone", known.WARNING_TIME.value, 15, 40, Unit.MINUTES, Origin.TUNED),
+    Row("trough", "token depth, trough, of normal", "2.25 %", 0.5, 4, Unit.PERCENT, Origin.TUNED),
     Row("trough_at", "when that was", known.TROUGH.value, day(21, 5), day(21, 30), Unit.CLOCK, Origin.EMERGENT),
     Row(
         "btc_index_low", "BTC low, index of the first venue", "101,878", 100_500, 103_500, Unit.USD, Origin.TUNED,
@@ -110,22 +110,27 @@ ROWS = (
     ),
     Row("return_at", "first maker back", known.RETURN.value, day(21, 28), day(21, 50), Unit.CLOCK, Origin.TUNED),
     Row("spreads_back", "spreads back 35 min after widest", "over 90 %", 90, None, Unit.PERCENT, Origin.EMERGENT),
-    Row("open_interest_change", "open interest, contracts", "-43, -50 %", -50, -36, Unit.CHANGE, Origin.EMERGENT),
-    Row("long_liquidated", "longs among the liquidated", "83.9 %, 87 %", 84, 92, Unit.PERCENT, Origin.EMERGENT),
+    Row("open_interest_change", "open interest, contracts", "-43, -50 %", -50, -36, Unit.CHANGE, Origin.TUNED),
+    Row("long_liquidated", "longs among the liquidated", "83.9 %, 87 %", 84, 92, Unit.PERCENT, Origin.TUNED),
     Row("adl_absent", "ADL while most makers are out", "nearly all", 95, None, Unit.PERCENT, Origin.EMERGENT),
     Row("fund_fall", "fund lost, 20:55 to 21:25", "over half", 50, None, Unit.PERCENT, Origin.TUNED),
-    Row("adl_top", "ADL on the top 1 % of accounts", "84.2 %", 60, 95, Unit.PERCENT, Origin.EMERGENT),
+    Row("adl_top", "ADL on the top 1 % of accounts", "84.2 %", 60, 95, Unit.PERCENT, Origin.TUNED),
     Row("impact_ratio", "fall per M sold, 21:15 : 20:10", "10 x or more", 10, None, Unit.TIMES, Origin.EMERGENT),
-    Row("bybit_most_adl", "Bybit-like: the most ADL", "so it was", 1, None, Unit.WHETHER, Origin.EMERGENT),
+    Row("bybit_most_adl", "Bybit-like: the most ADL", "so it was", 1, None, Unit.WHETHER, Origin.TUNED),
     Row(
         "vault_deleveraged", "Hyperliquid-like: vault deleveraged", "so it was", 1, None, Unit.WHETHER,
         Origin.EMERGENT,
     ),
-    Row("bitmex_adl", "BitMEX-like: its part of all ADL", "next to none", None, 2, Unit.PERCENT, Origin.EMERGENT),
+    Row("bitmex_adl", "BitMEX-like: its part of all ADL", "next to none", None, 2, Unit.PERCENT, Origin.TUNED),
 )  # fmt: skip
 
 # Why a row misses, by its figure.
-REASONS: dict[str, str] = {}
+REASONS: dict[str, str] = {
+    "thin_to_gone": "the path of the news alone falls faster from 20:50 on; all leave within minutes of that",
+    "trough_at": "the book is emptiest as the last maker leaves and the first wave of liquidations sweeps it",
+    "adl_absent": "BTC's makers leave minutes after the token's; triggers that look at one pool of all are met before",
+    "fund_fall": "Bybit-like stops at -30 % of its peak, Binance-like at its position limit: they deleverage instead",
+}
 
 
 def said(row: Row, runs: Sequence[Kept]) -> Said:
