@@ -8,7 +8,7 @@ from tests.scenarios.play import play_and_tell
 
 HOUR_US = 3_600_000_000
 # The first liquidations have begun by then, and no funding is due before or an hour later.
-END = "run.end=2025-10-10T20:35:00Z"
+END = "run.end=2025-10-10T20:37:00Z"
 
 
 async def test_an_hour_later_everything_happens_and_is_decided_an_hour_later() -> None:
