@@ -128,6 +128,7 @@ ROWS = (
 REASONS: dict[str, str] = {
     "thin_to_gone": "the path of the news alone falls faster from 20:50 on; all leave within minutes of that",
     "trough_at": "the book is emptiest as the last maker leaves and the first wave of liquidations sweeps it",
+    "btc_index_low": "while the feed stands still the index is the venue's own last trades; where those fell is chance",
     "adl_absent": "BTC's makers leave minutes after the token's; triggers that look at one pool of all are met before",
     "fund_fall": "Bybit-like stops at -30 % of its peak, Binance-like at its position limit: they deleverage instead",
 }
