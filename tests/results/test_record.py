@@ -68,7 +68,7 @@ def test_a_given_row_is_no_evidence_and_stands_beside_one_that_is() -> None:
 
 def test_given_rows_are_not_counted() -> None:
     rows = len([row for row in ROWS if row.origin is not Origin.GIVEN])
-    assert f"1 of {rows} rows pass" in table(runs(20, 30))
+    assert f"1 of {rows} rows pass" in table(runs(20, 30), {})
 
 
 def test_a_reason_to_miss_of_a_row_that_passes_is_an_error_and_a_miss_without_one_says_so() -> None:
