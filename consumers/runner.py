@@ -66,13 +66,20 @@ class Part(Struct):
     unreadable: list[Unreadable] = []
 
 
+class _Mark(Struct):
+    """Events of a partition in hand: the last seq of each venue, and the heads of its topics after they were read."""
+
+    seqs: dict[str, int]
+    heads: dict[TopicPartition, int]
+
+
 class Feed:
     """Follows topics while others write to them, from their beginning on or from `positions`.
 
-    Order     A commit may be seen on one topic a moment before another, though never after a later commit. So an event
-              is given out only once all topics have been read to where they ended after it was read, or, while there
-              is more than fits one look, past it; and with it whatever was read since that comes before it. `late`
-              counts what came too late still.
+    Order     A commit is seen on one topic a moment before another, though never after a later commit. So an event is
+              given out only once all topics of its partition show what had been written to them when it was read,
+              committed by then or not, and have been read so far, or, while there is more than fits one look, past it;
+              and with it whatever was read since that comes before it. `late` counts what came too late still.
     Bound     A topic with MOST_HELD events in hand is not read on until the others have come as far.
     """
 
@@ -98,6 +105,7 @@ class Feed:
         self._seen: dict[tuple[TopicPartition, str], int] = {}  # the last seq of a venue on a topic
         self._given: dict[str, tuple[int, int]] = {}  # the last event of a venue that was given out
         self._emptied: dict[TopicPartition, int] = {}  # the end before which nothing more was found
+        self._marks: dict[int, _Mark] = {}  # of each partition with events that wait
         self._most = MOST_HELD
 
     @property
@@ -108,10 +116,11 @@ class Feed:
     async def look(self, wait_s: float = 0.0) -> Part:
         """The next part; where there is nothing to tell, it waits for something new, for `wait_s` at most."""
         part = Part()
-        held = {at: len(events) for at, events in self._held.items()}
-        ends = await self._log.ends(self.positions)
-        if wait_s and not self.holds and not self.behind:
+        stuck = bool(self._marks)  # on a commit that not all topics show
+        await self._mark()
+        if wait_s and (stuck or not self.holds) and not self.behind:
             self._take(part, await self._log.read(self.positions, READ_AT_ONCE, wait_s))
+        ends = await self._log.ends(self.positions)
         while len(part.records) < MOST_READ:
             wanted = [at for at in self._unread(ends) if len(self._held.get(at, ())) < self._most]
             found = await self._log.read({at: self.positions[at] for at in wanted}, READ_AT_ONCE) if wanted else {}
@@ -121,7 +130,7 @@ class Feed:
                 break
         unread = [at for at in self._unread(ends) if at in self._held and await self._has_more(at, ends[at])]
         self.behind = bool(self._unread(ends))
-        part.events = self._give_out(self._bounds(held, unread))
+        part.events = self._give_out(self._bounds(ends, unread))
         self._most = MOST_HELD if part.events or not unread else 2 * self._most
         return part
 
@@ -159,15 +168,32 @@ class Feed:
         self._emptied[at] = end
         return False
 
+    async def _mark(self) -> None:
+        """Where events are in hand: up to which seq of each venue, and what had been written to the topics by then."""
+        last: dict[int, dict[str, int]] = {}
+        for (_, partition), events in self._held.items():
+            if partition not in self._marks:
+                for event in events:
+                    seqs = last.setdefault(partition, {})
+                    seqs[event.venue] = max(seqs.get(event.venue, -1), event.seq)
+        if last:
+            heads = await self._log.heads([at for at in self._held if at[1] in last])
+            for partition, seqs in last.items():
+                self._marks[partition] = _Mark(seqs, {at: head for at, head in heads.items() if at[1] == partition})
+
     def _bounds(
-        self, held: Mapping[TopicPartition, int], unread: Iterable[TopicPartition]
+        self, ends: Mapping[TopicPartition, int], unread: Iterable[TopicPartition]
     ) -> dict[tuple[int, str], int]:
-        """Of each venue on a partition, up to which seq its events are in order: up to the last that was in hand before
-        this look; where topics of the partition have more to read, before the last that was read of each."""
+        """Of each venue on a partition, up to which seq its events are in order: up to the last before its mark, once
+        all topics show what lay before it; where topics have more to read, before the last that was read of each."""
+        shown = [
+            partition
+            for partition, mark in self._marks.items()
+            if all(ends[at] >= head for at, head in mark.heads.items())
+        ]
         bounds: dict[tuple[int, str], int] = {}
-        for at, number in held.items():
-            for event in self._held[at][:number]:
-                bounds[at[1], event.venue] = max(bounds.get((at[1], event.venue), -1), event.seq)
+        for partition in shown:
+            bounds.update(((partition, venue), seq) for venue, seq in self._marks.pop(partition).seqs.items())
         for at in unread:
             for partition, venue in bounds:
                 if partition == at[1]:

@@ -322,6 +322,42 @@ async def test_a_feed_gives_an_event_that_is_seen_late_on_its_topic_in_its_place
     assert feed.late == 0
 
 
+class Unfolding(MemoryLog):
+    """Shows of each topic what was committed to it only when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: dict[str, int] = {}
+
+    async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return {at: min(end, self.shown.get(at[0], 0)) for at, end in (await super().ends(partitions)).items()}
+
+    async def heads(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return await super().ends(partitions)
+
+    async def read(self, positions: Positions, limit: int, wait_s: float = 0.0) -> dict[TopicPartition, list[Record]]:
+        found = {
+            at: [record for record in records if record.offset < self.shown.get(at[0], 0)]
+            for at, records in (await super().read(positions, limit)).items()
+        }
+        return {at: records for at, records in found.items() if records}
+
+
+async def test_a_feed_gives_nothing_of_a_commit_before_all_topics_show_it() -> None:
+    log = Unfolding()
+    feed = Feed(log, OUTPUT, [0])
+    await log.append([an_event(1, Topic.EXECUTIONS), an_event(2, Topic.MARKET), an_event(4, Topic.MARKET)])
+    log.shown["market"] = 2
+    assert [(await feed.look(0.001)).events for _ in range(5)] == [[]] * 5
+    await log.append([an_event(5, Topic.EXECUTIONS)])  # of the next one, which is under way
+    log.shown["executions"] = 1
+    given = [event.seq for _ in range(3) for event in (await feed.look(0.001)).events]
+    assert (given, feed.holds) == ([1, 2, 4], False)
+    log.shown["executions"] = 2
+    assert [event.seq async for part in parts(feed) for event in part.events] == [5]
+    assert feed.late == 0
+
+
 async def test_a_feed_gives_an_event_that_is_seen_too_late_for_its_place_and_counts_it() -> None:
     log = MemoryLog()
     feed = Feed(log, OUTPUT, [0])
@@ -420,6 +456,11 @@ class Away:
         if self._broken():
             raise Unreachable("nobody answers")
         return await self._log.ends(partitions)
+
+    async def heads(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        if self._broken():
+            raise Unreachable("nobody answers")
+        return await self._log.heads(partitions)
 
     async def close(self) -> None:
         await self._log.close()

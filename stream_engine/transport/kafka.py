@@ -102,7 +102,7 @@ FLUSHES_WITHIN_S = 0.5
 # Whoever bends a record on its way is asked again so often.
 FETCHES_OF_A_CORRUPT_BATCH = 3
 
-_COMMITTED_ONLY = 1
+_UNCOMMITTED_TOO, _COMMITTED_ONLY = 0, 1
 _EARLIEST, _LATEST = -2, -1
 _FOR_EVER_MS = 2**31 - 1
 # Of a batch: first offset, attributes, first and last time, number of records.
@@ -342,6 +342,10 @@ class KafkaLog:
     async def ends(self, partitions: Iterable[At]) -> dict[At, int]:
         """The offset behind the last record of each partition whose transaction has ended, or a later one."""
         return await self._line.offsets(partitions, _LATEST)
+
+    async def heads(self, partitions: Iterable[At]) -> dict[At, int]:
+        """The offset behind the last record of each partition, its transaction ended or not (the high watermark)."""
+        return await self._line.offsets(partitions, _LATEST, _UNCOMMITTED_TOO)
 
     async def close(self) -> None:
         """Close its connections; what is being appended is given up."""
@@ -750,18 +754,18 @@ class _Line:
             raise kafka_errors.LeaderNotAvailableError(f"{at}")
         return node
 
-    async def offsets(self, partitions: Iterable[At], which: int) -> dict[At, int]:
+    async def offsets(self, partitions: Iterable[At], which: int, seen: int = _COMMITTED_ONLY) -> dict[At, int]:
         """The first or the last offset of each partition."""
         partitions = list(partitions)
-        return await self.ask(lambda client: self._offsets(client, partitions, which))
+        return await self.ask(lambda client: self._offsets(client, partitions, which, seen))
 
-    async def _offsets(self, client: AIOKafkaClient, partitions: Sequence[At], which: int) -> dict[At, int]:
+    async def _offsets(self, client: AIOKafkaClient, partitions: Sequence[At], which: int, seen: int) -> dict[At, int]:
         by_node: dict[int, dict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
         for at in partitions:
             by_node[await self.leader(client, at)][at[0]].append((at[1], which))
         found = {}
         for node, topics in by_node.items():
-            request = OffsetRequest(-1, _COMMITTED_ONLY, list(topics.items()))
+            request = OffsetRequest(-1, seen, list(topics.items()))
             # Fetches wait at the broker, and what comes behind them on their connection with them: not this.
             response = await client.send(node, request, group=ConnectionGroup.COORDINATION)
             for topic, answers in response.topics:

@@ -91,6 +91,10 @@ class MemoryLog:
         except KeyError as error:
             raise _unknown(error) from None
 
+    async def heads(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """As `ends`: what is not committed is nowhere."""
+        return await self.ends(partitions)
+
     async def close(self) -> None:
         """Nothing is held open: what is in the log stays."""
 

@@ -66,6 +66,11 @@ class PatientLog:
         asked = list(partitions)
         return await self._ask(lambda: self._log.ends(asked))
 
+    async def heads(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """As the log does."""
+        asked = list(partitions)
+        return await self._ask(lambda: self._log.heads(asked))
+
     async def close(self) -> None:
         """Close the log."""
         await self._log.close()

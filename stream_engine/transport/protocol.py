@@ -128,6 +128,11 @@ class Log(Protocol):
         """The offset that the next committed record of each partition will have, or a later one."""
         ...
 
+    async def heads(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset behind the last record of each partition, committed or not: what one partition shows of a commit
+        lies before these on all the others, also where they do not show it yet."""
+        ...
+
     async def close(self) -> None:
         """Let go of what it holds open. Its writers are closed by whoever took them."""
         ...

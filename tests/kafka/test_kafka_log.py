@@ -673,6 +673,18 @@ async def test_a_writer_whose_transaction_another_one_has_ended_is_fenced_off(st
     assert await stage.values() == []
 
 
+async def test_the_heads_lie_behind_what_is_not_committed_and_the_ends_before_it(stage: Stage) -> None:
+    writer = await stage.log.writer(stage.prefix + "engine-0")
+    seen: list[dict[TopicPartition, int]] = []
+
+    async def look() -> None:
+        seen.extend([await stage.log.ends([stage.at()]), await stage.log.heads([stage.at()])])
+
+    before_the_first("EndTxnRequest", writer, look)
+    await writer.commit([stage.record(b"a")], stage.prefix + "engine", {stage.at("quotes"): 1})
+    assert seen == [{stage.at(): 0}, {stage.at(): 1}]
+
+
 async def test_a_commit_of_several_batches_says_what_ended_its_transaction_amid_them(stage: Stage) -> None:
     writer = await stage.log.writer(stage.prefix + "engine-0")
 

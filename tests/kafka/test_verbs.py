@@ -19,21 +19,21 @@ from confluent_kafka import Producer
 from stream_engine.cli.errors import UserError
 from stream_engine.cli.main import liqstorm
 from stream_engine.cli.topic_rules import named, settings_of
-from stream_engine.messages.topics import Topic
+from stream_engine.messages.topics import OUTPUT, Topic
 from stream_engine.transport.kafka import KafkaAdmin, KafkaLog, KafkaSettings
 from stream_engine.transport.protocol import Record
 from tests.kafka.broker import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDS_WITHIN_S = 60.0
-# A minute in which somebody is deleveraged, on two venues.
+# A minute and a half in which somebody is deleveraged, on two venues, also where participants answer a little late.
 STORM = (
     "hedged-portfolio",
     *("--set", "run.start=2025-10-10T21:10:00Z"),
-    *("--set", "run.end=2025-10-10T21:10:59Z"),
+    *("--set", "run.end=2025-10-10T21:11:29Z"),
     *("--set", "venue.copies=2"),
 )
-TICKS = 60
+TICKS = 90
 
 
 @pytest.fixture
@@ -117,6 +117,18 @@ def until(holds: Callable[[], Any], within_s: float = ENDS_WITHIN_S) -> None:
         time.sleep(0.1)
 
 
+def until_events(monitors: "subprocess.Popen[str]", events: int) -> None:
+    """Until the monitors say that they have seen so many events."""
+    assert monitors.stderr is not None
+    lines = iter(monitors.stderr.readline, "")
+    until(lambda: json.loads(next(lines))["events"] == events)
+
+
+def ticks_answered(bootstrap: str, prefix: str, partition: int) -> int:
+    market = read(bootstrap, prefix, Topic.MARKET)
+    return sum(record.partition == partition and b'"ClockTicked"' in record.value for record in market)
+
+
 def complaint(*words: str) -> str:
     """The sentence with which a verb refuses to begin."""
     result = CliRunner().invoke(liqstorm, words, standalone_mode=False)
@@ -139,18 +151,20 @@ def test_engine_participants_and_monitors_in_processes_of_their_own_play_a_run(
     poison.produce(f"{topics}market", b"{", partition=1)
     poison.flush(10)
     until(lambda: read(bootstrap, topics, Topic.DEADLETTERS))
+    until(lambda: [ticks_answered(bootstrap, topics, number) for number in (0, 1)] == [TICKS, TICKS])
     engine.send_signal(signal.SIGTERM)
     said, status = ended(engine)
     assert said == ""
     assert {"level", "message"} <= json.loads(status.splitlines()[0]).keys()
+    events = sum(len(read(bootstrap, topics, topic)) for topic in OUTPUT) - len([poison])
+    until_events(monitors, events)
     summed_up = stopped(monitors)
-    assert "alerts published" in summed_up
-    (events,) = re.findall(r"^([\d,]+) events, ", summed_up, re.MULTILINE)
+    assert re.search(rf"^{events:,} events, \d+ alerts published", summed_up, re.MULTILINE)
 
     # Both venues, as the monitors saw them; the alerts on the partition of each.
     kept = json.loads((tmp_path / "summary.json").read_text())
     assert {venue: told["until_at"] for venue, told in kept.items()} == dict.fromkeys(
-        ("alpha", "beta"), "2025-10-10T21:10:59Z"
+        ("alpha", "beta"), "2025-10-10T21:11:29Z"
     )
     alerts = read(bootstrap, topics, Topic.ALERTS)
     assert {(record.partition, record.key) for record in alerts} == {(0, b"alpha"), (1, b"beta")}
@@ -170,11 +184,9 @@ def test_engine_participants_and_monitors_in_processes_of_their_own_play_a_run(
 
     # Started again they see everything once more, and publish nothing twice.
     again = start("consume", topics, "--out", tmp_path / "again")
-    assert again.stderr is not None
-    status_lines = iter(again.stderr.readline, "")
-    until(lambda: f"{json.loads(next(status_lines))['events']:,}" == events)
+    until_events(again, events)
     summed_up = stopped(again, signal.SIGINT)
-    assert f"{events} events, 0 alerts published" in summed_up
+    assert f"{events:,} events, 0 alerts published" in summed_up
     assert json.loads((tmp_path / "again" / "summary.json").read_text()) == kept
     assert len(read(bootstrap, topics, Topic.ALERTS)) == len(alerts)
     assert len(read(bootstrap, topics, Topic.DEADLETTERS)) == 1

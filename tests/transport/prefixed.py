@@ -41,6 +41,9 @@ class PrefixedLog:
     async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         return self._named_back(await self._log.ends(self._at(dict.fromkeys(partitions, 0))))
 
+    async def heads(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return self._named_back(await self._log.heads(self._at(dict.fromkeys(partitions, 0))))
+
     async def close(self) -> None:
         for writer in self._writers:
             await writer.close()

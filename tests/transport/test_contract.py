@@ -113,6 +113,11 @@ async def test_a_position_past_the_end_is_out_of_range(log: Log) -> None:
         await log.read({ORDERS: end + 1}, 10)
 
 
+async def test_the_heads_are_where_the_ends_are_while_no_commit_is_under_way(log: Log) -> None:
+    await log.append([a_record("a")])
+    assert await log.heads([ORDERS, OTHER]) == await log.ends([ORDERS, OTHER])
+
+
 async def test_the_ends_are_those_of_each_partition(log: Log) -> None:
     await log.append([a_record("a"), a_record("b"), a_record("c", partition=1)])
     ends = await log.ends([ORDERS, OTHER, MARKET])
