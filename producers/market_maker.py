@@ -27,7 +27,7 @@ Holds     Nothing here reads the clock but for the age of a price. Inventory is 
 from collections import deque
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from math import ceil, exp, floor, log, pi, pow, sqrt
+from math import ceil, exp, floor, log, pow, sqrt
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -200,9 +200,7 @@ class _Spot:
         self.high = self.high or price
         if seen_us > self.seen_us:
             move = abs(log(price / self.price))
-            # Bipower: of two neighbouring moves. One jump at known news is not taken for volatility.
-            squared = 0.5 * pi * move * self.move
-            self.move = move
+            squared, self.move = quoting.bipower(move, self.move), move
             seconds = max(1, (seen_us - self.seen_us) // SECOND_US) if self.seen_us else 1
             now = squared / seconds
             weights = OF_A_SECOND if seconds == 1 else [min(1.0, seconds / memory) for memory in MEMORIES_S]

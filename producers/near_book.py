@@ -1,7 +1,6 @@
 """Near the book: small resting orders round the market, taken away as it gets rough."""
 
 from collections.abc import Mapping, Sequence
-from math import pi
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -9,6 +8,7 @@ from msgspec import Meta, Struct
 from producers.market_view import MarketView, SymbolView
 from producers.noise import Noise
 from producers.participant import NotNegative, Participant, Positive, Share, Sized
+from producers.quoting import bipower
 from stream_engine.messages.events import AnyEvent, OrderCancelled, OrderRejected, Traded
 from stream_engine.messages.inputs import Cancel, Input
 
@@ -71,9 +71,7 @@ class NearBookTraders(Participant):
             price = self._view.symbols[symbol].outside
             if price:
                 moved = abs(price / self._outside.get(symbol, price) - 1)
-                # Bipower: of two neighbouring moves. One jump at known news is not taken for volatility.
-                squared = 0.5 * pi * moved * self._moved[symbol]
-                self._variance[symbol] = variance + (squared - variance) / 60
+                self._variance[symbol] = variance + (bipower(moved, self._moved[symbol]) - variance) / 60
                 self._outside[symbol], self._moved[symbol] = price, moved
         sent: list[Input] = []
         for rank, order in enumerate(self._resting.values()):

@@ -10,7 +10,7 @@ Scale     a million quoted earns some ten thousand in normal times and may lose 
           analysis.
 """
 
-from math import pow, sqrt
+from math import pi, pow, sqrt
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -55,6 +55,12 @@ def half_width(scale: Scale, volatility: float, horizon_s: float, load: float, g
     """Half the width between best bid and ask, as a share of the price: wider with volatility, inventory and gap."""
     width = max(scale.half_spread * max(1.0, volatility / scale.volatility), 0.8 * volatility * sqrt(horizon_s))
     return min(width * (1 + 0.75 * min(abs(load), 1.0)) + 0.25 * max(0.0, gap - 0.003), most)
+
+
+def bipower(move: float, before: float) -> float:
+    """The variance that two neighbouring moves (both of their size alone) stand for. One jump, at known news, is next
+    to none: it is not taken for volatility (Barndorff-Nielsen and Shephard, 2004)."""
+    return 0.5 * pi * move * before
 
 
 def flow_income(share: float, bought: float, sold: float, quoted: float, width: float) -> float:

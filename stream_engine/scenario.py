@@ -693,7 +693,7 @@ def _participant_complaints(scenario: Scenario, symbols: Sequence[str]) -> Itera
         if leg.symbol not in symbols:
             yield f"hedgers.legs[{number}].symbol: there is no market {leg.symbol}"
     for symbol in sorted(set(scenario.near_book.share_of if scenario.near_book else ()) - set(symbols)):
-        yield f"near_book.share_of: there is no market {symbol}"
+        yield f"near_book.share_of: there is no market {symbol}{nearest(symbol, symbols)}"
     if population is not None:
         yield from _population_complaints(population, symbols)
     if scenario.abuse is not None:

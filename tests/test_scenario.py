@@ -300,7 +300,7 @@ def test_dip_buyers_stand_between_their_nearest_distance_and_the_whole_price(pct
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("near_book.share_of.DOGE=1", "near_book.share_of: there is no market DOGE"),
+        ("near_book.share_of.DOGE=1", "near_book.share_of: there is no market DOGE; the nearest is TOKEN"),
         ("abuse.spoofers.DOGE=1", "abuse.spoofers: there is no market DOGE"),
         ("abuse.stuffers.DOGE=1", "abuse.stuffers: there is no market DOGE"),
         ("abuse.levels_from=6", "abuse.levels_to: expected at least abuse.levels_from, found 6 and 5"),

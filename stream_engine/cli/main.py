@@ -42,7 +42,7 @@ VERBS = {
     "sweep": Verb(
         "Play a grid of settings over many seeds, and find the fund that would have been enough.",
         (
-            "liqstorm sweep oct10-small --over fund_usdt=1_000_000,2_000_000 --over venue.adl.policy=binance,pro-rata",
+            "liqstorm sweep oct10-small --over fund_usdt=250_000,500_000 --over venue.adl.policy=binance,pro-rata",
             "liqstorm sweep hedged-portfolio --enough --runs 100 --html enough.html",
         ),
     ),

@@ -14,6 +14,9 @@ from stream_engine.messages.topics import OUTPUT, Topic
 from stream_engine.scenario import agents, clock, load, partitions, setup, venues
 from stream_engine.transport.memory import MemoryLog
 
+MAKERS = ["MM1", "MM2", "MM3", "MM4", "MM5"]  # of every scenario that ships with five
+MINUTE_US = 60_000_000
+
 
 class Witness:
     """A monitor that finds nothing and forgets nothing."""

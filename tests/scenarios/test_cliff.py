@@ -7,12 +7,10 @@ import pytest
 
 from producers.labels import AnyLabel, Coordinated, DepthEpisode, Mode, State, StateChange, Withdrawal
 from stream_engine.messages.events import AnyEvent, QuoteCancelled
-from tests.scenarios.play import play_and_tell
+from tests.scenarios.play import MAKERS, MINUTE_US, play_and_tell
 
 # Every maker has left by then.
 END = "run.end=2025-10-10T20:50:00Z"
-MAKERS = ["MM1", "MM2", "MM3", "MM4", "MM5"]
-MINUTE_US = 60_000_000
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,9 @@ import pytest
 
 from producers.labels import AnyLabel, Coordinated, Mode, State, StateChange, Withdrawal
 from stream_engine.messages.events import AnyEvent, NewsPublished
-from tests.scenarios.play import play_and_tell
+from tests.scenarios.play import MAKERS, MINUTE_US, play_and_tell
 
 END = "run.end=2025-10-10T21:24:00Z"
-MAKERS = ["MM1", "MM2", "MM3", "MM4", "MM5"]
-MINUTE_US = 60_000_000
 
 
 @pytest.fixture(scope="module")
