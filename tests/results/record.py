@@ -99,10 +99,7 @@ ROWS = (
     Row(
         "btc_index_low", "BTC low, index of the first venue", "101,878", 100_500, 103_500, Unit.USD, Origin.TUNED,
     ),
-    Row(
-        "btc_index_low_at", "when that was", "21:20", day(21, 17), day(21, 23), Unit.CLOCK, Origin.GIVEN,
-        beside="btc_index_low",
-    ),
+    Row("btc_index_low_at", "when that was", "21:20", day(21, 17), day(21, 23), Unit.CLOCK, Origin.EMERGENT),
     Row("token_fall", "token, lowest trade", "-82.4 %", -90, -60, Unit.CHANGE, Origin.TUNED),
     Row(
         "token_outside_fall", "outside spot of the token", "-27.9 %", -35, None, Unit.CHANGE, Origin.GIVEN,
@@ -128,8 +125,8 @@ ROWS = (
 REASONS: dict[str, str] = {
     "thin_to_gone": "the path of the news alone falls faster from 20:50 on; all leave within minutes of that",
     "trough_at": "the book is emptiest as the last maker leaves and the first wave of liquidations sweeps it",
-    "btc_index_low": "while the feed stands still the index is the venue's own last trades; where those fell is chance",
-    "adl_absent": "BTC's makers leave minutes after the token's; triggers that look at one pool of all are met before",
+    "btc_index_low": "by little: how deep the deepest sweep of the first venue's book goes is chance, seed by seed",
+    "btc_index_low_at": "such sweeps come from 20:55 on, all through the half hour; which is the deepest is chance",
     "fund_fall": "Bybit-like stops at -30 % of its peak, Binance-like at its position limit: they deleverage instead",
 }
 
@@ -223,8 +220,8 @@ def table(runs: Sequence[Kept], reasons: dict[str, str] | None = None) -> str:
             lines.append(f"    why: {reasons.get(row.figure, 'no reason known yet')}")
     lines += [
         "",
-        f"{sum(each.passes for each in counted)} of {len(counted)} rows pass; the {len(rows) - len(counted)} given "
-        "ones are not counted. What each figure is: tests/results/measured.py.",
+        f"{sum(each.passes for each in counted)} of {len(counted)} rows pass; what is given "
+        f"({len(rows) - len(counted)}) is not counted. What each figure is: tests/results/measured.py.",
         "",
     ]
     return "\n".join(lines)
