@@ -243,12 +243,12 @@ def _ablations(ways: Mapping[str, Sequence[Kept]]) -> list[str]:
 def _side_by_side(title: str, ways: Mapping[str, Sequence[Kept]], effects: Sequence[Effect]) -> list[str]:
     """Each way by itself: median, least and most, and of how many seeds, where not all come to it."""
     many = max(len(runs) for runs in ways.values())
-    lines = [f"{f'{title}, {many} seeds':40}{''.join(f'{name:>24}' for name in ways)}"]
+    lines = [f"{f'{title}, {many} seeds':40}{''.join(f'{name:>28}' for name in ways)}"]
     for effect in effects:
         if not any(effect.figure in run.figures.keys() | run.outcomes for runs in ways.values() for run in runs):
             continue  # of what was not measured it cannot be said that it never came to it
         cells = [_spread_text(effect, [run.figure(effect.figure) for run in runs]) for runs in ways.values()]
-        lines.append(f"{effect.title:40}{''.join(f'{cell:>24}' for cell in cells)}")
+        lines.append(f"{effect.title:40}{''.join(f'{cell:>28}' for cell in cells)}")
     return lines
 
 
