@@ -21,7 +21,7 @@ from consumers.figures import money
 from consumers.summary import usd_text
 from stream_engine.layers import presets
 from stream_engine.messages.rules import AdlPolicy
-from tests.results import ROOT, VENUES
+from tests.results import ROOT, VENUES, shown_anew
 
 SCENARIO, SEED = "oct10-small", "7"
 AT_ONCE = 2
@@ -147,6 +147,7 @@ def main() -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         runs = list(pool.map(run, *zip(*asked, *policies, strict=True)))
     (ROOT / VENUES).write_text(table(runs[: len(asked)], runs[len(asked) :]), encoding="utf-8")
+    shown_anew()
 
 
 if __name__ == "__main__":
